@@ -1,0 +1,90 @@
+"""The jump log in memory: which token each position ended with, and when it got it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from lsd_core.errors import InputError
+
+TIME_GRID = 1 << 16  # reveal times are integers k in [0, 2^16), meaning t = k / 2^16
+
+COLUMNS = ("x_end", "reveal_time", "rank", "reveal_step")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trajectories:
+    """n trajectories of an absorbing process over l positions, complete: any state can be rebuilt.
+
+    An exact teacher fills `reveal_time` and `rank`, an N-step teacher `reveal_step` and `steps`.
+    Columns that were not read are None. Integers of any width are accepted and kept as int32.
+    """
+
+    index: Int[Tensor, " n"]  # number of each trajectory in its data set, int64
+    num_tokens: int  # tokens are 0 .. num_tokens - 1; the mask is num_tokens
+    x_end: Int[Tensor, "n l"] | None = None  # the clean sequence at the end
+    reveal_time: Int[Tensor, "n l"] | None = None  # in units of 2^-16; time runs from 1 down to 0
+    rank: Int[Tensor, "n l"] | None = None  # 0 is revealed first, l - 1 last
+    reveal_step: Int[Tensor, "n l"] | None = None  # step (0 .. steps - 1) that reveals the position
+    steps: int | None = None  # number of steps; None for an exact teacher
+
+    def __post_init__(self) -> None:
+        shapes = {name: tuple(column.shape) for name, column in self.columns().items()}
+        if not shapes:
+            raise InputError("trajectories", "hold at least one of " + ", ".join(COLUMNS), "none")
+        shape = next(iter(shapes.values()))
+        if len(shape) != 2 or set(shapes.values()) != {shape} or tuple(self.index.shape) != shape[:1]:
+            shapes["index"] = tuple(self.index.shape)
+            raise InputError("trajectories", "have columns of one shape (n, l) and an index of shape (n,)", shapes)
+        if (self.reveal_step is not None) and self.steps is None:
+            raise InputError("steps", "be given with reveal_step", None)
+        for name, column in self.columns().items():
+            object.__setattr__(self, name, column.to(torch.int32))
+        object.__setattr__(self, "index", self.index.to(torch.int64))
+
+    def columns(self) -> dict[str, Tensor]:
+        """The columns that are present, by name."""
+        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name) is not None}
+
+    def __len__(self) -> int:
+        return self.index.shape[0]
+
+    @property
+    def length(self) -> int:
+        """Positions per sequence, l."""
+        return next(iter(self.columns().values())).shape[1]
+
+    @property
+    def mask(self) -> int:
+        """The token that hides a position."""
+        return self.num_tokens
+
+    def select(self, rows: slice | Tensor) -> "Trajectories":
+        """The trajectories at the given rows, in that order."""
+        chosen = {name: column[rows] for name, column in self.columns().items()}
+        return replace(self, index=self.index[rows], **chosen)
+
+    def to(self, device: str | torch.device) -> "Trajectories":
+        """The same trajectories on another device."""
+        moved = {name: column.to(device) for name, column in self.columns().items()}
+        return replace(self, index=self.index.to(device), **moved)
+
+
+def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
+    """One after another; all parts hold the same columns over the same process."""
+    kinds = {(p.num_tokens, p.length, p.steps, tuple(p.columns())) for p in parts}
+    if len(kinds) != 1:
+        raise InputError("parts", "be one or more trajectories of the same kind", sorted(map(str, kinds)))
+    columns = {name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0].columns()}
+    return replace(parts[0], index=torch.cat([p.index for p in parts]), **columns)
+
+
+def equal(a: Trajectories, b: Trajectories) -> bool:
+    """True if every field is the same, bit for bit."""
+    return all(_same(getattr(a, f.name), getattr(b, f.name)) for f in fields(Trajectories))
+
+
+def _same(a: object, b: object) -> bool:
+    return torch.equal(a, b) if isinstance(a, Tensor) and isinstance(b, Tensor) else a is b or a == b
