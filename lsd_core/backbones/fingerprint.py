@@ -1,0 +1,18 @@
+"""The identity of a backbone: a hash of its canonical tensors and configuration, not of file bytes."""
+
+import hashlib
+from typing import Any
+
+from torch import Tensor
+
+from lsd_core.canonical import canonical_json
+
+
+def fingerprint(tensors: dict[str, Tensor], config: dict[str, Any]) -> str:
+    """SHA-256 over the configuration and, by sorted name, each tensor's name, dtype, shape and bytes."""
+    state = hashlib.sha256(canonical_json(config).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        state.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        state.update(tensor.numpy().tobytes())
+    return state.hexdigest()

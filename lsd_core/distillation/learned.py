@@ -1,0 +1,45 @@
+"""What every learning method takes and gives back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.types import Trajectories
+
+Progress = Callable[[str, float], None]  # (what is being done, share done in [0, 1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One cell to be learned: the best table for `nfe` calls of `sampler` on `backbone`."""
+
+    backbone: Backbone
+    """The frozen network."""
+    sampler: str
+    """Name of the base sampler."""
+    num_steps: int
+    """Steps M that the budget of network calls pays for."""
+    trajectories: Trajectories
+    """Stored teacher paths; a method says how it splits them."""
+    seed: int
+    """Everything random follows from it."""
+    batch: int
+    """Sequences a network call."""
+    progress: Progress = lambda stage, share: None
+    """Told how far the work is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """The table a method arrived at, and how."""
+
+    table: StepTable
+    """What to sample with."""
+    sequences: int
+    """Cost: sequences sent through the network."""
+    history: dict[str, list[Any]] = field(default_factory=dict)
+    """Per epoch or iteration: losses, gains, times."""
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    """What the method can say about itself, as JSON."""

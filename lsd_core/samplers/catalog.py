@@ -1,0 +1,33 @@
+"""The base samplers by name, and which of them share a law."""
+
+from lsd_core.errors import InputError
+from lsd_core.processes import Absorbing, LogLinear
+from lsd_core.samplers.euler import Euler, Tweedie
+from lsd_core.samplers.fixed_counts import FixedCounts
+from lsd_core.samplers.protocol import Sampler
+
+SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in (Euler(), Tweedie(), FixedCounts())}
+
+
+def get_sampler(name: str, process: Absorbing) -> Sampler:
+    """The base sampler of that name."""
+    if name not in SAMPLERS:
+        raise InputError("sampler", f"be one of {sorted(SAMPLERS)}", name)
+    return SAMPLERS[name]
+
+
+def law_key(name: str, process: Absorbing) -> str:
+    """The name under which equal laws are computed once: on log-linear absorbing, Tweedie is Euler."""
+    if name == "tweedie" and isinstance(process, Absorbing) and isinstance(process.noise, LogLinear):
+        return "euler"
+    return name
+
+
+def num_steps(name: str, nfe: int, process: Absorbing) -> int:
+    """Steps that a budget of `nfe` network calls pays for; methods with two calls a step get half."""
+    if isinstance(nfe, bool) or not isinstance(nfe, int) or nfe < 1:
+        raise InputError("nfe", "be an integer >= 1", nfe, "give a number of network calls, such as 8")
+    calls = get_sampler(name, process).calls_per_step
+    if nfe < calls:
+        raise InputError("nfe", f"be at least {calls}, the calls of one {name} step", nfe)
+    return nfe // calls

@@ -1,0 +1,79 @@
+"""The sampling loop: walk a table's steps, count the calls, keep batches out of the result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
+from lsd_core.samplers.catalog import get_sampler
+from lsd_core.samplers.state import Draws, State, start
+from lsd_core.samplers.step import steps_of
+from lsd_core.samplers.table import StepTable
+
+TOKENS_PER_BATCH = 1024  # default size of a batch: so many positions
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Finished sequences and what each of them cost."""
+
+    tokens: Int[Tensor, "n l"]
+    calls: Int[Tensor, " n"]
+
+
+def default_batch(length: int) -> int:
+    """Sequences a batch: about 1024 positions, at least one sequence."""
+    return max(1, TOKENS_PER_BATCH // length)
+
+
+def run_chains(backbone: Backbone, sampler: str, table: StepTable, draws: Draws) -> State:
+    """Walk one batch of chains from the prior through all the table's steps."""
+    method = get_sampler(sampler, backbone.process)
+    check_table(table, backbone)
+    state = start(backbone, len(draws.trajectory), draws.trajectory.device)
+    for step in steps_of(table, backbone.length):
+        state = method.step(backbone, state, step, draws)
+    return state
+
+
+@torch.inference_mode()
+def generate(
+    backbone: Backbone,
+    sampler: str,
+    table: StepTable,
+    num_samples: int,
+    seed: int,
+    *,
+    first: int = 0,
+    batch: int | None = None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int], None] = lambda done: None,
+) -> Samples:
+    """Samples `first` ... `first + num_samples - 1` of the endless list that `seed` names.
+
+    Batches are cut at multiples of `batch` and always run whole, so a sample is the same whatever the number
+    asked for: sample(16) is the beginning of sample(32).
+    """
+    if num_samples < 1:
+        raise InputError("num_samples", "be an integer >= 1", num_samples)
+    batch = batch or default_batch(backbone.length)
+    begin, end = first // batch * batch, first + num_samples
+    tokens, calls = [], []
+    for offset in range(begin, end, batch):
+        draws = Draws(seed, torch.arange(offset, offset + batch, device=device))
+        state = run_chains(backbone, sampler, table, draws)
+        tokens.append(state.x.cpu())
+        calls.append(state.calls.cpu())
+        progress(min(offset + batch, end) - max(offset, first))
+    keep = slice(first - begin, end - begin)
+    return Samples(torch.cat(tokens)[keep], torch.cat(calls)[keep])
+
+
+def check_table(table: StepTable, backbone: Backbone) -> None:
+    """Raise where a table of counts does not begin at the backbone's length."""
+    if table.counts is not None and table.counts[0] != backbone.length:
+        raise InputError("table.counts", f"start at the length {backbone.length}", table.counts[0])

@@ -1,0 +1,73 @@
+"""The state of a batch of chains, and the only place where a network is called."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.randomness import Purpose, uniforms
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The uniforms of a batch: functions of (seed, trajectory, call, position, purpose)."""
+
+    seed: int
+    trajectory: Int[Tensor, " b"]
+
+    def rows(
+        self, call: int, purpose: Purpose, sample: Int[Tensor, " r"], position: Int[Tensor, " r"]
+    ) -> Tensor:
+        """One uniform for each row (sample, position), float64 (r,)."""
+        return uniforms(self.seed, self.trajectory[sample], call, position, purpose)
+
+
+@dataclass(frozen=True)
+class State:
+    """Tokens of b chains, and what it has cost to get here."""
+
+    x: Int[Tensor, "b l"]
+    calls: Int[Tensor, " b"]
+    """Network calls each chain has paid for."""
+    features: Tensor | None = None
+    """Output of the last call (b, l, d), while it is still of use."""
+    fresh: Bool[Tensor, " b"] | None = None
+    """Which chains' features still describe their x (time-free backbones only)."""
+
+    def moved(self, x: Tensor, backbone: Backbone) -> "State":
+        """The state after a step; on a time-free backbone an unchanged chain keeps its features."""
+        if not backbone.time_free:
+            return replace(self, x=x, features=None, fresh=None)
+        return replace(self, x=x, fresh=(x == self.x).all(dim=1))
+
+
+def start(backbone: Backbone, num_chains: int, device: torch.device | str = "cpu") -> State:
+    """All chains at t = 1: the prior, no call paid yet."""
+    x = backbone.process.prior(num_chains, backbone.length, device)
+    return State(x=x, calls=torch.zeros(num_chains, dtype=torch.long, device=device))
+
+
+def call(backbone: Backbone, state: State, t: Float[Tensor, " b"]) -> tuple[Tensor, State]:
+    """Features (b, l, d) at (x, t), and the state that has paid for them.
+
+    Chains with nothing masked, and on time-free backbones chains that have not changed, are not sent through
+    the network and not charged.
+    """
+    masked = (state.x == backbone.process.mask).any(dim=1)
+    needed = masked if state.fresh is None or state.features is None else masked & ~state.fresh
+    if bool(needed.all()):
+        features = backbone.features(state.x, t)
+    else:
+        index = needed.nonzero()[:, 0]
+        features = state.features
+        if len(index):
+            part = backbone.features(state.x[index], t[index])
+            if features is None:
+                features = part.new_zeros(len(t), *part.shape[1:])
+            features = features.index_copy(0, index, part)
+        elif features is None:
+            features = backbone.features(state.x[:0], t[:0]).new_zeros(len(t), *state.x.shape[1:], 1)
+    state = replace(state, calls=state.calls + needed, features=features if backbone.time_free else None)
+    return features, state

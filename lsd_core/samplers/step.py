@@ -1,0 +1,43 @@
+"""One step of a table, as a base sampler sees it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lsd_core.samplers.table import GainOn, StepTable
+
+
+@dataclass(frozen=True)
+class Step:
+    """From time t down to s; on a grid of counts, from n masked tokens to m."""
+
+    index: int
+    t: float
+    s: float
+    gain: float
+    gain_on: GainOn
+    counts: tuple[int, int] | None = None
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing may stay masked after this step."""
+        return self.s == 0
+
+
+def time_of_count(n: int, length: int) -> float:
+    """The time a time-conditioned network is told when n of `length` tokens are masked: n / (l + 1), 1 at n = l.
+
+    It is the mean of the law Beta(n, l + 1 - n) of t given n; at n = l the chain is at its prior, t = 1.
+    """
+    return 1.0 if n == length else n / (length + 1)
+
+
+def steps_of(table: StepTable, length: int) -> Iterator[Step]:
+    """The table's steps, first to last."""
+    grid = table.grid
+    for k in range(table.num_steps):
+        if table.counts is None:
+            yield Step(k, grid[k], grid[k + 1], table.gains[k], table.gain_on)
+        else:
+            n, m = table.counts[k], table.counts[k + 1]
+            t, s = time_of_count(n, length), time_of_count(m, length)
+            yield Step(k, t, s, table.gains[k], table.gain_on, counts=(n, m))

@@ -1,0 +1,48 @@
+"""How a small backbone is trained: one frozen, validated record."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lsd_core.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Size and schedule of a training run; the defaults are those of the shipped countdown networks."""
+
+    family: str = "radd"
+    """`sedd` (time-conditioned log-scores, score entropy) or `radd` (time-free x0 law, cross-entropy)."""
+    dim: int = 96
+    """Width of the transformer."""
+    num_blocks: int = 3
+    """Transformer blocks."""
+    num_heads: int = 3
+    """Attention heads; must divide `dim` into even parts."""
+    cond_dim: int = 32
+    """Width of the time condition (`sedd` only)."""
+    steps: int = 10_000
+    """Optimiser steps."""
+    batch: int = 64
+    """Sequences a step."""
+    lr: float = 3e-3
+    """Peak learning rate; warmed up over `warmup` steps, then a cosine to 1% of it."""
+    warmup: int = 100
+    """Warm-up steps."""
+    ema: float = 0.998
+    """Decay of the exponential moving average of the weights, which is what is saved."""
+    seed: int = 0
+    """Everything random follows from it."""
+
+    def __post_init__(self) -> None:
+        if self.family not in ("sedd", "radd"):
+            raise InputError("family", "be 'sedd' or 'radd'", self.family)
+        for name in ("dim", "num_blocks", "num_heads", "cond_dim", "steps", "batch"):
+            if getattr(self, name) < 1:
+                raise InputError(name, "be >= 1", getattr(self, name))
+        if self.dim % (2 * self.num_heads):
+            raise InputError("dim", "be a multiple of 2 * num_heads", self.dim)
+        if not self.lr > 0:
+            raise InputError("lr", "be positive", self.lr)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
