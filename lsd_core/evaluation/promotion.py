@@ -1,0 +1,263 @@
+"""Promotion: who holds an alias. A candidate must beat every control at equal diversity, on fresh seeds.
+
+A lower temperature lowers the error of any sampler and its entropy with it, so a candidate is compared with
+each control at the candidate's own entropy: a control is a family of temperatures, interpolated there.
+Samples are paired (equal seed and trajectory mean equal uniforms), and the bootstrap resamples them in pairs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lsd_core.canonical import derive_seed
+from lsd_core.errors import InputError
+
+TOLERANCE = 0.02  # nat: entropies closer than this are called equal
+CONFIDENCE = 0.95
+RESAMPLES = 4000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scored:
+    """What one sampler scored, per sample. Rows are seeds, columns samples; lower is better."""
+
+    method: str
+    """`lsd`, `path_kl`, ..., or a control: `plain`, `cosine`, ..."""
+    sampler: str
+    """Base sampler."""
+    nfe: int
+    """Budget of network calls."""
+    selection: Float[np.ndarray, "a m"]
+    """Primary metric on seeds A, which select."""
+    report: Float[np.ndarray, "b n"]
+    """Primary metric on fresh seeds B, which decide and are quoted."""
+    entropy: float
+    """Diversity on the report seeds, in nats."""
+    temperature: float = 1.0
+    """What the log-scores were divided by."""
+    key: str = ""
+    """Whatever the caller finds it again by, such as the hash of its card."""
+
+    def __post_init__(self) -> None:
+        for name in ("selection", "report"):
+            values = np.asarray(getattr(self, name), dtype=np.float64)
+            if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
+                shown = f"shape {values.shape}, {int((~np.isfinite(values)).sum())} values not finite"
+                raise InputError(
+                    f"{name} of {self.label}", "be finite values of shape (seeds, samples)", shown
+                )
+            object.__setattr__(self, name, values)
+        if not np.isfinite(self.entropy):
+            raise InputError(f"entropy of {self.label}", "be finite", self.entropy)
+
+    @property
+    def label(self) -> str:
+        """For people: `lsd (euler, nfe 8)`."""
+        heat = "" if self.temperature == 1 else f", temperature {self.temperature:g}"
+        return f"{self.method} ({self.sampler}, nfe {self.nfe}{heat})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One candidate against one control family, on the report seeds."""
+
+    candidate: str
+    control: str
+    entropy: float
+    """The candidate's, in nats."""
+    control_entropy: tuple[float, float]
+    """Lowest and highest entropy of the family."""
+    bracket: tuple[str, ...]
+    """The one or two points of the family it was compared with; none where not comparable."""
+    difference: float | None
+    """Mean of candidate minus control; negative is better. None where not comparable."""
+    upper: float | None
+    """Upper end of the one-sided 95% paired bootstrap interval of the difference."""
+    wins: bool
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Who holds the alias, and why. `won` says whether the champion is a candidate or a control."""
+
+    champion: str
+    key: str
+    won: bool
+    selection: float
+    """The champion's mean on the selection seeds."""
+    report: float
+    """The champion's mean on the report seeds: the number to quote."""
+    entropy: float
+    comparisons: tuple[Comparison, ...]
+    sentence: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for a card or a report."""
+        return asdict(self)
+
+
+def promote(
+    candidates: Sequence[Scored],
+    controls: Mapping[str, Sequence[Scored]],
+    *,
+    seed: int | None = None,
+    reference_entropy: float | None = None,
+    tolerance: float = TOLERANCE,
+    resamples: int = RESAMPLES,
+) -> Verdict:
+    """Decide who holds an alias among `candidates` and `controls` (family name -> its temperatures).
+
+    A candidate wins when, for every family, its entropy lies in the family's range (or within `tolerance`
+    of its nearest end) and the bootstrap bound of its paired difference is below 0. Among the winners the
+    lowest selection mean becomes champion, so the reported numbers chose nothing.
+
+    Without a winner the best control keeps the alias: the lowest selection mean among the points that are as
+    diverse as `reference_entropy`, less `tolerance`. By default that is the entropy of the plain sampler at
+    temperature 1 (the lowest such, if several): cooling alone must not take an alias.
+    """
+    families = {name: tuple(points) for name, points in controls.items()}
+    if not families or not all(families.values()):
+        raise InputError("controls", "name at least one family, each with at least one point", list(families))
+    seed = derive_seed("promotion") if seed is None else seed
+    comparisons, winners = [], []
+    for candidate in candidates:
+        against = [
+            compare(candidate, name, points, seed=seed, tolerance=tolerance, resamples=resamples)
+            for name, points in families.items()
+        ]
+        comparisons += against
+        if all(comparison.wins for comparison in against):
+            winners.append(candidate)
+    if winners:
+        champion = min(winners, key=_selection_mean)
+        sentence = f"{champion.label} beats every control at its own entropy and holds the alias."
+    else:
+        points = [point for family in families.values() for point in family]
+        champion = min(_as_diverse(points, reference_entropy, tolerance), key=_selection_mean)
+        sentence = f"No candidate beats every control; the control {champion.label} keeps the alias."
+    return Verdict(
+        champion=champion.label,
+        key=champion.key,
+        won=bool(winners),
+        selection=_selection_mean(champion),
+        report=float(champion.report.mean()),
+        entropy=champion.entropy,
+        comparisons=tuple(comparisons),
+        sentence=sentence,
+    )
+
+
+def compare(
+    candidate: Scored,
+    name: str,
+    family: Sequence[Scored],
+    *,
+    seed: int,
+    tolerance: float = TOLERANCE,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """The candidate against a control family, interpolated to the candidate's entropy."""
+    points = sorted(family, key=lambda point: point.entropy)
+    span = (points[0].entropy, points[-1].entropy)
+    weights = interpolation(candidate.entropy, [point.entropy for point in points], tolerance)
+    facts = {
+        "candidate": candidate.label,
+        "control": name,
+        "entropy": candidate.entropy,
+        "control_entropy": span,
+    }
+    if not weights:
+        sentence = (
+            f"{candidate.label} is not comparable with {name}: its entropy of {candidate.entropy:.3f} nat "
+            f"lies outside {span[0]:.3f} to {span[1]:.3f} by more than {tolerance:g}, "
+            "so the control keeps the alias."
+        )
+        return Comparison(**facts, bracket=(), difference=None, upper=None, wins=False, sentence=sentence)
+    for index in weights:
+        if points[index].report.shape != candidate.report.shape:
+            field = f"report of {points[index].label}"
+            raise InputError(field, f"be paired with {candidate.report.shape}", points[index].report.shape)
+    difference = candidate.report - sum(weight * points[index].report for index, weight in weights.items())
+    mean, upper = float(difference.mean()), bootstrap_upper(difference, seed=seed, resamples=resamples)
+    verb = "beats" if upper < 0 else "does not beat"
+    sentence = (
+        f"{candidate.label} {verb} {name} at {candidate.entropy:.3f} nat: "
+        f"the difference is {mean:+.4g}, its 95% bound {upper:+.4g}."
+    )
+    bracket = tuple(points[index].label for index in weights)
+    return Comparison(
+        **facts, bracket=bracket, difference=mean, upper=upper, wins=upper < 0, sentence=sentence
+    )
+
+
+def interpolation(
+    entropy: float, ascending: Sequence[float], tolerance: float = TOLERANCE
+) -> dict[int, float]:
+    """Weights of the points of a family that stand for it at `entropy`; they sum to 1.
+
+    Two neighbours inside the range (linear in entropy), the nearest end within `tolerance` outside it, and
+    nothing beyond. The error of a temperature sweep is convex in entropy as a rule, and a chord lies above a
+    convex curve: keep the sweep's points close together, or the control looks worse than it is.
+    """
+    low, high = ascending[0], ascending[-1]
+    if entropy <= low or entropy >= high:
+        end = 0 if entropy <= low else len(ascending) - 1
+        return {end: 1.0} if abs(entropy - ascending[end]) <= tolerance else {}
+    right = int(np.searchsorted(ascending, entropy, side="right"))
+    share = (entropy - ascending[right - 1]) / (ascending[right] - ascending[right - 1])
+    return {right - 1: 1.0 - share} | ({right: share} if share > 0 else {})
+
+
+def bootstrap_upper(
+    difference: Float[np.ndarray, "b n"],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+) -> float:
+    """Upper end of the one-sided percentile interval of the mean, samples resampled within each seed.
+
+    Deterministic: the same seed gives the same resamples, whatever is compared, so bounds are comparable.
+    """
+    seeds, samples = difference.shape
+    gen = np.random.Generator(np.random.Philox(key=seed))
+    means = np.zeros(resamples)
+    rows = max(1, 2**22 // samples)  # at most 32 MB of indices at a time
+    for start in range(0, resamples, rows):
+        block = slice(start, min(start + rows, resamples))
+        for row in difference:
+            picks = gen.integers(0, samples, size=(block.stop - block.start, samples))
+            means[block] += row[picks].mean(axis=1) / seeds
+    return float(np.quantile(means, confidence, method="higher"))
+
+
+def median_seed(values: Mapping[int, float]) -> int:
+    """The seed whose value (lower is better) is the median; of an even number the worse of the middle two.
+
+    A value that is not finite counts as the worst; ties go by seed. So a seed is never shipped for its luck.
+    """
+    if not values:
+        raise InputError("seeds", "be at least one", "none")
+    ranked = sorted(values, key=lambda seed: (values[seed] if np.isfinite(values[seed]) else np.inf, seed))
+    return ranked[len(ranked) // 2]
+
+
+def _selection_mean(scored: Scored) -> float:
+    return float(scored.selection.mean())
+
+
+def _as_diverse(points: Sequence[Scored], reference: float | None, tolerance: float) -> list[Scored]:
+    """The points at least as diverse as the reference, less the tolerance; never none."""
+    if reference is None:
+        plain = [point.entropy for point in points if point.method == "plain" and point.temperature == 1]
+        if not plain:
+            labels = [point.label for point in points]
+            remedy = "add it, or give reference_entropy"
+            raise InputError("controls", "contain the plain sampler at temperature 1", labels, remedy)
+        reference = min(plain)
+    kept = [point for point in points if point.entropy >= reference - tolerance]
+    return kept or [max(points, key=lambda point: point.entropy)]
