@@ -1,0 +1,43 @@
+"""Trajectories at rest: the jump log of a teacher, as Parquet shards that verify and replay exactly.
+
+Write: `encode_shard`, `commit_shard`, and last `publish_manifest`. Resume: `committed`. Read: `iter_shards`,
+`read_trajectories`, then `state_at_count`, `state_at_time` or `state_at_step`. Look after: `verify`,
+`collect_garbage`.
+"""
+
+from lsd_core.trajectories.manifest import (
+    CorruptFileError,
+    Manifest,
+    committed,
+    load_manifest,
+    publish_manifest,
+)
+from lsd_core.trajectories.read import iter_shards, read_trajectories
+from lsd_core.trajectories.replay import state_at_count, state_at_step, state_at_time
+from lsd_core.trajectories.spec import TeacherSpec
+from lsd_core.trajectories.types import Trajectories, concatenate, equal
+from lsd_core.trajectories.verify import Problem, collect_garbage, verify
+from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
+
+__all__ = [
+    "CorruptFileError",
+    "Manifest",
+    "Problem",
+    "ShardRecord",
+    "TeacherSpec",
+    "Trajectories",
+    "collect_garbage",
+    "commit_shard",
+    "committed",
+    "concatenate",
+    "encode_shard",
+    "equal",
+    "iter_shards",
+    "load_manifest",
+    "publish_manifest",
+    "read_trajectories",
+    "state_at_count",
+    "state_at_step",
+    "state_at_time",
+    "verify",
+]

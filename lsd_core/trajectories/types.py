@@ -1,7 +1,8 @@
 """The jump log in memory: which token each position ended with, and when it got it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -37,7 +38,9 @@ class Trajectories:
         shape = next(iter(shapes.values()))
         if len(shape) != 2 or set(shapes.values()) != {shape} or tuple(self.index.shape) != shape[:1]:
             shapes["index"] = tuple(self.index.shape)
-            raise InputError("trajectories", "have columns of one shape (n, l) and an index of shape (n,)", shapes)
+            raise InputError(
+                "trajectories", "have columns of one shape (n, l) and an index of shape (n,)", shapes
+            )
         if (self.reveal_step is not None) and self.steps is None:
             raise InputError("steps", "be given with reveal_step", None)
         for name, column in self.columns().items():
@@ -63,13 +66,15 @@ class Trajectories:
 
     def select(self, rows: slice | Tensor) -> "Trajectories":
         """The trajectories at the given rows, in that order."""
-        chosen = {name: column[rows] for name, column in self.columns().items()}
-        return replace(self, index=self.index[rows], **chosen)
+        return self._map(lambda column: column[rows])
 
     def to(self, device: str | torch.device) -> "Trajectories":
         """The same trajectories on another device."""
-        moved = {name: column.to(device) for name, column in self.columns().items()}
-        return replace(self, index=self.index.to(device), **moved)
+        return self._map(lambda column: column.to(device))
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "Trajectories":
+        changed: dict[str, Any] = {name: function(column) for name, column in self.columns().items()}
+        return replace(self, index=function(self.index), **changed)
 
 
 def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
@@ -77,7 +82,9 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
     kinds = {(p.num_tokens, p.length, p.steps, tuple(p.columns())) for p in parts}
     if len(kinds) != 1:
         raise InputError("parts", "be one or more trajectories of the same kind", sorted(map(str, kinds)))
-    columns = {name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0].columns()}
+    columns: dict[str, Any] = {
+        name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0].columns()
+    }
     return replace(parts[0], index=torch.cat([p.index for p in parts]), **columns)
 
 
