@@ -1,0 +1,169 @@
+"""Where everything is: the URLs of a run, and the environment the tools need before they are imported.
+
+Precedence: command line, then config, then LSD_*, then each tool's own variable, then the embedded default
+inside the home folder (./lsd-data). This module imports none of the tools, so that it can go first.
+"""
+
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from lsd_core.errors import InputError
+
+HOME = "lsd-data"
+EMBEDDED = "embedded"
+LOCAL_RAY = "local"
+
+# Setting -> the variables that may hold it, first wins.
+VARIABLES: dict[str, tuple[str, ...]] = {
+    "home": ("LSD_HOME",),
+    "store": ("LSD_STORE",),
+    "tracking_uri": ("LSD_TRACKING_URI", "MLFLOW_TRACKING_URI"),
+    "ray_address": ("LSD_RAY_ADDRESS", "RAY_ADDRESS"),
+    "prefect_api_url": ("LSD_PREFECT_API_URL", "PREFECT_API_URL"),
+}
+CREDENTIALS = {
+    "store": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "tracking_uri": "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "ray_address": "RAY_AUTH_TOKEN",
+    "prefect_api_url": "PREFECT_API_KEY or PREFECT_API_AUTH_STRING",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The places one run reads and writes; holds no secret, so it may be printed and passed on."""
+
+    home: Path
+    """Folder of everything embedded; absolute."""
+    store: str
+    """fsspec URL of the store, or an absolute path."""
+    tracking_uri: str
+    """MLflow's tracking and registry URI: sqlite or a server."""
+    ray_address: str
+    """`local` for a private Ray, else the cluster to join."""
+    prefect_api_url: str
+    """`embedded` for a temporary API in this process, else the server's."""
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Where each value came from: `command line`, `config`, a variable's name or `default`."""
+
+    @property
+    def artifacts(self) -> Path:
+        """Where the embedded MLflow keeps artifacts; a server decides for itself."""
+        return self.home / "mlartifacts"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    def environment(self) -> dict[str, str]:
+        """What the tools must find in the environment, before Prefect is imported."""
+        env = embedded_environment(self.home) | {
+            "LSD_HOME": str(self.home),
+            "LSD_STORE": self.store,
+            "MLFLOW_TRACKING_URI": self.tracking_uri,
+        }
+        if self.prefect_api_url != EMBEDDED:
+            env["PREFECT_API_URL"] = self.prefect_api_url
+        return env
+
+    def apply(self, env: MutableMapping[str, str] | None = None) -> None:
+        """Put `environment()` in place. What a user has set for Prefect's own workings is kept."""
+        env = os.environ if env is None else env
+        for name, value in self.environment().items():
+            if name.startswith("PREFECT_") and name != "PREFECT_API_URL":
+                env.setdefault(name, value)
+            else:
+                env[name] = value
+
+
+def resolve(
+    *,
+    command_line: Mapping[str, str | None] | None = None,
+    config: Mapping[str, str | None] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Settings:
+    """Settle every place from its sources; `command_line` and `config` are keyed by the fields of Settings.
+
+    Raises InputError for a URL that carries a password or a tracking URI that MLflow no longer serves.
+    """
+    env = os.environ if env is None else env
+    sources = (("command line", command_line or {}), ("config", config or {}))
+    unknown = {name for _, given in sources for name in given} - set(VARIABLES)
+    if unknown:
+        raise InputError("settings", f"be among {', '.join(VARIABLES)}", ", ".join(sorted(unknown)))
+    found: dict[str, tuple[str, str]] = {}
+    for name, variables in VARIABLES.items():
+        candidates = [(given.get(name), label) for label, given in sources]
+        candidates += [(env.get(variable), variable) for variable in variables]
+        for value, origin in candidates:
+            if value:
+                _refuse_secrets(name, value)
+                found[name] = (value, origin)
+                break
+    home = Path(found.get("home", (HOME, ""))[0]).expanduser().absolute()
+    defaults = {
+        "home": str(home),
+        "store": str(home / "store"),
+        "tracking_uri": f"sqlite:///{home / 'mlflow.db'}",
+        "ray_address": LOCAL_RAY,
+        "prefect_api_url": EMBEDDED,
+    }
+    values = {name: found.get(name, (default, "default"))[0] for name, default in defaults.items()}
+    _check_tracking_uri(values["tracking_uri"])
+    return Settings(
+        home=home,
+        store=_absolute(values["store"]),
+        tracking_uri=values["tracking_uri"],
+        ray_address=values["ray_address"],
+        prefect_api_url=values["prefect_api_url"],
+        origins={name: found.get(name, ("", "default"))[1] for name in VARIABLES},
+    )
+
+
+def embedded_environment(home: Path) -> dict[str, str]:
+    """What keeps the tools inside the project folder, silent about usage, and patient on a slow machine."""
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        # Telemetry of the temporary API fights over its sqlite file ("database is locked").
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # nothing at rest is pickled
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+        "DO_NOT_TRACK": "1",  # Prefect's and MLflow's own word for it
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def quiet_console(env: MutableMapping[str, str] | None = None) -> None:
+    """Keep Prefect's log off the terminal, where our progress bars are; its API still records every line."""
+    env = os.environ if env is None else env
+    env.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
+
+def _absolute(store: str) -> str:
+    """A bare path made absolute, since a Ray worker may sit in another folder; URLs as they are."""
+    return store if "://" in store else str(Path(store).expanduser().absolute())
+
+
+def _refuse_secrets(name: str, value: str) -> None:
+    """Credentials in a URL end up in configs, logs and cards."""
+    parts = urlsplit(value)
+    if "://" not in value or "@" not in parts.netloc:
+        return
+    shown = urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+    raise InputError(name, "carry no credentials", shown, f"set {CREDENTIALS.get(name, 'them')} instead")
+
+
+def _check_tracking_uri(uri: str) -> None:
+    if urlsplit(uri).scheme not in ("sqlite", "http", "https"):
+        raise InputError(
+            "tracking_uri",
+            "be sqlite:///FILE or the http(s) URL of an MLflow server",
+            uri,
+            "MLflow no longer writes plain folders",
+        )

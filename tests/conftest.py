@@ -1,0 +1,58 @@
+"""What every test shares: checked tensor shapes, one thread, a clean environment, Ray and Prefect once."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+from flows.settings import embedded_environment
+
+# Before anything imports these tools: no telemetry, and no traces outside this folder.
+_SCRATCH = tempfile.TemporaryDirectory(prefix="lsd-tests-")
+os.environ |= embedded_environment(Path(_SCRATCH.name))
+
+# The annotated shapes of lsd_core are checked on every call made by a test.
+install_import_hook("lsd_core", "beartype.beartype")
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
+
+OURS = ("LSD_", "MLFLOW_TRACKING", "MLFLOW_S3", "RAY_ADDRESS", "PREFECT_API", "AWS_")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the URLs and credentials of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith(OURS) and name != "LSD_REQUIRE_SERVERS"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def lsd_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh home folder, set as LSD_HOME; the working directory is beside it."""
+    home = tmp_path / "lsd-data"
+    monkeypatch.setenv("LSD_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    return home
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A private Ray of two cores for the whole session; never `ray stop`, which kills everybody's."""
+    from workers.session import LOCAL, ray_session
+
+    with ray_session(LOCAL, num_cpus=2):
+        yield
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[None]:
+    """A temporary Prefect API for the whole session."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield

@@ -1,0 +1,36 @@
+"""Who opens Ray closes it, and what travels to workers holds no secret."""
+
+import pytest
+import ray
+
+from workers.session import LOCAL, WORKER_ENV, ray_address, ray_session, workers_for
+
+
+def test_address_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ray_address() == LOCAL
+    monkeypatch.setenv("RAY_ADDRESS", "tool:1")
+    assert ray_address() == "tool:1"
+    monkeypatch.setenv("LSD_RAY_ADDRESS", "ours:1")
+    assert ray_address() == "ours:1"
+    assert ray_address("given:1") == "given:1"
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_an_open_session_is_used_and_left_open() -> None:
+    with ray_session(LOCAL):
+        pass
+    assert ray.is_initialized()
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_the_runtime_env_carries_threads_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ray.get_runtime_context().runtime_env["env_vars"] == WORKER_ENV
+    assert all(name.endswith("_NUM_THREADS") for name in WORKER_ENV)
+
+
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize(
+    ("num_items", "num_cpus", "expected"), [(1, 1, 1), (5, 1, 2), (5, 2, 1), (5, 8, 1), (3, 0, 3), (0, 1, 1)]
+)
+def test_workers_are_no_more_than_items_or_room(num_items: int, num_cpus: float, expected: int) -> None:
+    assert workers_for(num_items, num_cpus=num_cpus) == expected

@@ -1,0 +1,262 @@
+"""A pool of Ray actors that works through items: bounded, restartable, and honest about failures.
+
+A worker is a plain class with `run(item) -> result`; it needs no Ray and can be tested without it. The
+pool builds one on each actor from `init_args`, so that a backbone is loaded once per actor.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+ItemIn = TypeVar("ItemIn", contravariant=True)
+ResultOut = TypeVar("ResultOut", covariant=True)
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray colours its tracebacks
+POLL_S = 0.5  # how soon stop() is heard
+MAX_TASK_RETRIES = 3
+
+
+class Worker(Protocol[ItemIn, ResultOut]):
+    """What a pool runs; `run` must give the same result each time, since a lost item is run again."""
+
+    def run(self, item: ItemIn) -> ResultOut: ...
+
+
+class PoolStopped(RuntimeError):
+    """`Pool.stop` was called while items were still under way."""
+
+
+class ItemFailed(RuntimeError):
+    """An item ended in an error and the caller asked for errors to be raised; `failure` has the traceback."""
+
+    def __init__(self, item: object, failure: "Failure") -> None:
+        super().__init__(f"{item!r} failed: {failure.kind}: {failure.message}")
+        self.failure = failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an item has no result."""
+
+    kind: str
+    """Name of the exception's type, e.g. `ValueError`, or `ActorDiedError` for a worker that kept dying."""
+    message: str
+    details: str
+    """The traceback on the worker."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(Generic[Item, Result]):
+    """An item with its result, or with the failure that took its place."""
+
+    item: Item
+    result: Result | None = None
+    failure: Failure | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.failure is None
+
+
+Progress = Callable[[int, Outcome[Any, Any]], None]
+"""Called in the driver as (number of items finished, the outcome that has just come)."""
+
+
+class _Host:
+    """The actor's side: one worker, one torch thread."""
+
+    def __init__(self, build: Callable[..., Worker[Any, Any]], init_args: tuple[Any, ...]) -> None:
+        self._build, self._init_args = build, init_args
+        self._worker: Worker[Any, Any] | None = None
+
+    def ready(self) -> None:
+        """Build the worker: a call of its own, so that an error in it arrives as it was raised."""
+        import torch
+
+        torch.set_num_threads(1)
+        self._worker = self._build(*self._init_args)
+
+    def run(self, item: Any) -> Any:
+        if self._worker is None:  # a restarted actor
+            self.ready()
+        assert self._worker is not None
+        return self._worker.run(item)
+
+
+@dataclass(frozen=True)
+class _Call(Generic[Item]):
+    actor: Any
+    item: Item
+    alone: bool = False  # a second try of an item whose worker died, with nothing queued beside it
+
+
+class Pool(Generic[Item, Result]):
+    """`num_workers` actors, each holding at most `depth` items; use as a context manager.
+
+    An actor that dies is restarted, and its items run again, up to MAX_TASK_RETRIES times. An item whose
+    worker still died is tried once more on its own, because its neighbour in the queue may be the culprit;
+    if that fails too, it ends as a Failure. Exceptions of the worker's own code are not retried.
+    """
+
+    def __init__(
+        self,
+        worker_cls: Callable[..., Worker[Item, Result]],
+        init_args: tuple[Any, ...] = (),
+        *,
+        num_workers: int,
+        num_cpus: float = 1,
+        num_gpus: float = 0,
+        depth: int = 2,
+        start_timeout_s: float = 600,
+    ) -> None:
+        for name, value in (("num_workers", num_workers), ("depth", depth)):
+            if value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
+        self._worker_cls, self._init_args = worker_cls, init_args
+        self._num_workers, self._depth, self._start_timeout_s = num_workers, depth, start_timeout_s
+        self._resources = {"num_cpus": num_cpus, "num_gpus": num_gpus}
+        self._actors: list[Any] = []
+        self._starting: dict[Any, Any] = {}  # ready signal -> actor
+        self._load: dict[Any, int] = {}  # ready actor -> items it holds
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        host = ray.remote(_Host).options(
+            **self._resources, max_restarts=-1, max_task_retries=MAX_TASK_RETRIES, max_concurrency=1
+        )
+        self._actors = [host.remote(self._worker_cls, self._init_args) for _ in range(self._num_workers)]
+        self._starting = {actor.ready.remote(): actor for actor in self._actors}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill the actors at once, whatever they are doing. Published work is safe: shards appear whole."""
+        actors, self._actors, self._starting, self._load = self._actors, [], {}, {}
+        if ray.is_initialized():
+            for actor in actors:
+                ray.kill(actor)
+
+    def stop(self) -> None:
+        """From any thread: make `map` raise PoolStopped within a second."""
+        self._stop.set()
+
+    def map(
+        self, items: Iterable[Item], *, progress: Progress | None = None, raise_errors: bool = False
+    ) -> Iterator[Outcome[Item, Result]]:
+        """Outcomes in the order they finish. `items` is read only as fast as the workers take them.
+
+        With `raise_errors` the first failure is raised as ItemFailed. Leaving early closes the pool.
+        """
+        source, alone, calls, finished = iter(items), list[Item](), dict[Any, _Call[Item]](), 0
+        exhausted = complete = False
+        try:
+            while True:
+                exhausted = exhausted or not self._feed(source, calls)
+                if exhausted and alone:
+                    self._feed_alone(alone, calls)
+                if exhausted and not calls and not alone:
+                    complete = True
+                    return
+                for ref in self._wait(calls):
+                    call = calls.pop(ref)
+                    self._load[call.actor] -= 1
+                    outcome = _outcome(ref, call)
+                    if outcome is None:
+                        alone.append(call.item)
+                        continue
+                    finished += 1
+                    if progress is not None:
+                        progress(finished, outcome)
+                    if outcome.failure is not None and raise_errors:
+                        raise ItemFailed(call.item, outcome.failure)
+                    yield outcome
+        finally:
+            if not complete:
+                self.close()
+
+    def _feed(self, source: Iterator[Item], calls: dict[Any, _Call[Item]]) -> bool:
+        """Give each free place on a ready actor an item, the emptiest first; False when none is left."""
+        while self._load:
+            actor = min(self._load, key=self._load.__getitem__)
+            if self._load[actor] >= self._depth:
+                return True
+            try:
+                item = next(source)
+            except StopIteration:
+                return False
+            self._submit(_Call(actor, item), calls)
+        return True
+
+    def _feed_alone(self, alone: list[Item], calls: dict[Any, _Call[Item]]) -> None:
+        for actor, load in self._load.items():
+            if load == 0 and alone:
+                self._submit(_Call(actor, alone.pop(), alone=True), calls)
+
+    def _submit(self, call: _Call[Item], calls: dict[Any, _Call[Item]]) -> None:
+        calls[call.actor.run.remote(call.item)] = call
+        self._load[call.actor] += 1
+
+    def _wait(self, calls: dict[Any, _Call[Item]]) -> list[Any]:
+        """Finished calls; also takes in actors that have become ready. Empty only when one of those came."""
+        if not self._actors:
+            raise RuntimeError("pool must be open, got a closed one; use it inside its `with` block")
+        waited_s = 0.0
+        while True:
+            if self._stop.is_set():
+                raise PoolStopped("stopped while items were under way; what was published stays")
+            pending = [*calls, *self._starting]
+            ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
+            if not ready:
+                ready, _ = ray.wait(pending, num_returns=1, timeout=POLL_S)
+            started = [ref for ref in ready if ref in self._starting]
+            for ref in started:
+                self._load[self._started(ref)] = 0
+            if ready:
+                return [ref for ref in ready if ref in calls]
+            waited_s += POLL_S
+            if not self._load and waited_s > self._start_timeout_s:
+                raise RuntimeError(
+                    f"a worker with {self._resources} must start within {self._start_timeout_s:g} s, "
+                    "got none; ask for less per worker or add nodes to the Ray cluster"
+                )
+
+    def _started(self, ref: Any) -> Any:
+        actor = self._starting.pop(ref)
+        try:
+            ray.get(ref)
+        except RayError as error:
+            cause = _cause(error)
+            raise RuntimeError(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
+        return actor
+
+
+def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:
+    """What became of a finished call; None where its worker died and the item deserves a try alone."""
+    try:
+        return Outcome(item=call.item, result=ray.get(ref))
+    except RayError as error:
+        if not call.alone and not isinstance(error, RayTaskError):
+            return None
+        cause = _cause(error)
+        details = _COLOUR.sub("", str(error))
+        return Outcome(
+            item=call.item, failure=Failure(kind=type(cause).__name__, message=str(cause), details=details)
+        )
+
+
+def _cause(error: RayError) -> Exception:
+    """The exception the worker raised, out of Ray's wrapping; Ray's own where the worker died."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, Exception) else error

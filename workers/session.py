@@ -1,0 +1,65 @@
+"""Opening Ray: a local one by default, or joining a cluster; whoever opens it closes it."""
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+# One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
+# Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
+WORKER_ENV = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+OBJECT_STORE_BYTES = 256 * 2**20  # items and results are small: data goes through the store
+LOCAL = "local"
+
+
+def ray_address(address: str | None = None) -> str:
+    """`address` if given, else LSD_RAY_ADDRESS, else RAY_ADDRESS, else "local"."""
+    return address or os.environ.get("LSD_RAY_ADDRESS") or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
+@contextmanager
+def ray_session(
+    address: str | None = None, *, num_cpus: int | None = None, log_to_driver: bool = False
+) -> Iterator[str]:
+    """Ray for the length of the block; yields the address in use.
+
+    A session that is already open is used and left open. "local" starts a private Ray without dashboard,
+    never found by others; anything else joins that cluster, where `num_cpus` does not apply.
+    """
+    where = ray_address(address)
+    if ray.is_initialized():
+        yield where
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # the coming default; without it, a warning
+    options: dict[str, object] = {
+        "address": where,
+        "log_to_driver": log_to_driver,
+        "logging_level": logging.ERROR,
+        "runtime_env": {"env_vars": WORKER_ENV},
+    }
+    if where == LOCAL:
+        options |= {
+            "num_cpus": num_cpus or os.cpu_count() or 1,
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+    ray.init(**options)
+    try:
+        yield where
+    finally:
+        ray.shutdown()
+
+
+def workers_for(num_items: int, *, num_cpus: float = 1, num_gpus: float = 0) -> int:
+    """How many workers are worth starting: no more than items, nor than fit on the cluster as it is now."""
+    have = ray.cluster_resources()
+    fit = [have.get("CPU", 0) / num_cpus if num_cpus else math.inf]
+    fit += [have.get("GPU", 0) / num_gpus] if num_gpus else []
+    room = min(fit)
+    return max(1, num_items if math.isinf(room) else min(num_items, math.floor(room)))
