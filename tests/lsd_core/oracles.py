@@ -1,0 +1,230 @@
+"""Chains small enough to enumerate: the law of every state, pushed exactly through a sampler's steps.
+
+A state of l positions over V tokens and MASK is numbered by its digits in base V + 1, first position first; a
+law over states is a vector of (V + 1)^l probabilities. Backbones are tables from states to x0 laws.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.processes import Absorbing, LogLinear, Noise
+from lsd_core.samplers.laws import RevealLaw
+from lsd_core.samplers.step import Step, steps_of
+from lsd_core.samplers.table import StepTable
+
+SWITCH = 0.5  # a time-dependent table changes from its early to its late half here
+
+
+def all_states(num_states: int, length: int) -> Tensor:
+    """Every sequence (num_states^length, length), in the order of its number."""
+    digits = torch.arange(num_states**length)[:, None] // num_states ** torch.arange(length).flip(0)
+    return digits % num_states
+
+
+def number_of(x: Tensor, num_states: int) -> Tensor:
+    """Numbers (b,) of the states x (b, l)."""
+    return (x * num_states ** torch.arange(x.shape[1]).flip(0)).sum(-1)
+
+
+class TableBackbone:
+    """A backbone that looks its log-weights up: table (N, l, V), and another one below t = 0.5 if given."""
+
+    name, family = "table", "table"
+
+    def __init__(
+        self,
+        table: Tensor,
+        num_tokens: int,
+        *,
+        late: Tensor | None = None,
+        normalised: bool = True,
+        noise: Noise | None = None,
+    ) -> None:
+        self.table, self.late = table, late
+        self.process = Absorbing(num_tokens, noise or LogLinear())
+        self.length = table.shape[1]
+        self.time_free, self.normalised = late is None, normalised
+        self.config: dict[str, Any] = {}
+        self.fingerprint = "table"
+        self.sequences = 0  # sequences sent through the network
+
+    def features(self, x: Tensor, t: Tensor) -> Tensor:
+        self.sequences += len(x)
+        number = number_of(x, self.process.num_states)
+        early = self.table[number]
+        return (
+            early if self.late is None else torch.where(t[:, None, None] >= SWITCH, early, self.late[number])
+        )
+
+    def head(self, rows: Tensor) -> Tensor:
+        return rows
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"table": self.table}
+
+
+def conditionals(joint: Tensor) -> Tensor:
+    """Exact log x0 laws (N, l, V) of a joint law over V^l sequences, shaped (V,) * l."""
+    num_tokens, length = joint.shape[0], joint.dim()
+    tokens = all_states(num_tokens, length)
+    states = all_states(num_tokens + 1, length)
+    table = torch.zeros(len(states), length, num_tokens, dtype=torch.float64)
+    for number, state in enumerate(states):
+        agree = ((tokens == state) | (state == num_tokens)).all(-1)
+        for position in range(length):
+            weight = joint.flatten() * agree
+            table[number, position].index_add_(0, tokens[:, position], weight)
+    return (table / table.sum(-1, keepdim=True)).log()
+
+
+def joint_law(seed: int, num_tokens: int, length: int, scale: float) -> Tensor:
+    """A random joint law (V,) * l; the larger the scale, the stronger the correlations."""
+    logits = scale * torch.randn(num_tokens**length, generator=torch.Generator().manual_seed(seed)).double()
+    return logits.softmax(0).view((num_tokens,) * length)
+
+
+def exact_backbone(joint: Tensor, noise: Noise | None = None) -> TableBackbone:
+    """The perfect backbone of that law."""
+    return TableBackbone(conditionals(joint), joint.shape[0], noise=noise)
+
+
+def misfit_backbone(
+    seed: int,
+    num_tokens: int,
+    length: int,
+    *,
+    timed: bool = False,
+    normalised: bool = True,
+    noise: Noise | None = None,
+) -> TableBackbone:
+    """Random tables: no joint law has these conditionals; optionally time-dependent, with unequal row sums."""
+    gen = torch.Generator().manual_seed(seed)
+    shape = (2, (num_tokens + 1) ** length, length, num_tokens)
+    tables = torch.randn(shape, generator=gen, dtype=torch.float64)
+    if normalised:
+        tables = tables.log_softmax(-1)
+    else:
+        tables = tables.log_softmax(-1) + 0.4 * torch.randn(
+            (*shape[:3], 1), generator=gen, dtype=torch.float64
+        )
+    late = tables[1] if timed else None
+    return TableBackbone(tables[0], num_tokens, late=late, normalised=normalised, noise=noise)
+
+
+def product_law(tokens: Tensor) -> Tensor:
+    """Joint law (b, S^l) of independent positions with laws (b, l, S)."""
+    joint = tokens[:, 0]
+    for position in range(1, tokens.shape[1]):
+        joint = (joint[:, :, None] * tokens[:, None, position]).flatten(1)
+    return joint
+
+
+def transition(law: RevealLaw) -> Tensor:
+    """Exact law (b, N) of the whole state after the step that `law` describes."""
+    if law.chance is not None:
+        return product_law(law.dense())
+    assert law.quota is not None
+    num_states = law.num_tokens + 1
+    token_law = torch.zeros(*law.x.shape, num_states, dtype=torch.float64)
+    token_law[..., :-1][law.rows] = law.tokens(torch.arange(len(law.rows[0]))).exp()
+    kept = torch.nn.functional.one_hot(law.x, num_states).double()
+    out = torch.zeros(len(law.x), num_states ** law.x.shape[1], dtype=torch.float64)
+    for chain, x in enumerate(law.x):
+        masked = (x == law.num_tokens).nonzero()[:, 0].tolist()
+        subsets = list(combinations(masked, min(int(law.quota[chain]), len(masked))))
+        for subset in subsets:
+            tokens = kept[chain].clone()
+            tokens[list(subset)] = token_law[chain, list(subset)]
+            out[chain] += product_law(tokens[None])[0] / len(subsets)
+    return out
+
+
+def features_at(backbone: Backbone, x: Tensor, t: float) -> Tensor:
+    return backbone.features(x, torch.full((len(x),), t, dtype=torch.float64))
+
+
+StepMatrix = Callable[
+    [Any, Backbone, Tensor, Step], Tensor
+]  # sampler, backbone, states (b, l), step -> (b, N)
+
+
+def one_call(sampler: Any, backbone: Backbone, x: Tensor, step: Step) -> Tensor:
+    """Transition (b, N) of a sampler with one law a step."""
+    return transition(sampler.law(backbone, x, features_at(backbone, x, step.t), step))
+
+
+def push(sampler: Any, backbone: Backbone, table: StepTable, step_matrix: StepMatrix = one_call) -> Tensor:
+    """Exact output law over all states of a sampler that starts from all MASK."""
+    num_states, length = backbone.process.num_states, backbone.length
+    states = all_states(num_states, length)
+    law = torch.zeros(len(states), dtype=torch.float64)
+    law[-1] = 1.0
+    for step in steps_of(table, length):
+        reached = law > 0
+        law = law[reached] @ step_matrix(sampler, backbone, states[reached], step)
+    return law
+
+
+def one_reveal(backbone: TableBackbone, t: float) -> Tensor:
+    """Matrix (N, N): one masked position, each as likely, gets its token; finished states stay."""
+    states = all_states(backbone.process.num_states, backbone.length)
+    probs = features_at(backbone, states, t).double().log_softmax(-1).exp()
+    matrix = torch.zeros(len(states), len(states), dtype=torch.float64)
+    for number, state in enumerate(states):
+        masked = (state == backbone.process.mask).nonzero()[:, 0]
+        if len(masked) == 0:
+            matrix[number, number] = 1.0
+        for position in masked:
+            for token in range(backbone.process.num_tokens):
+                after = state.clone()
+                after[position] = token
+                index = number_of(after[None], backbone.process.num_states)[0]
+                matrix[number, index] += probs[number, position, token] / len(masked)
+    return matrix
+
+
+def exact_law(backbone: TableBackbone) -> Tensor:
+    """Output law of the exact reverse chain on log-linear noise: every order of reveals, every time's table."""
+    num_states, length = backbone.process.num_states, backbone.length
+    masked = (all_states(num_states, length) == backbone.process.mask).sum(-1)
+    law = torch.zeros(num_states**length, dtype=torch.float64)
+    law[-1] = 1.0
+    for t, s in ((1.0, SWITCH), (SWITCH, 0.0)):
+        matrix, chance, after = one_reveal(backbone, (t + s) / 2), (t - s) / t, torch.zeros_like(law)
+        for count in range(length + 1):
+            weight = torch.from_numpy(stats.binom.pmf(count, masked.numpy(), chance))
+            after += (law * weight) @ torch.linalg.matrix_power(matrix, count)
+        law = after
+    return law
+
+
+def tv(p: Tensor, q: Tensor) -> float:
+    """Total variation between two laws."""
+    return float((p - q).abs().sum() / 2)
+
+
+def fitted_order(steps: Sequence[int], errors: Sequence[float]) -> float:
+    """Slope of -log error over log steps."""
+    return float(-np.polyfit(np.log(steps), np.log(errors), 1)[0])
+
+
+def chi_square(samples: Tensor, law: Tensor, num_states: int) -> float:
+    """p-value of samples (n, l) under a law over states; impossible states must not occur, rare ones are pooled."""
+    counts = torch.bincount(number_of(samples, num_states), minlength=len(law)).double()
+    assert float(counts[law <= 1e-15].sum()) == 0, "a state of probability 0 was drawn"
+    expected = law * counts.sum()
+    rare = (expected < 5) & (law > 1e-15)
+    observed = torch.cat([counts[expected >= 5], counts[rare].sum()[None]])
+    expected = torch.cat([expected[expected >= 5], expected[rare].sum()[None]])
+    keep = expected > 0
+    observed, expected = observed[keep], expected[keep]
+    return float(
+        stats.chisquare(observed.numpy(), (expected * observed.sum() / expected.sum()).numpy()).pvalue
+    )
