@@ -1,0 +1,51 @@
+"""How likely a frozen network finds finished sequences, whatever the order they were revealed in."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.samplers.generate import default_batch
+from lsd_core.training.objective import corrupt
+
+
+@torch.inference_mode()
+def any_order_nll(
+    backbone: Backbone, tokens: Int[Tensor, "n l"], seed: int, batch: int | None = None
+) -> Float[Tensor, " n"]:
+    """Unbiased estimates of each sequence's NLL_elbo in nats: l times the mean -log p of its masked tokens.
+
+    One random subset of a sequence is masked, its size uniform on 1..l; over the n sequences the sizes are
+    stratified, so the mean converges fast while one entry alone is noisy. A network that is told the time is
+    told t ~ Beta(size, l + 1 - size). The mean is the NLL of the law that reveals tokens in uniform order, or
+    an upper bound on it. Cost: one network call a sequence.
+    """
+    batch = batch or default_batch(backbone.length)
+    masked, t, _ = corrupt(tokens, backbone.process, seed, torch.arange(len(tokens)))
+    return torch.cat(
+        [
+            _mean_nll(
+                backbone,
+                tokens[begin : begin + batch],
+                masked[begin : begin + batch],
+                t[begin : begin + batch],
+            )
+            for begin in range(0, len(tokens), batch)
+        ]
+    )
+
+
+def perplexity(nll: float, length: int) -> float:
+    """exp(nll / l), per token. Never shown without an entropy: it rewards repetition."""
+    return math.exp(min(nll / length, 700.0))
+
+
+def _mean_nll(backbone: Backbone, x0: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    """l times the mean -log p(x0_i | x) over the masked i of each row, (b,) float64."""
+    chain, position = (x == backbone.process.mask).nonzero(as_tuple=True)
+    log_p = backbone.head(backbone.features(x, t)[chain, position]).double().log_softmax(-1)
+    nll = -log_p.gather(1, x0[chain, position][:, None])[:, 0]
+    total = torch.zeros(len(x), dtype=torch.float64).index_add(0, chain, nll)
+    return total / chain.bincount(minlength=len(x)) * x.shape[1]

@@ -1,0 +1,61 @@
+"""The tasks by name: what a backbone's samples are judged on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
+from lsd_core.evaluation import countdown, entropy
+from lsd_core.evaluation.likelihood import any_order_nll, perplexity
+from lsd_core.evaluation.scores import Scores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One metric decides, one guards against buying it with diversity, the others inform."""
+
+    name: str
+    primary: str
+    """Name of the metric that decides; lower wins."""
+    diversity: str
+    """Name of the diversity metric, in nats."""
+    judge: str
+    """Id of what measures, recorded beside every score; a new version when a metric changes."""
+    evaluate: Callable[[Tensor, Backbone, int], Scores]
+    """(tokens (n, l), frozen backbone, seed) -> Scores."""
+
+
+def evaluate_countdown(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
+    """Rule, start values, diversity, and the likelihood under the frozen network; one call a sequence."""
+    errors = countdown.error(tokens)
+    nll = float(any_order_nll(backbone, tokens, seed).mean())
+    metrics = {
+        "error": float(errors.mean()),
+        "error_published": float(countdown.error_published(tokens).mean()),
+        "start_tv": countdown.start_tv(tokens, backbone.process.num_tokens),
+        "unigram_entropy": entropy.unigram_entropy(tokens),
+        "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
+        "nll": nll,
+        "perplexity": perplexity(nll, tokens.shape[1]),
+    }
+    return Scores(primary=errors.numpy(), metrics=metrics)
+
+
+TASKS: dict[str, Task] = {
+    "countdown": Task(
+        name="countdown",
+        primary="error",
+        diversity="unigram_entropy",
+        judge="countdown-v1",
+        evaluate=evaluate_countdown,
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """The task of that name."""
+    if name not in TASKS:
+        raise InputError("task", f"be one of {sorted(TASKS)}", name)
+    return TASKS[name]
