@@ -60,7 +60,7 @@ def _needed(trajectories: Trajectories, name: str) -> Int[Tensor, "n l"]:
     return column
 
 
-def _moment(name: str, value: float | Tensor, highest: int, like: Tensor) -> Tensor:
+def _moment(name: str, value: float | int | Tensor, highest: int, like: Tensor) -> Tensor:
     """The moment as a tensor that broadcasts over positions; raises InputError outside [0, highest]."""
     moment = torch.as_tensor(value, device=like.device)
     if moment.ndim > 1 or (moment.ndim == 1 and len(moment) != len(like)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Integer
 from torch import Tensor
 
 from lsd_core.errors import InputError
@@ -23,12 +23,12 @@ class Trajectories:
     Columns that were not read are None. Integers of any width are accepted and kept as int32.
     """
 
-    index: Int[Tensor, " n"]  # number of each trajectory in its data set, int64
+    index: Integer[Tensor, " n"]  # number of each trajectory in its data set, int64
     num_tokens: int  # tokens are 0 .. num_tokens - 1; the mask is num_tokens
-    x_end: Int[Tensor, "n l"] | None = None  # the clean sequence at the end
-    reveal_time: Int[Tensor, "n l"] | None = None  # in units of 2^-16; time runs from 1 down to 0
-    rank: Int[Tensor, "n l"] | None = None  # 0 is revealed first, l - 1 last
-    reveal_step: Int[Tensor, "n l"] | None = None  # step (0 .. steps - 1) that reveals the position
+    x_end: Integer[Tensor, "n l"] | None = None  # the clean sequence at the end
+    reveal_time: Integer[Tensor, "n l"] | None = None  # in units of 2^-16; time runs from 1 down to 0
+    rank: Integer[Tensor, "n l"] | None = None  # 0 is revealed first, l - 1 last
+    reveal_step: Integer[Tensor, "n l"] | None = None  # step (0 .. steps - 1) that reveals the position
     steps: int | None = None  # number of steps; None for an exact teacher
 
     def __post_init__(self) -> None:
