@@ -12,7 +12,9 @@ def draw_categorical(probs: Float[Tensor, "r v"], uniform: Float[Tensor, " r"]) 
     cannot reach tokens rarer than about 1e-7 and so cuts it.
     """
     cumulative = probs.double().cumsum(dim=-1)
-    threshold = uniform[:, None] * cumulative[:, -1:]
-    index = torch.searchsorted(cumulative, threshold, right=True)[:, 0]
-    last = (probs > 0).long().mul(torch.arange(1, probs.shape[1] + 1, device=probs.device)).amax(1) - 1
-    return torch.minimum(index, last)
+    total = cumulative[:, -1:].contiguous()
+    index = torch.searchsorted(cumulative, uniform[:, None] * total, right=True)
+    last = torch.searchsorted(
+        cumulative, total
+    )  # the last possible index, should u * total round up
+    return torch.minimum(index, last)[:, 0]

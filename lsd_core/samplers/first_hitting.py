@@ -13,8 +13,9 @@ def first_hitting(backbone: Backbone, draws: Draws) -> Trajectories:
     """Trajectories of the exact chain (first-hitting sampler, Zheng et al. 2024, Sec. 4.1).
 
     For log-linear noise every token's reveal time is uniform on (0, 1), independently; they are drawn on the
-    2^16 grid, and equal times are ordered by position. Between reveals nothing changes, so l network calls
-    give the exact law of the network's reverse chain: with an inexact network, the uniform-order mixture.
+    2^16 grid, and equal times are ordered by position. Between reveals nothing changes, so l network calls,
+    each told the time of the reveal it serves (a rate is read when its jump happens), give the exact law of
+    the network's reverse chain: with an inexact network, the uniform-order mixture.
     """
     state = start(backbone, len(draws.trajectory), draws.trajectory.device)
     b, length = state.x.shape
@@ -22,16 +23,15 @@ def first_hitting(backbone: Backbone, draws: Draws) -> Trajectories:
     ticks = (uniform * TIME_GRID).long()
     order = ticks.argsort(dim=1, descending=True, stable=True)  # positions, first revealed first
     chain = torch.arange(b, device=state.x.device)
-    t = torch.ones(b, dtype=torch.float64, device=state.x.device)
     for event in range(length):
-        features, state = call(backbone, state, t)
         position = order[:, event]
+        t = ticks.gather(1, position[:, None])[:, 0].clamp(min=1).double() / TIME_GRID
+        features, state = call(backbone, state, t)
         log_p = backbone.head(features[chain, position]).double().log_softmax(-1)
         token = draw_categorical(log_p.exp(), draws.rows(0, Purpose.TOKEN, chain, position))
         x = state.x.clone()
         x[chain, position] = token
         state = state.moved(x, backbone)
-        t = ticks.gather(1, position[:, None])[:, 0].clamp(min=1).double() / TIME_GRID
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(length, device=order.device).expand(b, -1))
     return Trajectories(
         index=draws.trajectory,

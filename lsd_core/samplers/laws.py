@@ -66,6 +66,8 @@ class RevealLaw:
     def draw(self, draws: Draws, step: int) -> Int[Tensor, "b l"]:
         """The tokens after the step. Each position is drawn once in a trajectory, so its uniform needs no step."""
         chosen = self.choose(draws, step).nonzero()[:, 0]
+        if len(chosen) == 0:
+            return self.x
         sample, position = self.rows[0][chosen], self.rows[1][chosen]
         token = draw_categorical(self.tokens(chosen).exp(), draws.rows(0, Purpose.TOKEN, sample, position))
         x = self.x.clone()

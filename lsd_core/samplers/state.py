@@ -38,9 +38,9 @@ class State:
 
     def moved(self, x: Tensor, backbone: Backbone) -> "State":
         """The state after a step; on a time-free backbone an unchanged chain keeps its features."""
-        if not backbone.time_free:
-            return replace(self, x=x, features=None, fresh=None)
-        return replace(self, x=x, fresh=(x == self.x).all(dim=1))
+        if self.fresh is None:
+            return replace(self, x=x)
+        return replace(self, x=x, fresh=self.fresh & (x == self.x).all(dim=1))
 
 
 def start(backbone: Backbone, num_chains: int, device: torch.device | str = "cpu") -> State:
@@ -57,17 +57,16 @@ def call(backbone: Backbone, state: State, t: Float[Tensor, " b"]) -> tuple[Tens
     """
     masked = (state.x == backbone.process.mask).any(dim=1)
     needed = masked if state.fresh is None or state.features is None else masked & ~state.fresh
+    if not bool(needed.any()):  # nobody asks: the empty features are read by no one
+        return state.x.new_zeros(*state.x.shape, 0) if state.features is None else state.features, state
     if bool(needed.all()):
         features = backbone.features(state.x, t)
     else:
         index = needed.nonzero()[:, 0]
-        features = state.features
-        if len(index):
-            part = backbone.features(state.x[index], t[index])
-            if features is None:
-                features = part.new_zeros(len(t), *part.shape[1:])
-            features = features.index_copy(0, index, part)
-        elif features is None:
-            features = backbone.features(state.x[:0], t[:0]).new_zeros(len(t), *state.x.shape[1:], 1)
-    state = replace(state, calls=state.calls + needed, features=features if backbone.time_free else None)
+        part = backbone.features(state.x[index], t[index])
+        old = part.new_zeros(len(t), *part.shape[1:]) if state.features is None else state.features
+        features = old.index_copy(0, index, part)
+    state = replace(state, calls=state.calls + needed)
+    if backbone.time_free:
+        state = replace(state, features=features, fresh=torch.ones_like(needed))
     return features, state

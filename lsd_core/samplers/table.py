@@ -59,7 +59,7 @@ class StepTable:
         return len(self.gains)
 
     @property
-    def grid(self) -> tuple[float, ...]:
+    def grid(self) -> tuple[float, ...] | tuple[int, ...]:
         """The times or the counts, whichever the table holds."""
         return self.times if self.times is not None else self.counts or ()
 

@@ -64,6 +64,7 @@ class TableBackbone:
         )
 
     def head(self, rows: Tensor) -> Tensor:
+        assert rows.shape[-1] == self.process.num_tokens, "these features never came from the network"
         return rows
 
     def tensors(self) -> dict[str, Tensor]:
@@ -104,7 +105,7 @@ def misfit_backbone(
     normalised: bool = True,
     noise: Noise | None = None,
 ) -> TableBackbone:
-    """Random tables: no joint law has these conditionals; optionally time-dependent, with unequal row sums."""
+    """Random tables that no joint law has; optionally time-dependent, optionally with unequal row sums."""
     gen = torch.Generator().manual_seed(seed)
     shape = (2, (num_tokens + 1) ** length, length, num_tokens)
     tables = torch.randn(shape, generator=gen, dtype=torch.float64)
@@ -191,7 +192,7 @@ def one_reveal(backbone: TableBackbone, t: float) -> Tensor:
 
 
 def exact_law(backbone: TableBackbone) -> Tensor:
-    """Output law of the exact reverse chain on log-linear noise: every order of reveals, every time's table."""
+    """Output law of the exact reverse chain on log-linear noise: all orders of reveals, both tables."""
     num_states, length = backbone.process.num_states, backbone.length
     masked = (all_states(num_states, length) == backbone.process.mask).sum(-1)
     law = torch.zeros(num_states**length, dtype=torch.float64)
@@ -216,7 +217,7 @@ def fitted_order(steps: Sequence[int], errors: Sequence[float]) -> float:
 
 
 def chi_square(samples: Tensor, law: Tensor, num_states: int) -> float:
-    """p-value of samples (n, l) under a law over states; impossible states must not occur, rare ones are pooled."""
+    """p-value of samples (n, l) under a law over states; none may be impossible, rare ones are pooled."""
     counts = torch.bincount(number_of(samples, num_states), minlength=len(law)).double()
     assert float(counts[law <= 1e-15].sum()) == 0, "a state of probability 0 was drawn"
     expected = law * counts.sum()
