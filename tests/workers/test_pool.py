@@ -109,17 +109,17 @@ def test_an_error_is_raised_by_choice_and_stops_the_actors() -> None:
             raise ValueError("bad shard")
         return os.getpid()
 
-    pids: list[int] = []
-    with (
-        Pool(worker_of(fail), num_workers=1) as pool,
-        pytest.raises(ItemFailed, match=r"^1 failed: ValueError: bad shard$"),
-    ):
-        for outcome in pool.map(range(3), raise_errors=True):
-            pids.append(outcome.result)
-    deadline = time.monotonic() + 10
-    while alive(pids[0]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(pids[0])
+    with Pool(worker_of(fail), num_workers=1) as pool:
+        outcomes = pool.map(range(3), raise_errors=True)
+        pid = next(outcomes).result
+        assert isinstance(pid, int)
+        assert alive(pid)
+        with pytest.raises(ItemFailed, match=r"^1 failed: ValueError: bad shard$"):
+            next(outcomes)
+        deadline = time.monotonic() + 10
+        while alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not alive(pid)
 
 
 def test_no_more_than_depth_items_per_worker_are_taken_ahead() -> None:
