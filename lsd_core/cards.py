@@ -1,0 +1,238 @@
+"""Sampler cards: everything needed to draw from a learned sampler and to judge it, as canonical JSON.
+
+A card holds no clock time, host or run id, so equal work gives equal cards, and the hash of its text is its
+name in the registry.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.canonical import canonical_json, digest
+from lsd_core.errors import InputError
+from lsd_core.samplers.table import StepTable
+
+SCHEMA_VERSION = 1
+
+
+def plain(value: Any) -> Any:
+    """A deep copy made of JSON's own types: tuples become lists, NaN and infinity (not JSON) become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+Json = Annotated[dict[str, Any], BeforeValidator(plain)]
+Number = Annotated[float | None, BeforeValidator(plain)]  # null: what was measured is not a finite number
+Count = Annotated[StrictInt, Field(ge=1)]
+Seed = Annotated[StrictInt, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BackboneRef(_Part):
+    """Which frozen network the sampler was made for."""
+
+    name: str
+    fingerprint: str
+    family: str
+
+
+class Calls(_Part):
+    """Network calls a sample used, the final denoise and correctors included."""
+
+    mean: float = Field(gt=0)
+    max: Count
+
+
+class Draw(_Part):
+    """How tokens are drawn from their law."""
+
+    dtype: str = "float64"
+    kind: str = "inverse_cdf"
+
+
+class Metric(_Part):
+    """A mean with its 95% interval, and its value at each of the card's seeds (or none of them)."""
+
+    mean: Number
+    low: Number = None
+    high: Number = None
+    per_seed: tuple[Number, ...] = ()
+
+
+class Evaluation(_Part):
+    """What the sampler scored: on the seeds that select, and on fresh ones that are reported."""
+
+    judge: str
+    """Id of what measured it."""
+    samples: Count
+    """Samples per seed."""
+    primary: str
+    """Name of the metric that decides; lower wins."""
+    diversity: str
+    """Name of the diversity metric, in nats."""
+    selection: dict[str, Metric]
+    report: dict[str, Metric]
+
+
+class Provenance(_Part):
+    """Where it came from."""
+
+    config_hash: str
+    code_epoch: StrictInt
+    environment: Json
+
+
+class SamplerCard(_Part):
+    """One candidate: a frozen step table with its backbone, cost, proof and origin."""
+
+    schema_version: StrictInt = SCHEMA_VERSION
+    backbone: BackboneRef
+    process: Json
+    sampler: str
+    """Base sampler: `euler`, `tweedie`, `fixed_counts`, ..."""
+    method: str
+    """What chose the table: `lsd`, `path_kl`, ..., or a control: `plain`, `cosine`, ..."""
+    nfe: Count
+    """Budget of network calls; no sample uses more."""
+    steps: Count
+    calls: Calls
+    table: Json
+    """`StepTable.to_dict()`."""
+    draw: Draw = Draw()
+    teacher: Json | None = None
+    """`TeacherSpec.to_dict()`, if the method learned from trajectories."""
+    teacher_hash: str | None = None
+    method_config: Json = Field(default_factory=dict)
+    seed: Seed
+    """The seed of the table that ships: the median one by the primary selection metric."""
+    seeds: tuple[Seed, ...] = Field(min_length=1)
+    certificate: Json | None = None
+    evaluation: Evaluation
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> "SamplerCard":
+        if self.schema_version != SCHEMA_VERSION:
+            remedy = "read it with the version of this program that wrote it"
+            raise InputError("card.schema_version", f"be {SCHEMA_VERSION}", self.schema_version, remedy)
+        table = self.step_table
+        if table.num_steps != self.steps:
+            raise InputError("card.steps", f"be the table's number of steps, {table.num_steps}", self.steps)
+        if self.calls.max > self.nfe:
+            raise InputError("card.calls.max", f"be at most the budget nfe = {self.nfe}", self.calls.max)
+        if self.calls.mean > self.calls.max:
+            raise InputError("card.calls.mean", f"be at most calls.max = {self.calls.max}", self.calls.mean)
+        if self.seed not in self.seeds:
+            raise InputError("card.seed", f"be one of the seeds {list(self.seeds)}", self.seed)
+        expected = None if self.teacher is None else digest(self.teacher)[:16]
+        if self.teacher_hash != expected:
+            raise InputError("card.teacher_hash", f"be the teacher's hash {expected}", self.teacher_hash)
+        self._check_metrics()
+        return self
+
+    def _check_metrics(self) -> None:
+        for part in ("selection", "report"):
+            metrics: dict[str, Metric] = getattr(self.evaluation, part)
+            for name in (self.evaluation.primary, self.evaluation.diversity):
+                if name not in metrics:
+                    raise InputError(f"card.evaluation.{part}", f"contain {name}", sorted(metrics))
+            for name, metric in metrics.items():
+                if len(metric.per_seed) not in (0, len(self.seeds)):
+                    field = f"card.evaluation.{part}.{name}.per_seed"
+                    raise InputError(
+                        field, f"have one value for each of {len(self.seeds)} seeds", metric.per_seed
+                    )
+
+    @property
+    def title(self) -> str:
+        """For example `countdown nfe8 euler lsd`."""
+        return f"{self.backbone.name} nfe{self.nfe} {self.sampler} {self.method}"
+
+    @property
+    def step_table(self) -> StepTable:
+        """The learned table, validated."""
+        return StepTable.from_dict(self.table)
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that decides, on the report seeds."""
+        return self.evaluation.report[self.evaluation.primary]
+
+    @property
+    def diversity(self) -> Metric:
+        """The diversity metric in nats, on the report seeds."""
+        return self.evaluation.report[self.evaluation.diversity]
+
+    def to_json(self) -> str:
+        """Canonical JSON: equal cards give equal text."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of `to_json()`, and of the bytes of every card.json we write."""
+        return text_sha256(self.to_json())
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "card") -> "SamplerCard":
+        """The card in `text`; anything else raises InputError that names `source` and the field."""
+        try:
+            return cls.model_validate(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise InputError(source, "be a sampler card in JSON", f"text with an error ({error})") from None
+        except ValidationError as error:
+            raise _explain(error, source) from None
+
+    def check_backbone(self, backbone: Backbone) -> None:
+        """Raise InputError unless this is the backbone that the card was made for."""
+        if backbone.fingerprint != self.backbone.fingerprint:
+            raise InputError(
+                f"fingerprint of backbone {backbone.name}",
+                f"be {self.backbone.fingerprint}, for which the card `{self.title}` was made",
+                backbone.fingerprint,
+                "name the store that holds the card's backbone (--store or LSD_STORE)",
+            )
+
+
+def text_sha256(text: str) -> str:
+    """SHA-256 of a card's text as it lies in a file."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _explain(error: ValidationError, source: str) -> InputError:
+    """The first of pydantic's complaints, in our words."""
+    first = error.errors()[0]
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, InputError):
+        return (
+            inner
+            if source == "card"
+            else InputError(f"{source}: {inner.field}", inner.rule, inner.value, inner.remedy)
+        )
+    field = ".".join(["card", *map(str, first["loc"])])
+    rule = {"missing": "be present", "extra_forbidden": "not be there"}.get(
+        first["type"], first["msg"].removeprefix("Input should ")
+    )
+    value = "nothing" if first["type"] == "missing" else first["input"]
+    where = field if source == "card" else f"{source}: {field}"
+    return InputError(where, rule, value, "restore the card from its store, or distil it again")
