@@ -1,0 +1,90 @@
+"""A learned sampler, loaded: the card, its backbone, and `sample`."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.publish import find
+from lsd_core.cards import SamplerCard
+from lsd_core.errors import InputError
+from lsd_core.home import default_store
+from lsd_core.registry import resolve
+from lsd_core.samplers import generate
+from lsd_core.store import Store
+
+
+@dataclass(frozen=True)
+class LoadedSampler:
+    """A sampler card with the backbone it was made for; any other backbone is refused."""
+
+    card: SamplerCard
+    backbone: Backbone
+
+    def __post_init__(self) -> None:
+        self.card.check_backbone(self.backbone)
+
+    @property
+    def nfe(self) -> int:
+        """Network calls that no sample exceeds."""
+        return self.card.nfe
+
+    def sample(self, num_samples: int, seed: int = 0) -> Int[Tensor, "n l"]:
+        """Finished sequences, (num_samples, l) int64 on the CPU; `sample(32)` begins with `sample(16)`."""
+        return generate(self.backbone, self.card.sampler, self.card.step_table, num_samples, seed).tokens
+
+    def __repr__(self) -> str:
+        return f"LoadedSampler({self.card.title}, seed {self.card.seed}, card {self.card.sha256[:8]})"
+
+
+def load_sampler(
+    uri: str | os.PathLike[str],
+    *,
+    store: str | None = None,
+    tracking_uri: str | None = None,
+) -> LoadedSampler:
+    """The sampler behind `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or the path or URL of a card.json.
+
+    Its backbone is the shipped one if the fingerprint agrees; else it comes from `store`, or, if none is
+    given, from `LSD_STORE`, the store that the registry or the card's own place tells of, or the home's.
+    Nothing that was stored is executed. Raises InputError.
+    """
+    card, hint = _find_card(os.fspath(uri), tracking_uri)
+    places = [store] if store else [os.environ.get("LSD_STORE"), hint, default_store()]
+    return LoadedSampler(card, _find_backbone(card, list(dict.fromkeys(filter(None, places)))))
+
+
+def _find_card(uri: str, tracking_uri: str | None) -> tuple[SamplerCard, str | None]:
+    """The card, and the store that its place tells of."""
+    if uri.startswith("models:"):
+        resolved = resolve(uri, tracking_uri=tracking_uri)
+        return resolved.card, resolved.store_url
+    if Path(uri).is_dir():
+        uri = f"{uri.rstrip('/')}/card.json"
+    folder, _, name = uri.rpartition("/")
+    try:
+        text = Store(folder or ("/" if uri.startswith("/") else ".")).read_bytes(name).decode()
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        rule = "be models:/NAME@ALIAS, models:/NAME/VERSION, or the path or URL of a card.json"
+        raise InputError("uri", rule, f"{uri} ({type(error).__name__})") from None
+    root, cells, _ = uri.rpartition("/cells/")
+    return SamplerCard.from_json(text, source=uri), root if cells else None
+
+
+def _find_backbone(card: SamplerCard, stores: list[str]) -> Backbone:
+    """The card's backbone, from what ships with us or the first store that has it."""
+    reasons = []
+    for url in stores:
+        try:
+            return find(card.backbone.name, card.backbone.fingerprint, Store(url))
+        except InputError as error:
+            reasons.append(str(error))
+    raise InputError(
+        f"backbone {card.backbone.name}",
+        f"be found with the card's fingerprint {card.backbone.fingerprint}",
+        "; ".join(reasons),
+        "name the store it was published to (--store or LSD_STORE)",
+    )
