@@ -105,6 +105,7 @@ def promote(
     controls: Mapping[str, Sequence[Scored]],
     *,
     seed: int | None = None,
+    keepers: Sequence[Scored] | None = None,
     reference_entropy: float | None = None,
     tolerance: float = TOLERANCE,
     resamples: int = RESAMPLES,
@@ -115,9 +116,9 @@ def promote(
     of its nearest end) and the bootstrap bound of its paired difference is below 0. Among the winners the
     lowest selection mean becomes champion, so the reported numbers chose nothing.
 
-    Without a winner the best control keeps the alias: the lowest selection mean among the points that are as
-    diverse as `reference_entropy`, less `tolerance`. By default that is the entropy of the plain sampler at
-    temperature 1 (the lowest such, if several): cooling alone must not take an alias.
+    Without a winner the best of the `keepers` (by default every point of every family) keeps the alias: the
+    lowest selection mean among those as diverse as `reference_entropy`, less `tolerance`. By default that is
+    the entropy of the plain keeper at temperature 1 (the lowest, if several): cooling alone takes no alias.
     """
     families = {name: tuple(points) for name, points in controls.items()}
     if not families or not all(families.values()):
@@ -136,8 +137,8 @@ def promote(
         champion = min(winners, key=_selection_mean)
         sentence = f"{champion.label} beats every control at its own entropy and holds the alias."
     else:
-        points = [point for family in families.values() for point in family]
-        champion = min(_as_diverse(points, reference_entropy, tolerance), key=_selection_mean)
+        kept = keepers if keepers is not None else [point for family in families.values() for point in family]
+        champion = min(_as_diverse(kept, reference_entropy, tolerance), key=_selection_mean)
         sentence = f"No candidate beats every control; the control {champion.label} keeps the alias."
     return Verdict(
         champion=champion.label,
@@ -162,35 +163,34 @@ def compare(
 ) -> Comparison:
     """The candidate against a control family, interpolated to the candidate's entropy."""
     points = sorted(family, key=lambda point: point.entropy)
-    span = (points[0].entropy, points[-1].entropy)
+    low, high = points[0].entropy, points[-1].entropy
     weights = interpolation(candidate.entropy, [point.entropy for point in points], tolerance)
-    facts = {
-        "candidate": candidate.label,
-        "control": name,
-        "entropy": candidate.entropy,
-        "control_entropy": span,
-    }
-    if not weights:
+    mean, upper, wins = None, None, False
+    if weights:
+        difference = _paired_difference(candidate, points, weights)
+        mean, upper = float(difference.mean()), bootstrap_upper(difference, seed=seed, resamples=resamples)
+        wins = upper < 0
+        verb = "beats" if wins else "does not beat"
+        sentence = (
+            f"{candidate.label} {verb} {name} at {candidate.entropy:.3f} nat: "
+            f"the difference is {mean:+.4g}, its 95% bound {upper:+.4g}."
+        )
+    else:
         sentence = (
             f"{candidate.label} is not comparable with {name}: its entropy of {candidate.entropy:.3f} nat "
-            f"lies outside {span[0]:.3f} to {span[1]:.3f} by more than {tolerance:g}, "
+            f"lies outside {low:.3f} to {high:.3f} by more than {tolerance:g}, "
             "so the control keeps the alias."
         )
-        return Comparison(**facts, bracket=(), difference=None, upper=None, wins=False, sentence=sentence)
-    for index in weights:
-        if points[index].report.shape != candidate.report.shape:
-            field = f"report of {points[index].label}"
-            raise InputError(field, f"be paired with {candidate.report.shape}", points[index].report.shape)
-    difference = candidate.report - sum(weight * points[index].report for index, weight in weights.items())
-    mean, upper = float(difference.mean()), bootstrap_upper(difference, seed=seed, resamples=resamples)
-    verb = "beats" if upper < 0 else "does not beat"
-    sentence = (
-        f"{candidate.label} {verb} {name} at {candidate.entropy:.3f} nat: "
-        f"the difference is {mean:+.4g}, its 95% bound {upper:+.4g}."
-    )
-    bracket = tuple(points[index].label for index in weights)
     return Comparison(
-        **facts, bracket=bracket, difference=mean, upper=upper, wins=upper < 0, sentence=sentence
+        candidate=candidate.label,
+        control=name,
+        entropy=candidate.entropy,
+        control_entropy=(low, high),
+        bracket=tuple(points[index].label for index in weights),
+        difference=mean,
+        upper=upper,
+        wins=wins,
+        sentence=sentence,
     )
 
 
@@ -244,6 +244,20 @@ def median_seed(values: Mapping[int, float]) -> int:
         raise InputError("seeds", "be at least one", "none")
     ranked = sorted(values, key=lambda seed: (values[seed] if np.isfinite(values[seed]) else np.inf, seed))
     return ranked[len(ranked) // 2]
+
+
+def _paired_difference(
+    candidate: Scored, points: Sequence[Scored], weights: Mapping[int, float]
+) -> Float[np.ndarray, "b n"]:
+    """Candidate minus the weighted control, sample by sample."""
+    difference = candidate.report.copy()
+    for index, weight in weights.items():
+        control = points[index].report
+        if control.shape != difference.shape:
+            field = f"report of {points[index].label}"
+            raise InputError(field, f"be paired with {difference.shape}", control.shape)
+        difference -= weight * control
+    return difference
 
 
 def _selection_mean(scored: Scored) -> float:

@@ -159,6 +159,14 @@ def test_cooling_alone_takes_no_alias():
     assert promote([], controls, reference_entropy=1.9).key == "cold"  # unless its diversity is enough
 
 
+def test_only_keepers_keep_an_alias():
+    strong = scored(0.1, method="cosine")
+    controls = {"plain": [scored(0.3)], "cosine": [strong]}
+    verdict = promote([scored(0.2, method="lsd")], controls, keepers=[scored(0.3)])
+    assert verdict.key == "plain"
+    assert [comparison.control for comparison in verdict.comparisons if not comparison.wins] == ["cosine"]
+
+
 def test_without_a_reference_the_plain_sampler_must_be_there():
     with pytest.raises(InputError, match="plain sampler at temperature 1"):
         promote([], {"cosine": [scored(0.1, method="cosine")]})
