@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lsd_core.canonical import canonical_json
@@ -14,5 +15,5 @@ def fingerprint(tensors: dict[str, Tensor], config: dict[str, Any]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         state.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        state.update(tensor.numpy().tobytes())
+        state.update(tensor.flatten().view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
     return state.hexdigest()

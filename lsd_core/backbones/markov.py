@@ -19,8 +19,8 @@ from lsd_core.processes import Absorbing
 class MarkovExact:
     """The conditionals of a chain (initial law, transition matrix) mixed with `smoothing` of uniform steps.
 
-    The mixture makes every token reachable from every other, so that the law exists, and stays sensible, after
-    a reveal that the chain itself could not produce: somewhere in that gap one rare step was taken.
+    The mixture makes every token reachable from every other, so that the law exists, and stays sensible,
+    after a reveal that the chain itself could not produce: somewhere in that gap one rare step was taken.
     """
 
     family = "markov"

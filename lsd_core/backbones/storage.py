@@ -37,8 +37,17 @@ def from_bytes(data: bytes, source: str) -> Backbone:
     try:
         header_size = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + header_size])["__metadata__"]
-        return build(metadata["name"], json.loads(metadata["config"]), load_tensors(data))
-    except (safetensors.SafetensorError, KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        config = json.loads(metadata["config"])
+        if not isinstance(config, dict):
+            raise TypeError("no configuration")
+        return build(metadata["name"], config, load_tensors(data))
+    except (
+        safetensors.SafetensorError,
+        KeyError,
+        TypeError,
+        UnicodeDecodeError,
+        json.JSONDecodeError,
+    ) as error:
         remedy = "write it with `lsd train`, or fetch it from the store again"
         raise InputError(
             source, "be a whole backbone in safetensors", f"a file with {error!r}", remedy

@@ -10,8 +10,8 @@ from lsd_core.samplers.euler import Euler
 class FixedCounts(Euler):
     """From n masked tokens to m, reveal exactly n - m random positions (JYS, Park et al. 2024, k-Gillespie).
 
-    The law of `Euler` on a grid of counts. The number of reveals no longer fluctuates, which removes a part of
-    the factorisation error that Bernoulli reveals pay.
+    The law of `Euler` on a grid of counts. The number of reveals no longer fluctuates, which removes a part
+    of the factorisation error that Bernoulli reveals pay.
 
     Cost: 1 network call; order 1 in total variation in the largest share revealed at once.
     """

@@ -64,7 +64,7 @@ class RevealLaw:
         return (rank < self.quota[:, None])[self.rows]
 
     def draw(self, draws: Draws, step: int) -> Int[Tensor, "b l"]:
-        """The tokens after the step. Each position is drawn once in a trajectory, so its uniform needs no step."""
+        """The tokens after the step. A position is drawn once in a trajectory: its uniform needs no step."""
         chosen = self.choose(draws, step).nonzero()[:, 0]
         if len(chosen) == 0:
             return self.x

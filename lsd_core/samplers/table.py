@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from lsd_core.errors import InputError
@@ -14,8 +15,8 @@ class StepTable:
     """M steps of a few-step sampler: a grid of times or of mask counts, and a gain for each step.
 
     Exactly one of `times` and `counts` is given. `gain_on` says where the gain acts: on the `score` it scales
-    how many tokens are revealed (LSD Eq. 5), on the `log_score` it sharpens (> 1) or flattens (< 1) the law of
-    the token, as a temperature 1/gain, and leaves the number of reveals alone.
+    how many tokens are revealed (LSD Eq. 5), on the `log_score` it sharpens (> 1) or flattens (< 1) the law
+    of the token, as a temperature 1/gain, and leaves the number of reveals alone.
     """
 
     times: tuple[float, ...] | None = None
@@ -36,7 +37,7 @@ class StepTable:
             raise InputError(f"table.{name}", "have at least 2 entries", list(grid))
         if not all(math.isfinite(value) for value in grid):
             raise InputError(f"table.{name}", "be finite", list(grid))
-        if any(left <= right for left, right in zip(grid, grid[1:], strict=False)):
+        if any(left <= right for left, right in pairwise(grid)):
             raise InputError(f"table.{name}", "be strictly decreasing", list(grid))
         if grid[-1] != 0:
             raise InputError(f"table.{name}", "end at 0", grid[-1])
@@ -63,7 +64,7 @@ class StepTable:
         """The times or the counts, whichever the table holds."""
         return self.times if self.times is not None else self.counts or ()
 
-    def with_gains(self, gains: tuple[float, ...] | float) -> "StepTable":
+    def with_gains(self, gains: tuple[float, ...] | float | int) -> "StepTable":
         """The same grid with other gains; a number means the same gain at every step."""
         gains = (float(gains),) * self.num_steps if isinstance(gains, int | float) else gains
         return StepTable(times=self.times, counts=self.counts, gains=gains, gain_on=self.gain_on)

@@ -1,0 +1,169 @@
+"""The objectives equal the exact bound on an enumerable chain; training is resumable and learns."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lsd_core.backbones.ddit import DDiT
+from lsd_core.errors import InputError
+from lsd_core.processes import Absorbing, LogLinear
+from lsd_core.tasks.countdown import draw_sequences
+from lsd_core.training.config import TrainConfig
+from lsd_core.training.loop import schedule, train
+from lsd_core.training.objective import corrupt, loss
+from tests.lsd_core.oracles import all_states, number_of
+
+PROCESS = Absorbing(3)
+X0 = torch.tensor([[0, 2, 1]])
+
+
+class TableNetwork(DDiT):
+    """Logits from a table (N, l, V + 1); the time is ignored, and so is the transformer."""
+
+    def __init__(self) -> None:
+        super().__init__(num_states=4, dim=4, num_blocks=0, num_heads=1, cond_dim=None)
+        shape = (64, 3, 4)
+        self.table = nn.Parameter(0.7 * torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+
+    def features(self, x: Tensor, sigma_bar: Tensor | None) -> Tensor:
+        return self.table[number_of(x, 4)]
+
+    def head(self, features: Tensor) -> Tensor:
+        return features
+
+
+def exact_bound(table: Tensor, family: str) -> Tensor:
+    """l * E_n of the mean over masked tokens, over all subsets (RADD Eq. 3.6; SEDD Eq. 9)."""
+    total = torch.zeros(())
+    for kept in all_states(2, 3).bool():
+        n = int((~kept).sum())
+        if n == 0:
+            continue
+        subsets = {1: 3, 2: 3, 3: 1}[n]
+        x = torch.where(kept, X0[0], 3)
+        logits = table[number_of(x[None], 4)[0]][:, :3]
+        if family == "radd":
+            cost = -logits.log_softmax(-1)
+        else:
+            score = logits.exp() / 3  # over alpha / (1 - alpha)
+            cost = score.sum(-1, keepdim=True) - 1 - score.log()
+        picked = cost.gather(1, X0[0][:, None])[:, 0][~kept]
+        total = total + picked.mean() / subsets  # n ~ U{1..3}, then a uniform subset: 3 * 1/3
+    return total
+
+
+@pytest.mark.parametrize("family", ["radd", "sedd"])
+def test_loss_and_gradient_are_those_of_the_exact_bound(family: str) -> None:
+    network = TableNetwork()
+    size = 30_000
+    value = loss(network, family, PROCESS, X0.expand(size, 3), 5, torch.arange(size))
+    expected = exact_bound(network.table, family)
+    (gradient,) = torch.autograd.grad(value, network.table)
+    (exact,) = torch.autograd.grad(expected, network.table)
+    assert float(value.detach()) == pytest.approx(float(expected.detach()), rel=0.01)
+    assert float(exact.abs().max()) > 0.1
+    assert float((gradient - exact).abs().max()) < 0.02 * float(exact.abs().max())
+
+
+def test_corruption_masks_n_of_the_tokens_with_n_stratified_and_t_beta() -> None:
+    x0 = draw_sequences(0, torch.arange(6_000), 6, 3)
+    x, t, n = corrupt(x0, PROCESS, 1, torch.arange(6_000))
+    masked = x == PROCESS.mask
+    assert torch.equal(masked.sum(1), n)
+    assert torch.equal(x[~masked], x0[~masked])
+    assert torch.bincount(n, minlength=7)[1:].sub(1_000).abs().max() <= 1
+    for count in range(1, 7):  # mean of Beta(n, l + 1 - n), every position alike
+        chosen = n == count
+        assert float(t[chosen].mean()) == pytest.approx(count / 7, abs=0.02)
+        torch.testing.assert_close(
+            masked[chosen].double().mean(0), torch.full((6,), count / 6).double(), atol=0.06, rtol=0
+        )
+
+
+def test_corruption_does_not_depend_on_the_rest_of_the_process() -> None:
+    x0 = draw_sequences(0, torch.arange(8), 6, 3)
+    first = corrupt(x0, PROCESS, 1, torch.arange(8))
+    other = corrupt(x0, Absorbing(3, LogLinear(0.1)), 1, torch.arange(8))
+    assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def config(family: str, steps: int = 40) -> TrainConfig:
+    return TrainConfig(
+        family=family, dim=16, num_blocks=1, num_heads=2, cond_dim=8, steps=steps, batch=16, warmup=5, lr=1e-2
+    )
+
+
+def draw(seed: int, index: Tensor) -> Tensor:
+    return draw_sequences(seed, index, 6, 4)
+
+
+@pytest.mark.parametrize("family", ["sedd", "radd"])
+def test_training_reduces_the_bound(family: str) -> None:
+    seen: list[float] = []
+    train(
+        config(family, 120),
+        Absorbing(4),
+        6,
+        draw,
+        name="n",
+        report=lambda _, v: seen.append(v),
+        report_every=20,
+    )
+    assert seen[-1] < 0.9 * seen[0]
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("family", ["sedd", "radd"])
+def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(family: str, tmp_path: Path) -> None:
+    whole = train(config(family), Absorbing(4), 6, draw, name="n")
+    path = tmp_path / "run.safetensors"
+
+    def stop(step: int, value: float) -> None:
+        if step == 24:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(config(family), Absorbing(4), 6, draw, name="n", checkpoint=path, report=stop, report_every=2)
+    assert path.is_file()
+    steps: list[int] = []
+    resumed = train(
+        config(family),
+        Absorbing(4),
+        6,
+        draw,
+        name="n",
+        checkpoint=path,
+        report=lambda step, _: steps.append(step),
+        report_every=2,
+    )
+    assert steps[0] == 22
+    assert resumed.fingerprint == whole.fingerprint
+    again = train(TrainConfig(**{**config(family).to_dict(), "seed": 1}), Absorbing(4), 6, draw, name="n")
+    assert again.fingerprint != whole.fingerprint
+    with pytest.raises(InputError, match="checkpoint must be of the same training configuration"):
+        train(config(family, 50), Absorbing(4), 6, draw, name="n", checkpoint=path)
+
+
+def test_the_learning_rate_warms_up_and_cools_down() -> None:
+    short = config("radd", 100)
+    rates = [schedule(step, short) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == pytest.approx(1.0, abs=0.01)
+    assert rates[-1] == pytest.approx(0.01)
+
+
+def test_wrong_configurations_are_named() -> None:
+    wrong = [("family", "gpt"), ("steps", 0), ("lr", 0.0), ("dim", 15), ("batch", 0)]
+    for name, value in wrong:
+        with pytest.raises(InputError, match=f"^{name} must"):
+            TrainConfig(**{**config("radd").to_dict(), name: value})
+
+
+def test_a_network_starts_from_the_uniform_law() -> None:
+    network = DDiT(num_states=4, dim=16, num_blocks=1, num_heads=2, cond_dim=None)
+    assert float(network(X0, None).detach().abs().max()) == 0.0
