@@ -57,7 +57,7 @@ class Store:
                 "put credentials in the environment (AWS_ACCESS_KEY_ID, ...) and leave them out of the URL"
             )
             raise InputError("store", "be a URL without credentials or a query", _redacted(self.url), remedy)
-        if "::" in self.url or self._kind not in fsspec.available_protocols():
+        if self._kind not in fsspec.available_protocols():
             raise InputError(
                 "store", "be a folder or a URL of one known protocol", self.url, "for example s3://bucket/lsd"
             )

@@ -84,9 +84,10 @@ def test_check_passes_and_leaves_nothing(store: Store) -> None:
 
 def test_two_stores_see_each_other_at_once(store: Store) -> None:
     other = Store(store.url)
-    assert other.list() == []
     store.write_bytes("a", b"1")
     assert other.list() == ["a"]
+    store.write_bytes("b", b"1")
+    assert other.list() == ["a", "b"]
     store.write_bytes("a", b"22")
     assert other.read_bytes("a") == b"22"
 

@@ -68,6 +68,10 @@ def test_unknown_and_missing_fields_are_named(make_spec: Callable[..., TeacherSp
     del data["seed"]
     with pytest.raises(InputError, match=r"'unknown': \['sead'\], 'missing': \['seed'\]"):
         TeacherSpec.from_dict(data | {"sead": 1})
+    with pytest.raises(InputError, match=r"'missing': \['seed'\]"):
+        TeacherSpec.from_dict(data)
+    with pytest.raises(InputError, match=r"'unknown': \['sead'\]"):
+        TeacherSpec.from_dict(make_spec().to_dict() | {"sead": 1})
 
 
 def test_shards_tile_the_trajectories(make_spec: Callable[..., TeacherSpec]) -> None:
