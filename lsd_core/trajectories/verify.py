@@ -24,6 +24,9 @@ class Problem:
     reason: str
     """One line: the file, the rule it breaks, and what to do."""
 
+    def __str__(self) -> str:
+        return self.reason
+
 
 def verify(store: Store, prefix: str = "") -> list[Problem]:
     """Read every shard and manifest below a folder and name each bad file; empty if all is well.

@@ -47,7 +47,7 @@ def test_each_bad_file_is_named(
         store.write_bytes(key, store.read_bytes(key)[:99])
     problems = verify(store)
     assert [problem.key for problem in problems] == sorted([flipped, missing, short, unlisted])
-    assert all(store.locate(problem.key) in problem.reason for problem in problems)
+    assert all(store.locate(problem.key) in str(problem) for problem in problems)
     assert [problem.key for problem in verify(store, "teachers/countdown")] == sorted([flipped, missing])
 
 
