@@ -1,0 +1,187 @@
+"""What LSD and LSD+ share: their settings' rules, their order of work, and the student's chains."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.canonical import derive_seed
+from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Independent, perturbed
+from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName
+from lsd_core.distillation.learned import Problem
+from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.errors import InputError
+from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.state import Draws, State, start
+from lsd_core.samplers.table import GainOn
+
+
+class Settings(Protocol):
+    """The settings that both methods have."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def paths_per_epoch(self) -> int: ...
+    @property
+    def paths_per_update(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def distance(self) -> DistanceName: ...
+    @property
+    def gain_on(self) -> GainOn: ...
+    @property
+    def coupling(self) -> CouplingName: ...
+    @property
+    def rows(self) -> RowsName: ...
+    @property
+    def zeta(self) -> float: ...
+    @property
+    def gain_bounds(self) -> tuple[float, float]: ...
+
+
+def check_settings(name: str, config: Settings) -> None:
+    """Raise InputError for the first setting that breaks its rule."""
+    for field in ("epochs", "paths_per_epoch", "paths_per_update"):
+        check_count(f"{name}.{field}", getattr(config, field))
+    check_positive(f"{name}.learning_rate", config.learning_rate)
+    choices: dict[str, Sequence[str]] = {
+        "distance": list(DISTANCES),
+        "gain_on": ["score", "log_score"],
+        "coupling": ["common", "independent"],
+        "rows": ["both", "all"],
+    }
+    for field, known in choices.items():
+        if getattr(config, field) not in known:
+            raise InputError(f"{name}.{field}", f"be one of {known}", getattr(config, field))
+    if config.distance == "kl" and config.rows == "all":
+        raise InputError(f"{name}.rows", "be 'both' with distance 'kl'", "all", "rows of zeros have no KL")
+    if not 0 <= config.zeta < 1:
+        raise InputError(f"{name}.zeta", "lie in [0, 1)", config.zeta)
+    bounds = config.gain_bounds
+    if len(bounds) != 2 or not 0 < bounds[0] <= 1 <= bounds[1] < float("inf"):
+        raise InputError(f"{name}.gain_bounds", "be two positive numbers around 1", list(bounds))
+
+
+def check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InputError(name, "be an integer >= 1", value)
+
+
+def check_positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise InputError(name, "be positive and finite", value)
+
+
+def base_method(problem: Problem, gain_on: GainOn, *, in_counts: bool) -> Euler:
+    """The problem's base sampler, if these methods know how to learn it."""
+    method = get_sampler(problem.sampler, problem.backbone.process)
+    if not isinstance(method, Euler):
+        known = [name for name, sampler in SAMPLERS.items() if isinstance(sampler, Euler)]
+        raise InputError("sampler", f"be one of {known} for this method", problem.sampler)
+    if in_counts and gain_on == "score":
+        remedy = "use gain_on: log_score, or a sampler of times"
+        raise InputError("gain_on", f"be log_score for {problem.sampler}", gain_on, remedy)
+    return method
+
+
+def updates(num_paths: int, epoch: int, config: Settings) -> Iterator[Int[Tensor, " r"]]:
+    """The rows of each update of an epoch: the paths are walked round and round, so many an epoch."""
+    wanted = min(config.paths_per_epoch, num_paths)
+    rows = (epoch * wanted + torch.arange(wanted)) % num_paths
+    yield from rows.split(config.paths_per_update)
+
+
+def begin(
+    problem: Problem, paths: TeacherPaths, rows: Int[Tensor, " r"], epoch: int, config: Settings
+) -> tuple[State, Coupling]:
+    """The student's chains at their relaxed start, one for each path, and how they are coupled.
+
+    The uniforms of an epoch are its own, except those that are the teacher's under the common coupling.
+    """
+    process, index = problem.backbone.process, paths.index[rows]
+    own = Draws(derive_seed(problem.seed, "student", epoch), index)
+    state = start(problem.backbone, len(rows))
+    x = perturbed(state.x, process, config.zeta, derive_seed(problem.seed, "zeta", epoch), index)
+    coupling: Coupling = Independent(own)
+    if config.coupling == "common":
+        shared = teacher_seed(problem)
+        tokens = own if shared is None else Draws(shared, index)
+        coupling = Common(process, paths.reveal_time[rows], paths.rank[rows], own, tokens)
+    return state.moved(x, problem.backbone), coupling
+
+
+def teacher_seed(problem: Problem) -> int | None:
+    """The seed of the teacher's uniforms, where the problem says it."""
+    seed: int | None = getattr(problem, "teacher_seed", None)
+    return seed
+
+
+def token_noise(problem: Problem, coupling: CouplingName) -> str:
+    """Whose token uniforms the student used."""
+    common = coupling == "common" and teacher_seed(problem) is not None
+    return "the teacher's" if common else "its own"
+
+
+def masked_laws(
+    backbone: Backbone, features: Tensor, row: tuple[Tensor, Tensor], masked: Bool[Tensor, "b l"]
+) -> tuple[Float[Tensor, "r v"], Float[Tensor, " r"]]:
+    """Log x0 laws in float64 at chosen (sample, position), and the logs of their row sums before normalising.
+
+    A revealed position has a row of zeros, so of -inf here.
+    """
+    at = masked[row]
+    log_weight = backbone.head(features[row[0][at], row[1][at]]).double()
+    sums = log_weight.logsumexp(-1)
+    if bool(at.all()):
+        return log_weight - sums[:, None], sums
+    laws = log_weight.new_full((len(at), backbone.process.num_tokens), -torch.inf)
+    return laws.index_copy(0, at.nonzero()[:, 0], log_weight - sums[:, None]), sums
+
+
+def equivalent_times(chances: Sequence[float]) -> list[float]:
+    """Times at which plain steps reveal with these chances: t_{k+1} = t_k (1 - r_k), the last one 0.
+
+    On a network that ignores time, gains on the score are this schedule and nothing else. Where a chance
+    reaches 1 the schedule ends early.
+    """
+    times = [1.0]
+    for chance in chances:
+        times.append(times[-1] * (1 - min(1.0, chance)))
+        if times[-1] == 0:
+            return times
+    return [*times[:-1], 0.0]
+
+
+class Alignment:
+    """Running sums over an epoch: what least squares would choose, and how far rows stray from laws."""
+
+    def __init__(self, num_steps: int) -> None:
+        self.across = torch.zeros(num_steps, dtype=torch.float64)
+        self.own = torch.zeros(num_steps, dtype=torch.float64)
+        self.largest, self.total, self.count = 0.0, 0.0, 0
+
+    def add(
+        self, k: int, target: Float[Tensor, "r v"], student: Float[Tensor, "r v"], sums: Float[Tensor, " s"]
+    ) -> None:
+        """Count rows of step k: both sides' rates before any gain, and the logs of the student's row sums."""
+        self.across[k] += (target * student).sum()
+        self.own[k] += student.square().sum()
+        if len(sums):
+            self.largest = max(self.largest, float(sums.detach().abs().max()))
+            self.total += float(sums.detach().exp().sum())
+            self.count += len(sums)
+
+    def gains(self) -> list[float | None]:
+        """argmin over phi of sum |p* - phi p|^2 at each step; None where nothing was compared."""
+        pairs = zip(self.across.tolist(), self.own.tolist(), strict=True)
+        return [across / own if own > 0 else None for across, own in pairs]
+
+    def row_sums(self) -> dict[str, float | None]:
+        """Mean of the student's row sums before normalising, and the largest |log| of one."""
+        return {"mean": self.total / self.count if self.count else None, "max_abs_log": self.largest}

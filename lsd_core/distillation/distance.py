@@ -1,0 +1,50 @@
+"""Distances between what the teacher and the student say about a token, and the rows they are taken over."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+DistanceName = Literal["l2", "kl"]
+RowsName = Literal["both", "all"]
+
+CHUNK_ENTRIES = 1 << 22  # (rows, tokens) tables are made in pieces of at most this many entries
+
+
+def l2(target: Float[Tensor, "r v"], log_student: Float[Tensor, "r v"]) -> Float[Tensor, " r"]:
+    """Squared Euclidean distance of two rows of rates."""
+    return (target - log_student.exp()).square().sum(-1)
+
+
+def kl(target: Float[Tensor, "r v"], log_student: Float[Tensor, "r v"]) -> Float[Tensor, " r"]:
+    """sum a log(a / b) - a + b, the divergence of Poisson rates (score entropy); for two laws, their KL.
+
+    A gain on normalised rows scales b alone, so the optimum of that gain is 1 whatever the rows.
+    """
+    cross = torch.where(target > 0, target * log_student, 0.0)
+    return (torch.special.xlogy(target, target) - cross - target + log_student.exp()).sum(-1)
+
+
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2": l2, "kl": kl}
+
+
+def powered(log_p: Float[Tensor, "r v"], gain: Float[Tensor, ""], gain_on: str) -> Float[Tensor, "r v"]:
+    """Log of the student's rows under a gain: gain * p on the score, p^gain normalised on the log-score."""
+    return (gain * log_p).log_softmax(-1) if gain_on == "log_score" else gain.log() + log_p
+
+
+def compared_rows(
+    teacher: Bool[Tensor, "b l"], student: Bool[Tensor, "b l"], rows: RowsName
+) -> Bool[Tensor, "b l"]:
+    """Where the distance is taken, given where each is masked: in both, or wherever one of them is."""
+    return teacher & student if rows == "both" else teacher | student
+
+
+def chunks(where: Bool[Tensor, "b l"], num_tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The (sample, position) of the chosen rows, in pieces that bound the size of a (rows, tokens) table."""
+    sample, position = where.nonzero(as_tuple=True)
+    size = max(1, CHUNK_ENTRIES // num_tokens)
+    for begin in range(0, len(sample), size):
+        yield sample[begin : begin + size], position[begin : begin + size]

@@ -1,0 +1,152 @@
+"""The methods that fill a cell, by name: controls, and what learns from trajectories.
+
+A method is a module with `fit(problem, config) -> Learned` and a frozen dataclass of settings. Modules are
+imported when first used, so listing the names costs nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.errors import InputError
+from lsd_core.samplers.catalog import SAMPLERS
+
+BASELINE = "plain"
+TEMPERATURE = "temperature"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One way to choose a StepTable."""
+
+    name: str
+    kind: Literal["control", "learned"]
+    """A control chooses without trajectories; what is learned must beat every control."""
+    description: str
+    module: str
+    """Where it lives, below lsd_core.distillation."""
+    config_name: str
+    """Name of the frozen dataclass of its settings."""
+    fit_name: str = "fit"
+    """Name of its function (problem, config) -> Learned."""
+    own_sampler: str | None = None
+    """The base sampler it brings, whatever the cell's; its steps are what the budget pays for there."""
+    sweep: bool = False
+    """Whether it is measured at a sweep of temperatures, for the comparison at equal diversity."""
+
+    @property
+    def learned(self) -> bool:
+        """Whether it learns from trajectories, once for each seed."""
+        return self.kind == "learned"
+
+    @property
+    def available(self) -> bool:
+        """Whether its module and its sampler are there."""
+        return find_spec(self._path) is not None and self.own_sampler in (None, *SAMPLERS)
+
+    @property
+    def config_class(self) -> type:
+        """The frozen dataclass of its settings."""
+        loaded: type = getattr(self._loaded, self.config_name)
+        return loaded
+
+    def config(self, settings: Mapping[str, Any]) -> Any:
+        """Its settings, defaults filled in; raises InputError for a name it does not have."""
+        known = [field.name for field in fields(self.config_class)]
+        for name in settings:
+            if name not in known:
+                rule = f"be one of {known}" if known else "not be given: there is nothing to set"
+                raise InputError(f"setting of {self.name}", rule, name)
+        values = {name: _frozen(value) for name, value in settings.items()}
+        return self.config_class(**values)
+
+    def settings(self, config: Any) -> dict[str, Any]:
+        """The settings as JSON, every one of them; `config` reads them back."""
+        record: dict[str, Any] = _thawed(asdict(config))
+        return record
+
+    def fit(self, problem: Problem, config: Any) -> Learned:
+        """The table for a cell."""
+        run: Callable[[Problem, Any], Learned] = getattr(self._loaded, self.fit_name)
+        return run(problem, config)
+
+    @cached_property
+    def _loaded(self) -> Any:
+        return import_module(self._path)
+
+    @property
+    def _path(self) -> str:
+        return f"lsd_core.distillation.{self.module}"
+
+
+def _control(name: str, description: str, **others: Any) -> Method:
+    return Method(
+        name=name,
+        kind="control",
+        description=description,
+        module="controls",
+        config_name=others.pop("config_name", "ControlConfig"),
+        fit_name=f"fit_{name}",
+        **others,
+    )
+
+
+def _learned(name: str, description: str, config_name: str, **others: Any) -> Method:
+    module = others.pop("module", name)
+    return Method(
+        name=name, kind="learned", description=description, module=module, config_name=config_name, **others
+    )
+
+
+_ALL = (
+    _control("plain", "uniform steps, nothing learned: the baseline", sweep=True),
+    _control("cosine", "the cosine schedule: few reveals first, many last", sweep=True),
+    _control("temperature", "plain steps that draw from cooled laws", config_name="TemperatureConfig"),
+    _control(
+        "theta_trapezoidal",
+        "uniform steps of the two-call theta-trapezoidal sampler",
+        own_sampler="theta_trapezoidal",
+        sweep=True,
+    ),
+    _learned("lsd", "a gain a step that aligns the student's scores with the teacher's", "LSDConfig"),
+    _learned("lsd_plus", "LSD with learned times: aligns what a step does, not its score", "LSDPlusConfig"),
+    _learned(
+        "lsd_plus_literal",
+        "LSD+ with the published target, one teacher step; its optimum never leaves the noise",
+        "LSDPlusConfig",
+        module="lsd_plus",
+        fit_name="fit_literal",
+    ),
+    _learned("jys", "times that minimise the KLUB, by golden section and doubling", "JYSConfig"),
+    _learned("path_kl", "the schedule of least path divergence, by dynamic programming", "PathKLConfig"),
+)
+
+METHODS: dict[str, Method] = {method.name: method for method in _ALL if method.available}
+
+
+def method_names() -> list[str]:
+    """The methods' names, controls first."""
+    return list(METHODS)
+
+
+def get_method(name: str) -> Method:
+    """The method of that name."""
+    if name not in METHODS:
+        raise InputError("method", f"be one of {method_names()}", name)
+    return METHODS[name]
+
+
+def _frozen(value: Any) -> Any:
+    """Lists, as JSON and YAML have them, as tuples."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _thawed(value: Any) -> Any:
+    """Tuples as lists, as JSON reads them back."""
+    if isinstance(value, dict):
+        return {key: _thawed(item) for key, item in value.items()}
+    return [_thawed(item) for item in value] if isinstance(value, list | tuple) else value
