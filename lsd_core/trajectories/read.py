@@ -96,7 +96,7 @@ def decode_shard(
     if found_spec != spec or shard not in (None, found_shard):
         found = f"shard {found_shard} of {found_spec.hash}"
         raise InputError("shard", f"be number {shard} of teacher {spec.hash}", found)
-    values = {n: unpack(_rows(table[n]), offered[n].bits, spec.length) for n in table.column_names}
+    values = {n: unpack(packed_rows(table[n]), offered[n].bits, spec.length) for n in table.column_names}
     if "rank" in values:
         values["rank"] = values["rank"] ^ implied_rank(values["reveal_time"])
     rows = spec.rows(found_shard)
@@ -116,7 +116,7 @@ def describe(schema: pa.Schema) -> tuple[TeacherSpec, int]:
     return TeacherSpec.from_dict(json.loads(metadata[SPEC_KEY])), int(metadata[SHARD_KEY])
 
 
-def _rows(column: pa.ChunkedArray) -> NDArray[np.uint8]:
+def packed_rows(column: pa.ChunkedArray) -> NDArray[np.uint8]:
     """A fixed-size binary column as bytes (n, width)."""
     width = column.type.byte_width
     chunks = []

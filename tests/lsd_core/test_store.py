@@ -88,6 +88,9 @@ def test_two_stores_see_each_other_at_once(store: Store) -> None:
     assert other.list() == ["a"]
     store.write_bytes("b", b"1")
     assert other.list() == ["a", "b"]
+    other.check(writable=False)  # lists
+    store.write_bytes("c", b"1")
+    assert other.exists("c")
     store.write_bytes("a", b"22")
     assert other.read_bytes("a") == b"22"
 

@@ -11,7 +11,7 @@ import torch
 
 from lsd_core.errors import InputError
 from lsd_core.trajectories import TeacherSpec, Trajectories, encode_shard, equal
-from lsd_core.trajectories.read import arrow_columns, decode_shard, describe
+from lsd_core.trajectories.read import arrow_columns, decode_shard, describe, packed_rows
 
 KINDS: list[dict[str, Any]] = [
     {},
@@ -74,7 +74,9 @@ def test_projection_reads_those_columns_alone(
 ) -> None:
     spec = make_spec()
     given = draw(spec)
-    found = decode_shard(encode_shard(given, spec), spec, columns)
+    data = encode_shard(given, spec)
+    assert arrow_columns(data, columns).column_names == sorted(columns)
+    found = decode_shard(data, spec, columns)
     assert set(found.columns()) == set(columns)
     assert all(torch.equal(found.columns()[name], given.columns()[name]) for name in columns)
 
@@ -87,6 +89,11 @@ def test_many_row_groups_read_as_one_shard(
     data = encode_shard(draw(spec), spec)
     assert pq.ParquetFile(pa.BufferReader(data)).num_row_groups > 2
     assert equal(decode_shard(data, spec), draw(spec))
+
+
+def test_slice_of_a_column_is_read_from_where_it_starts() -> None:
+    whole = pa.array([b"ab", b"cd", b"ef"], type=pa.binary(2))
+    assert packed_rows(pa.chunked_array([whole.slice(1), whole.slice(0, 1)])).tobytes() == b"cdefab"
 
 
 @pytest.mark.parametrize(
