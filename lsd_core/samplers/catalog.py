@@ -2,11 +2,25 @@
 
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, LogLinear
+from lsd_core.samplers.balanced_split import BalancedSplit
 from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.fixed_counts import FixedCounts
 from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.tau_leaping import TauLeaping, TauLeapingCorrected
+from lsd_core.samplers.theta_rk2 import ThetaRK2
+from lsd_core.samplers.theta_trapezoidal import ThetaTrapezoidal
 
-SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in (Euler(), Tweedie(), FixedCounts())}
+_ALL: tuple[Sampler, ...] = (
+    Euler(),
+    Tweedie(),
+    FixedCounts(),
+    TauLeaping(),
+    TauLeapingCorrected(),
+    ThetaRK2(),
+    ThetaTrapezoidal(),
+    BalancedSplit(),
+)
+SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in _ALL}
 
 
 def get_sampler(name: str, process: Absorbing) -> Sampler:

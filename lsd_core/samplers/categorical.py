@@ -14,7 +14,5 @@ def draw_categorical(probs: Float[Tensor, "r v"], uniform: Float[Tensor, " r"]) 
     cumulative = probs.double().cumsum(dim=-1)
     total = cumulative[:, -1:].contiguous()
     index = torch.searchsorted(cumulative, uniform[:, None] * total, right=True)
-    last = torch.searchsorted(
-        cumulative, total
-    )  # the last possible index, should u * total round up
+    last = torch.searchsorted(cumulative, total)  # the last possible index, should u * total round up
     return torch.minimum(index, last)[:, 0]

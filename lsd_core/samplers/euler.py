@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.samplers.laws import RevealLaw
-from lsd_core.samplers.state import Draws, State, call
+from lsd_core.samplers.laws import RevealLaw, reveal_law, token_law
+from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
 
@@ -30,34 +30,25 @@ class Euler:
 
     def law(self, backbone: Backbone, x: Tensor, features: Tensor, step: Step) -> RevealLaw:
         """Law of the tokens after the step, given the tokens x (b, l) and their features."""
-        rows = (x == backbone.process.mask).nonzero(as_tuple=True)
-        power = step.gain if step.gain_on == "log_score" else 1.0
+        tokens = token_law(backbone, x, features, step)
+        return reveal_law(backbone, x, tokens, step, self.gained_chance(backbone, step))
 
-        def tokens(chosen: Tensor) -> Tensor:
-            log_weight = backbone.head(features[rows[0][chosen], rows[1][chosen]]).double()
-            return (power * log_weight).log_softmax(-1)
-
-        num_tokens = backbone.process.num_tokens
-        if step.counts is not None:
-            n, m = step.counts
-            quota = torch.full((len(x),), n - m, device=x.device)
-            return RevealLaw(x, rows, tokens, num_tokens, quota=quota)
-        chance = 1.0 if step.last else self.chance(backbone, step)
-        if step.gain_on == "score" and not step.last:
-            chance = min(1.0, step.gain * chance)
-        chances = torch.full((len(rows[0]),), chance, dtype=torch.float64, device=x.device)
-        return RevealLaw(x, rows, tokens, num_tokens, chance=chances)
+    def gained_chance(self, backbone: Backbone, step: Step) -> float:
+        """Chance that a masked token is revealed, a `score` gain included; 1 on the last step."""
+        if step.last:
+            return 1.0
+        gain = step.gain if step.gain_on == "score" else 1.0
+        return min(1.0, gain * self.chance(backbone, step))
 
     def chance(self, backbone: Backbone, step: Step) -> float:
-        """Chance that a masked token is revealed: the Euler step of its total reverse rate."""
+        """Chance that a masked token is revealed without gain: the Euler step of its total reverse rate."""
         t = torch.tensor(step.t, dtype=torch.float64)
         process = backbone.process
         return min(1.0, float(process.noise.rate(t) * (step.t - step.s) * process.score_scale(t)))
 
     def step(self, backbone: Backbone, state: State, step: Step, draws: Draws) -> State:
         """One network call, one draw."""
-        t = torch.full((len(state.x),), step.t, dtype=torch.float64, device=state.x.device)
-        features, state = call(backbone, state, t)
+        features, state = call(backbone, state, times(state, step.t))
         return state.moved(self.law(backbone, state.x, features, step).draw(draws, step.index), backbone)
 
 

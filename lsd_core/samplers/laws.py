@@ -11,11 +11,25 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import Step
 
 TokenLaw = Callable[[Tensor], Tensor]  # chosen rows' indices (k,) -> log-probabilities (k, v), float64
+
+
+def token_law(backbone: Backbone, x: Int[Tensor, "b l"], features: Tensor, step: Step) -> TokenLaw:
+    """The x0 law of the masked rows of x, raised to the power of a `log_score` gain and normalised."""
+    sample, position = (x == backbone.process.mask).nonzero(as_tuple=True)
+    power = step.gain if step.gain_on == "log_score" else 1.0
+
+    def tokens(chosen: Tensor) -> Tensor:
+        log_weight = backbone.head(features[sample[chosen], position[chosen]]).double()
+        return (power * log_weight).log_softmax(-1)
+
+    return tokens
 
 
 @dataclass(frozen=True)
@@ -63,13 +77,32 @@ class RevealLaw:
         rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
         return (rank < self.quota[:, None])[self.rows]
 
-    def draw(self, draws: Draws, step: int) -> Int[Tensor, "b l"]:
-        """The tokens after the step. A position is drawn once in a trajectory: its uniform needs no step."""
+    def draw(
+        self, draws: Draws, step: int, purpose: Purpose = Purpose.TOKEN, token_call: int = 0
+    ) -> Int[Tensor, "b l"]:
+        """The tokens after the step.
+
+        A position is drawn once in a trajectory, so its uniform needs no step; a method that may draw it
+        again passes a `purpose` or a `token_call` of its own.
+        """
         chosen = self.choose(draws, step).nonzero()[:, 0]
         if len(chosen) == 0:
             return self.x
         sample, position = self.rows[0][chosen], self.rows[1][chosen]
-        token = draw_categorical(self.tokens(chosen).exp(), draws.rows(0, Purpose.TOKEN, sample, position))
+        token = draw_categorical(self.tokens(chosen).exp(), draws.rows(token_call, purpose, sample, position))
         x = self.x.clone()
         x[sample, position] = token
         return x
+
+
+def reveal_law(
+    backbone: Backbone, x: Int[Tensor, "b l"], tokens: TokenLaw, step: Step, chance: float
+) -> RevealLaw:
+    """The law of a step with these token laws: on a grid of counts its quota, otherwise this chance."""
+    rows = (x == backbone.process.mask).nonzero(as_tuple=True)
+    num_tokens = backbone.process.num_tokens
+    if step.counts is not None:
+        quota = torch.full((len(x),), step.counts[0] - step.counts[1], device=x.device)
+        return RevealLaw(x, rows, tokens, num_tokens, quota=quota)
+    chances = torch.full((len(rows[0]),), chance, dtype=torch.float64, device=x.device)
+    return RevealLaw(x, rows, tokens, num_tokens, chance=chances)

@@ -49,14 +49,18 @@ def start(backbone: Backbone, num_chains: int, device: torch.device | str = "cpu
     return State(x=x, calls=torch.zeros(num_chains, dtype=torch.long, device=device))
 
 
-def call(backbone: Backbone, state: State, t: Float[Tensor, " b"]) -> tuple[Tensor, State]:
+def call(
+    backbone: Backbone, state: State, t: Float[Tensor, " b"], wanted: Bool[Tensor, " b"] | None = None
+) -> tuple[Tensor, State]:
     """Features (b, l, d) at (x, t), and the state that has paid for them.
 
-    Chains with nothing masked, and on time-free backbones chains that have not changed, are not sent through
-    the network and not charged.
+    Chains with nothing masked, chains not `wanted`, and on time-free backbones chains that have not changed
+    are not sent through the network and not charged; their features may be anything.
     """
     masked = (state.x == backbone.process.mask).any(dim=1)
-    needed = masked if state.fresh is None or state.features is None else masked & ~state.fresh
+    needed = masked if wanted is None else masked & wanted
+    fresh = torch.zeros_like(masked) if state.fresh is None else state.fresh
+    needed = needed & ~fresh
     if not bool(needed.any()):  # nobody asks: the empty features are read by no one
         return state.x.new_zeros(*state.x.shape, 0) if state.features is None else state.features, state
     if bool(needed.all()):
@@ -68,5 +72,10 @@ def call(backbone: Backbone, state: State, t: Float[Tensor, " b"]) -> tuple[Tens
         features = old.index_copy(0, index, part)
     state = replace(state, calls=state.calls + needed)
     if backbone.time_free:
-        state = replace(state, features=features, fresh=torch.ones_like(needed))
+        state = replace(state, features=features, fresh=fresh | needed)
     return features, state
+
+
+def times(state: State, t: float) -> Float[Tensor, " b"]:
+    """The same time for every chain."""
+    return torch.full((len(state.x),), t, dtype=torch.float64, device=state.x.device)

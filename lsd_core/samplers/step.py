@@ -24,9 +24,10 @@ class Step:
 
 
 def time_of_count(n: int, length: int) -> float:
-    """The time told to a time-conditioned network when n of `length` tokens are masked: n / (l + 1), 1 at n = l.
+    """The time a time-conditioned network is told when n of `length` tokens are masked: n / (l + 1).
 
-    It is the mean of the law Beta(n, l + 1 - n) of t given n; at n = l the chain is at its prior, t = 1.
+    It is the mean of the law Beta(n, l + 1 - n) of t given n; at n = l the chain is at its
+    prior, and the time is 1.
     """
     return 1.0 if n == length else n / (length + 1)
 
