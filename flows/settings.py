@@ -70,8 +70,9 @@ class Settings:
         return env
 
     def apply(self, env: MutableMapping[str, str] | None = None) -> None:
-        """Put `environment()` in place. What a user has set for Prefect's own workings is kept."""
+        """Make the home folder and put `environment()` in place; what is set for Prefect's workings is kept."""
         env = os.environ if env is None else env
+        self.home.mkdir(parents=True, exist_ok=True)
         for name, value in self.environment().items():
             if name.startswith("PREFECT_") and name != "PREFECT_API_URL":
                 env.setdefault(name, value)
