@@ -70,9 +70,15 @@ class Settings:
         return env
 
     def apply(self, env: MutableMapping[str, str] | None = None) -> None:
-        """Make the home folder and put `environment()` in place; what is set for Prefect's workings is kept."""
+        """Make the home folder and put `environment()` in place; what a user set for Prefect is kept.
+
+        Prefect makes no parents of its own: without the folder it waits in vain for its API to start.
+        """
         env = os.environ if env is None else env
-        self.home.mkdir(parents=True, exist_ok=True)
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError("home", "be a folder that can be written", str(self.home), str(error)) from error
         for name, value in self.environment().items():
             if name.startswith("PREFECT_") and name != "PREFECT_API_URL":
                 env.setdefault(name, value)

@@ -104,12 +104,18 @@ def test_apply_sets_places_and_keeps_what_the_user_chose_for_prefect(tmp_path: P
     assert env["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "CRITICAL"
 
 
+def test_a_home_that_cannot_be_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="home must be a folder that can be written"):
+        resolve(command_line={"home": str(tmp_path / "file" / "home")}, env={}).apply({})
+
+
 def test_prefect_obeys_what_apply_sets(tmp_path: Path) -> None:
     code = f"""
 from flows.settings import quiet_console, resolve
 import sys
 assert not {{"prefect", "ray", "mlflow"}} & set(sys.modules)
-resolve(command_line={{"home": {str(tmp_path)!r}}}).apply()
+resolve(command_line={{"home": {str(tmp_path / "new" / "home")!r}}}).apply()
 quiet_console()
 from prefect.settings import get_current_settings
 s = get_current_settings()
@@ -120,4 +126,12 @@ print(s.home, s.api.url, s.server.analytics_enabled, s.server.ephemeral.startup_
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, cwd=Path.cwd()
     )
-    assert done.stdout.split() == [str(tmp_path / "prefect"), "None", "False", "120", "json", "False"]
+    assert done.stderr == ""
+    assert done.stdout.split() == [
+        str(tmp_path / "new/home/prefect"),
+        "None",
+        "False",
+        "120",
+        "json",
+        "False",
+    ]
