@@ -137,14 +137,15 @@ def test_resume_takes_what_is_intact_and_repair_restores_the_rest(
     assert contents(store) == calm
 
 
+@pytest.mark.parametrize(("here", "there"), [(0, 1), (1, 0)])  # one of them has the smaller digest
 def test_repair_on_another_machine_replaces_only_what_was_lost(
-    store: Store, make_spec: Make, commit: Commit
+    store: Store, make_spec: Make, commit: Commit, here: int, there: int
 ) -> None:
     spec = make_spec()
-    records = [commit(store, spec, shard) for shard in range(2)]
+    records = [commit(store, spec, shard, here) for shard in range(2)]
     publish_manifest(store, spec, records)
     flip(store, records[0].key)
-    other = [commit(store, spec, shard, salt=1) for shard in range(2)]
+    other = [commit(store, spec, shard, there) for shard in range(2)]
     assert committed(store, spec) == {0: other[0], 1: records[1]}  # what is published is not replaced
     publish_manifest(store, spec, committed(store, spec).values())
     assert load_manifest(store, spec).shards == (other[0], records[1])

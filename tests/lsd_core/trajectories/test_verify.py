@@ -60,7 +60,7 @@ def test_damaged_and_missing_manifests_are_named(
     store.delete(current[1])
     assert [problem.key for problem in verify(store)] == sorted(current)
     for key in kept:
-        store.write_bytes(key, store.read_bytes(key).replace(b'"index":2', b'"index":9'))
+        store.write_bytes(key, store.read_bytes(key).replace(b'"bytes":', b'"bytes":1'))
     assert {problem.key for problem in verify(store)} == {current[0], *kept}
 
 
