@@ -18,7 +18,7 @@ from lsd_core.samplers.step import Step
 
 @dataclass(frozen=True)
 class TauLeaping:
-    """Poisson numbers of jumps at rates frozen over [s, t] (tauLDR, Campbell et al. 2022, Alg. 1).
+    """Poisson numbers of jumps at rates frozen over [s, t] (tauLDR, Campbell et al. 2022, Sec. 4.3).
 
     A masked token jumps with total rate rate(t) alpha / (1 - alpha), the last jump wins, so it stays masked
     with chance exp(-(t - s) rate) and otherwise has its x0 law. A step to s = 0 would leave exp(-1) of the
@@ -75,13 +75,15 @@ class CorrectorLaw:
 
 @dataclass(frozen=True)
 class TauLeapingCorrected:
-    """Tau-leaping, then a corrector leap at s with rates forward + reverse (tauLDR, Sec. 4.4 and Alg. 2).
+    """Tau-leaping, then a corrector leap at s with rates forward + reverse (tauLDR, Sec. 4.4).
 
     The corrector starts from the predictor's state and leaves the law at s alone to first order: a masked
     token is revealed at rate(s) alpha / (1 - alpha), a revealed one masked at rate(s), for `share` (t - s).
     There is none after the last step, which leaves nothing masked.
 
-    Cost: 2 network calls, 1 in the last step. Order 1 in total variation.
+    Cost: 2 network calls, 1 in the last step. Order 1 in total variation where the network's laws are those
+    of some data; otherwise the corrector's own stationary law differs from the reverse chain's, and finer
+    grids, which correct more often per unit of time near 0, do not come closer to it.
     """
 
     name: ClassVar[str] = "tau_leaping_corrected"

@@ -16,14 +16,14 @@ from lsd_core.samplers.step import Step
 
 @dataclass(frozen=True)
 class ThetaRK2:
-    """Probe the rates at rho = t - theta (t - s), then step from x with both (Ren et al. 2025, Alg. 1).
+    """Probe the rates at rho = t - theta (t - s), then step from x with both (Ren et al. 2025).
 
     The probe x* is drawn as by theta-trapezoidal and thrown away; the step over [s, t] starts from x again
     and reveals a masked token with its exact chance by ((1 - w) p + w p*)_+, normalised, w = 1 / (2 theta). A
     token that the probe revealed has no rate at x*, and keeps p.
 
-    Cost: 2 network calls. Order 1 in total variation on correlated tokens: the average over probes of the
-    joint law of two tokens revealed in one step is not the chain's.
+    Cost: 2 network calls. Order 1 in total variation on correlated tokens (0.99 as enumerated): the average
+    over probes of the joint law of two tokens revealed in one step is not the chain's.
     """
 
     name: ClassVar[str] = "theta_rk2"

@@ -5,16 +5,16 @@ law over states is a vector of (V + 1)^l probabilities. Backbones are tables fro
 """
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special, stats
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.processes import Absorbing, LogLinear, Noise
+from lsd_core.samplers.halves import cut
 from lsd_core.samplers.laws import RevealLaw
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
@@ -137,13 +137,13 @@ def transition(law: RevealLaw) -> Tensor:
     token_law[..., :-1][law.rows] = law.tokens(torch.arange(len(law.rows[0]))).exp()
     kept = torch.nn.functional.one_hot(law.x, num_states).double()
     out = torch.zeros(len(law.x), num_states ** law.x.shape[1], dtype=torch.float64)
-    for chain, x in enumerate(law.x):
-        masked = (x == law.num_tokens).nonzero()[:, 0].tolist()
-        subsets = list(combinations(masked, min(int(law.quota[chain]), len(masked))))
-        for subset in subsets:
-            tokens = kept[chain].clone()
-            tokens[list(subset)] = token_law[chain, list(subset)]
-            out[chain] += product_law(tokens[None])[0] / len(subsets)
+    masked = law.x == law.num_tokens
+    quota = torch.minimum(law.quota, masked.sum(1))
+    for subset in all_states(2, law.x.shape[1]).bool():
+        alike = (~subset | masked).all(1) & (subset.sum() == quota)
+        share = 1 / torch.from_numpy(special.comb(masked.sum(1).numpy(), quota.numpy()))
+        tokens = torch.where(subset[:, None], token_law, kept)
+        out[alike] += share[alike, None] * product_law(tokens[alike])
     return out
 
 
@@ -229,3 +229,72 @@ def chi_square(samples: Tensor, law: Tensor, num_states: int) -> float:
     return float(
         stats.chisquare(observed.numpy(), (expected * observed.sum() / expected.sum()).numpy()).pvalue
     )
+
+
+def two_calls(sampler: Any, backbone: Backbone, x: Tensor, step: Step) -> Tensor:
+    """Transition (b, N) of a sampler with a `first` and a `second` law, summed over every middle state."""
+    early, late = cut(step, sampler.theta, backbone.length)
+    features = features_at(backbone, x, early.t)
+    to_middle = transition(sampler.first(backbone, x, features, step))
+    start, middle = (to_middle > 0).nonzero(as_tuple=True)
+    x_mid = all_states(backbone.process.num_states, backbone.length)[middle]
+    features_mid = features_at(backbone, x_mid, late.t)
+    after = transition(sampler.second(backbone, x[start], features[start], x_mid, features_mid, step))
+    return torch.zeros_like(to_middle).index_add_(0, start, to_middle[start, middle, None] * after)
+
+
+def balanced(sampler: Any, backbone: Backbone, x: Tensor, step: Step) -> Tensor:
+    """Transition (b, N) of a balanced split, summed over how many tokens it reveals."""
+    states = all_states(backbone.process.num_states, backbone.length)
+    masked = (x == backbone.process.mask).sum(-1)
+    every_time = sampler.middle(step, backbone.length)
+    late = transition_by_size(sampler, backbone, states, every_time, step)
+    early = transition_by_size(sampler, backbone, x, step.t, step)
+    out = torch.zeros(len(x), len(states), dtype=torch.float64)
+    for size in range(backbone.length + 1):
+        if step.counts is None:
+            chance = sampler_chance(backbone, step)
+            weight = torch.from_numpy(stats.binom.pmf(size, masked.numpy(), chance))
+        else:
+            weight = (masked.clamp(max=step.counts[0] - step.counts[1]) == size).double()
+        out += weight[:, None] * (early(size // 2) @ late(size - size // 2))
+    return out
+
+
+def transition_by_size(
+    sampler: Any, backbone: Backbone, x: Tensor, t: float, step: Step
+) -> Callable[[int], Tensor]:
+    """Transition (b, N) of half a split as a function of its number of reveals."""
+    features = features_at(backbone, x, t)
+    return lambda size: transition(sampler.half(backbone, x, features, step, torch.full((len(x),), size)))
+
+
+def sampler_chance(backbone: Backbone, step: Step) -> float:
+    """Exact chance of a reveal on log-linear noise, a score gain included."""
+    if step.last:
+        return 1.0
+    gain = step.gain if step.gain_on == "score" else 1.0
+    return min(1.0, gain * (step.t - step.s) / step.t)
+
+
+def corrected(sampler: Any, backbone: Backbone, x: Tensor, step: Step) -> Tensor:
+    """Transition (b, N) of a predictor followed by its corrector."""
+    predicted = one_call(sampler, backbone, x, step)
+    if step.last:
+        return predicted
+    states = all_states(backbone.process.num_states, backbone.length)
+    law = sampler.correction(backbone, states, features_at(backbone, states, step.s), step)
+    return predicted @ product_law(law.dense())
+
+
+STEP_MATRIX: dict[str, StepMatrix] = {
+    "theta_trapezoidal": two_calls,
+    "theta_rk2": two_calls,
+    "balanced_split": balanced,
+    "tau_leaping_corrected": corrected,
+}
+
+
+def push_named(sampler: Any, backbone: Backbone, table: StepTable) -> Tensor:
+    """Exact output law of any sampler of the catalogue."""
+    return push(sampler, backbone, table, STEP_MATRIX.get(sampler.name, one_call))

@@ -19,7 +19,7 @@ from tests.lsd_core.oracles import (
     exact_law,
     joint_law,
     misfit_backbone,
-    push,
+    push_named,
 )
 
 BACKBONES = {
@@ -30,15 +30,30 @@ BACKBONES = {
 TIMES = StepTable(times=(1.0, 0.55, 0.2, 0.0), gains=(1.5, 0.7, 1.0), gain_on="log_score")
 REVEALS = StepTable(times=(1.0, 0.55, 0.2, 0.0), gains=(1.5, 0.7, 1.0), gain_on="score")
 COUNTS = StepTable(counts=(3, 2, 0), gains=(1.5, 0.7), gain_on="log_score")
-ONE_CALL = [("euler", TIMES), ("euler", REVEALS), ("tweedie", TIMES), ("fixed_counts", COUNTS)]
+ONCE = StepTable(counts=(3, 0))
+LAWS = [
+    ("euler", TIMES),
+    ("euler", REVEALS),
+    ("tweedie", TIMES),
+    ("fixed_counts", COUNTS),
+    ("tau_leaping", REVEALS),
+    ("tau_leaping_corrected", REVEALS),
+    ("theta_rk2", TIMES),
+    ("theta_rk2", ONCE),
+    ("theta_trapezoidal", REVEALS),
+    ("theta_trapezoidal", ONCE),
+    ("balanced_split", REVEALS),
+    ("balanced_split", ONCE),
+    ("balanced_split", COUNTS),
+]
 
 
-@pytest.mark.parametrize(("sampler", "table"), ONE_CALL)
+@pytest.mark.parametrize(("sampler", "table"), LAWS)
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_draws_follow_the_pushed_law(sampler: str, table: StepTable, name: str) -> None:
     backbone = BACKBONES[name]
     samples = generate(backbone, sampler, table, 20_000, seed=11, batch=20_000)
-    assert chi_square(samples.tokens, push(SAMPLERS[sampler], backbone, table), 4) > 0.001
+    assert chi_square(samples.tokens, push_named(SAMPLERS[sampler], backbone, table), 4) > 0.001
 
 
 @pytest.mark.parametrize("name", list(BACKBONES))
@@ -96,18 +111,18 @@ ALL = [
 
 
 @pytest.mark.parametrize(("sampler", "table"), ALL)
-@pytest.mark.parametrize("name", list(BACKBONES))
+@pytest.mark.parametrize("name", ["exact", "timed"])
 def test_few_samples_begin_many_samples(sampler: str, table: StepTable, name: str) -> None:
     backbone = BACKBONES[name]
-    many = generate(backbone, sampler, table, 32, seed=4, batch=5)
-    few = generate(backbone, sampler, table, 16, seed=4, batch=5)
-    later = generate(backbone, sampler, table, 7, seed=4, first=13, batch=5)
+    many = generate(backbone, sampler, table, 32, seed=4, batch=12)
+    few = generate(backbone, sampler, table, 16, seed=4, batch=12)
+    later = generate(backbone, sampler, table, 3, seed=4, first=13, batch=12)
     other = generate(backbone, sampler, table, 32, seed=4, batch=32)
     assert torch.equal(few.tokens, many.tokens[:16])
     assert torch.equal(few.calls, many.calls[:16])
-    assert torch.equal(later.tokens, many.tokens[13:20])
+    assert torch.equal(later.tokens, many.tokens[13:16])
     assert torch.equal(other.tokens, many.tokens)
-    assert not torch.equal(generate(backbone, sampler, table, 32, seed=5, batch=5).tokens, many.tokens)
+    assert not torch.equal(generate(backbone, sampler, table, 32, seed=5, batch=32).tokens, many.tokens)
 
 
 @pytest.mark.parametrize(("sampler", "table"), ALL)
@@ -125,7 +140,7 @@ def test_skipped_calls_never_change_a_sample(sampler: str, table: StepTable) -> 
 
 
 @pytest.mark.parametrize(("sampler", "table"), ALL)
-@pytest.mark.parametrize("name", list(BACKBONES))
+@pytest.mark.parametrize("name", ["exact", "timed"])
 def test_calls_are_those_the_network_saw(sampler: str, table: StepTable, name: str) -> None:
     backbone = BACKBONES[name]
     backbone.sequences = 0
