@@ -128,6 +128,7 @@ def test_the_list_tells_all_without_a_download(uri, make):
         (2, "tweedie", "lsd", None),
         (4, "euler", "plain", 0.125),
     ]
+    assert [row["aliases"] for row in rows] == [["nfe2", "nfe2-euler"], [], []]
     assert rows[0] == {
         "uri": f"models:/{make.name}/1",
         "backbone": make.name,
@@ -320,6 +321,16 @@ def test_pick_takes_the_best_champion_within_the_budget(uri, make):
         pick(max_nfe=1)
     with pytest.raises(InputError, match=r"entropy is at least 1.5 nat, got 4; there are: none"):
         pick(max_nfe=4, min_entropy=1.5)
+
+
+def test_pick_passes_by_what_was_made_for_other_weights(sqlite_registry, make):
+    for card in (make("old", error=0.01), make("new", error=0.25)):
+        registry.register(card, tracking_uri=sqlite_registry)
+    pick = {"max_nfe": 8, "min_entropy": 0.0, "tracking_uri": sqlite_registry}
+    registry.set_champions(make.name, "old", {}, tracking_uri=sqlite_registry)
+    assert registry.pick(make.name, **pick)["version"] == 1
+    registry.set_champions(make.name, "new", {"nfe2": 2}, tracking_uri=sqlite_registry)
+    assert registry.pick(make.name, **pick)["version"] == 2
 
 
 # --- what is refused
