@@ -21,8 +21,8 @@ class Problem:
     """Name of the base sampler."""
     num_steps: int
     """Steps M that the budget of network calls pays for."""
-    trajectories: Trajectories
-    """Stored teacher paths; a method says how it splits them."""
+    trajectories: Trajectories | None
+    """Stored teacher paths; a method says how it splits them. None for controls, which learn nothing."""
     seed: int
     """Everything random follows from it."""
     batch: int

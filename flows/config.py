@@ -1,0 +1,129 @@
+"""GridConfig: what a run of the flow is asked to do. Prefect shows it as a form, a YAML file holds it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
+
+from lsd_core.errors import InputError
+
+GRIDS = Path(__file__).parent / "grids"
+Count = Annotated[StrictInt, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TeacherConfig(_Section):
+    """Which trajectories the methods learn from."""
+
+    method: str = Field("first_hitting", description="first_hitting (exact), or a base sampler with `steps`")
+    steps: Count | None = Field(None, description="steps of an N-step teacher; none for first_hitting")
+    trajectories: Count = Field(256, description="trajectories that each cell reads")
+    shard_rows: Count = Field(64, description="trajectories a shard; a few minutes of work")
+    batch: Count = Field(64, description="trajectories a network call")
+    seed: Annotated[StrictInt, Field(ge=0)] = Field(0, description="root of the teacher's random numbers")
+
+
+class EvaluationConfig(_Section):
+    """How candidates are measured."""
+
+    samples: Count = Field(4096, description="sequences a seed that are reported")
+    selection_samples: Count | None = Field(None, description="sequences a seed that select; as many if left out")
+    seeds: Count = Field(3, description="seeds, for learning and for sampling")
+    batch: Count = Field(64, description="sequences a network call")
+    temperatures: list[float] = Field(
+        [1.0, 0.9, 0.8, 0.7, 0.6, 0.5],
+        description="temperatures at which controls are measured, to compare at matched entropy",
+    )
+    certificate_paths: Annotated[StrictInt, Field(ge=0)] = Field(
+        256, description="fresh paths for the certificates; 0 computes none"
+    )
+
+
+class GridConfig(_Section):
+    """A grid of cells (backbone x NFE x base sampler) and the methods that fill them."""
+
+    name: str = Field("countdown", description="shows in run names and reports")
+    backbones: list[str] = Field(["countdown"], min_length=1, description="names, or .safetensors files")
+    nfe: list[Count] = Field([4, 8, 16], min_length=1, description="budgets of network calls")
+    samplers: list[str] = Field(["euler", "tweedie"], min_length=1, description="base samplers")
+    methods: list[str] = Field(
+        ["plain", "cosine", "temperature", "lsd"],
+        min_length=1,
+        description="what fills a cell; `plain` is always there, as the baseline",
+    )
+    method_configs: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="settings of a method other than its defaults"
+    )
+    teacher: TeacherConfig = TeacherConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: Annotated[StrictInt, Field(ge=0)] = Field(0, description="root of everything random")
+    sizes: str = Field("", description="said with the results where sizes are too small for claims")
+    store: str | None = Field(None, description="folder or URL; else LSD_STORE, else ./lsd-data/store")
+    tracking_uri: str | None = Field(None, description="MLflow; else LSD_TRACKING_URI, MLFLOW_TRACKING_URI")
+    ray_address: str | None = Field(None, description="Ray cluster; else LSD_RAY_ADDRESS, RAY_ADDRESS, else local")
+    workers: Count | None = Field(None, description="Ray workers; as many as fit if left out")
+    num_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs a worker; fractions share one")
+
+    @field_validator("backbones", "nfe", "samplers", "methods")
+    @classmethod
+    def _no_duplicates(cls, values: list[Any]) -> list[Any]:
+        return list(dict.fromkeys(values))
+
+
+def grid_names() -> list[str]:
+    """The ready grids."""
+    return sorted(path.stem for path in GRIDS.glob("*.yaml"))
+
+
+def load_grid(name: str, **overrides: Any) -> GridConfig:
+    """A ready grid by name, or one from a YAML file; overrides that are None are left out.
+
+    An override named with a dot, `evaluation.samples`, reaches into a section.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else GRIDS / f"{name}.yaml"
+    if not path.is_file():
+        remedy = "or name a .yaml file"
+        raise InputError("grid", f"be one of {', '.join(grid_names())}", name, remedy)
+    try:
+        record = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InputError(f"grid {path}", "be YAML", " ".join(str(error).split())) from None
+    if not isinstance(record, dict):
+        raise InputError(f"grid {path}", "be a mapping of GridConfig's fields", type(record).__name__)
+    for field, value in overrides.items():
+        if value is None:
+            continue
+        *sections, last = field.split(".")
+        target = record
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[last] = value
+    return parse_grid(record)
+
+
+def parse_grid(record: dict[str, Any]) -> GridConfig:
+    """A GridConfig from plain data; the first thing wrong with it is an InputError."""
+    try:
+        return GridConfig.model_validate(record)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def _explain(error: ValidationError) -> InputError:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    known = {"extra_forbidden": f"be one of {', '.join(GridConfig.model_fields)}"}
+    rule = {
+        "int_type": "be an integer",
+        "greater_than_equal": f"be >= {first.get('ctx', {}).get('ge')}",
+        "missing": "be given",
+        **known,
+    }.get(first["type"], f"be right ({first['msg']})")
+    if first["type"] == "int_type" and field.startswith("nfe"):
+        rule = "be an integer >= 1"
+    value = field if first["type"] == "extra_forbidden" else first["input"]
+    return InputError(f"grid.{field}", rule, value)

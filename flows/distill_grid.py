@@ -1,0 +1,124 @@
+"""The flow `lsd`: teacher trajectories, a distillation job for every cell, measurement, registration, promotion.
+
+Deployed as `distill-grid` (prefect.yaml), or run in this process by `lsd grid`. Tasks are thin and coarse; Ray
+does the work in actors that never import Prefect. Every phase asks the store what is there first, so a run
+that was cut off is resumed by running it again.
+"""
+
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Failed, State
+
+from flows import filing, phases
+from flows.artifacts import show_outcome, show_plan
+from flows.config import GridConfig
+from flows.plan import Plan, make_plan
+from flows.progress import LogProgress, Progress, current
+from flows.report import Outcome, write_report
+from flows.run import Run
+from flows.settings import Settings, resolve
+from lsd_core.backbones.publish import publish
+from lsd_core.store import Store
+from lsd_core.trajectories.spec import TeacherSpec
+from workers.session import ray_session
+
+
+def prepare(config: GridConfig, settings: Settings) -> Plan:
+    """Everything that can be wrong with the input, found before any work starts."""
+    plan = make_plan(config)
+    Store(settings.store).check()
+    filing.check_registry(settings.tracking_uri)
+    return plan
+
+
+@task(cache_policy=NO_CACHE, task_run_name="publish backbones")
+def publish_backbones(run: Run) -> None:
+    """Put the frozen weights on the store, where workers fetch them."""
+    for backbone in run.plan.backbones:
+        publish(backbone, run.store)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="teacher {teacher.backbone}", retries=2, retry_delay_seconds=[5, 30])
+def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
+    """Have the trajectories generated and their manifest published."""
+    phases.generate_teacher(run, teacher)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="distil and measure")
+def fill_cells(run: Run) -> None:
+    """Learn, measure and certify all candidates that have no card yet, on one pool of workers."""
+    todo = [spec for spec in run.plan.candidates if spec.key not in run.cards]
+    run.count("cells", reused=len(run.plan.candidates) - len(todo), made=len(todo))
+    if not todo:
+        return
+    with phases.candidate_pool(run) as pool:
+        phases.measure_teachers(run, pool)
+        phases.distill(run, pool)
+        phases.measure_selection(run, pool)
+        phases.measure_report(run, pool)
+        phases.certify_tables(run, pool)
+    filing.write_cards(run)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="register", retries=2, retry_delay_seconds=[5, 30])
+def register(run: Run) -> None:
+    """File every card in the registry, once."""
+    filing.register_cards(run)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="promote")
+def promote(run: Run) -> Outcome:
+    """Move the aliases to the champions."""
+    return filing.promote_champions(run)
+
+
+def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, Outcome]:
+    """The phases in order; inside a flow each is a task run."""
+    run = Run(plan, settings, progress)
+    show_plan(run)
+    publish_backbones(run)
+    filing.read_cards(run)
+    if len(run.cards) < len(plan.candidates):
+        with ray_session(settings.ray_address, num_cpus=plan.config.workers):
+            if plan.needs_teacher:
+                for teacher in plan.teachers:
+                    generate_teacher(run, teacher)
+            fill_cells(run)
+    else:
+        run.count("cells", reused=len(plan.candidates))
+    register(run)
+    outcome = promote(run)
+    write_report(run, outcome)
+    show_outcome(run, outcome)
+    return run, outcome
+
+
+@flow(name="lsd", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
+def lsd(config: GridConfig = GridConfig()) -> State[Any]:
+    """Distil samplers for every (backbone, NFE, base sampler) of a grid and file the best in the registry."""
+    config = GridConfig.model_validate(config)
+    places = {
+        "store": config.store,
+        "tracking_uri": config.tracking_uri,
+        "ray_address": config.ray_address,
+    }
+    settings = resolve(config=places)
+    settings.apply()
+    shown = current()
+    progress = LogProgress(get_run_logger()) if shown is None else shown.progress  # type: ignore[arg-type]
+    run, outcome = run_grid(prepare(config, settings), settings, progress)
+    if shown is not None:
+        shown.run, shown.outcome = run, outcome
+    return final_state(run, outcome)
+
+
+def final_state(run: Run, outcome: Outcome) -> State[Any]:
+    """Completed, or Failed with the reasons of the cells that did."""
+    failed = [spec for spec in run.plan.candidates if run.failed(spec)]
+    if not failed:
+        return Completed(message=outcome.summary)
+    reasons = "; ".join(f"{spec.label}: {run.failures[spec.work.key]}" for spec in failed)
+    return Failed(message=f"{len(failed)} of {len(run.plan.candidates)} candidates failed: {reasons}")

@@ -1,0 +1,162 @@
+"""From results to what people find: cards on the store, versions and aliases in the registry."""
+
+from collections.abc import Mapping, Sequence
+
+from flows.phases import is_family, shipped
+from flows.rebuild import remember_champions
+from flows.report import Outcome, Row, row_of, teacher_row
+from flows.run import Run
+from lsd_core import registry
+from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.card import make_card
+from lsd_core.candidates.spec import PARTS
+from lsd_core.candidates.work import table_index
+from lsd_core.cards import SamplerCard
+from lsd_core.distillation.methods import get_method
+from lsd_core.environment import environment
+from lsd_core.evaluation.promotion import Scored, Verdict
+from lsd_core.evaluation.promotion import promote as decide
+from lsd_core.tasks.catalog import get_task
+
+
+def check_registry(tracking_uri: str) -> None:
+    """Raise InputError unless the registry answers."""
+    registry.check(tracking_uri)
+
+
+def read_cards(run: Run) -> None:
+    """Take the cards of candidates that are done; a damaged one is named and made again."""
+    present = set(run.store.list("cells"))
+    for spec in run.plan.candidates:
+        key = run.results(spec).card_key
+        if key in present:
+            text = run.store.read_bytes(key).decode()
+            run.cards[spec.key] = SamplerCard.from_json(text, source=run.store.locate(key))
+
+
+def write_cards(run: Run) -> None:
+    """A card for each candidate whose work is done, last of all its files."""
+    record = environment()
+    for spec in run.plan.candidates:
+        if spec.key in run.cards or run.failed(spec):
+            continue
+        results, seeds = run.results(spec), range(spec.evaluation.seeds)
+        measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
+        certificate = None
+        if spec.evaluation.certificate_paths:
+            certificate = run.store.read_json(results.certificate_key(shipped(run, spec.work)))
+        card = make_card(
+            spec, [results.read_table(table_index(spec, w)) for w in seeds], measured, certificate, record
+        )
+        run.store.write_bytes(results.card_key, card.to_json().encode())
+        run.cards[spec.key] = card
+
+
+def register_cards(run: Run) -> None:
+    """File the cards; what is filed already keeps its version."""
+    with run.progress.phase("register", len(run.cards), "samplers") as advance:
+        for spec in run.plan.candidates:
+            if spec.key in run.cards:
+                run.uris[spec.key] = registry.register(
+                    run.cards[spec.key],
+                    tracking_uri=run.settings.tracking_uri,
+                    store_url=run.settings.store,
+                    histories=_histories(run, spec),
+                )
+                advance(1)
+
+
+def promote_champions(run: Run) -> Outcome:
+    """Decide who holds each alias, and move them."""
+    rows: list[Row] = []
+    verdicts: dict[str, dict[str, Verdict]] = {}
+    for backbone in run.plan.backbones:
+        specs = [
+            spec
+            for spec in run.plan.candidates
+            if spec.backbone.fingerprint == backbone.fingerprint and spec.key in run.cards
+        ]
+        mine = verdicts[backbone.name] = {}
+        for nfe in run.plan.config.nfe:
+            cell = [spec for spec in specs if spec.nfe == nfe]
+            for sampler in run.plan.config.samplers:
+                if any(spec.sampler == sampler for spec in cell):
+                    own = [spec for spec in cell if spec.sampler == sampler]
+                    mine[f"nfe{nfe}-{sampler}"] = _decide(run, own, cell)
+            if cell:
+                mine[f"nfe{nfe}"] = _decide(run, cell, cell)
+        if mine:
+            champions = {alias: run.uris[verdict.key].rsplit("/", 1)[1] for alias, verdict in mine.items()}
+            registry.set_champions(
+                backbone.name, backbone.fingerprint, champions, tracking_uri=run.settings.tracking_uri
+            )
+            cards = {alias: run.cards[verdict.key].sha256 for alias, verdict in mine.items()}
+            remember_champions(run.store, backbone.name, backbone.fingerprint, cards)
+        rows += [row_of(run, spec, mine) for spec in specs]
+        rows += [row for row in [teacher_row(run, backbone)] if row is not None]
+    return Outcome(rows=rows, verdicts=verdicts, failures=_reasons(run))
+
+
+def _decide(run: Run, eligible: Sequence[CandidateSpec], everyone: Sequence[CandidateSpec]) -> Verdict:
+    """A learned candidate that beats every control, or else the best eligible control.
+
+    Candidates with one law share results, so each law is compared once.
+    """
+    learned = [spec for spec in eligible if get_method(spec.method).learned]
+    families = {
+        f"{spec.method} ({spec.sampler})": _family(run, spec)
+        for spec in {other.work.key: other for other in everyone}.values()
+        if is_family(spec)
+    }
+    verdict = decide([_scored(run, spec) for spec in learned], families)
+    if verdict.won:
+        return verdict
+    controls = {spec.label: [_scored(run, spec)] for spec in eligible if not get_method(spec.method).learned}
+    fallback = decide([], controls)
+    return Verdict(**{**fallback.__dict__, "comparisons": verdict.comparisons})
+
+
+def _family(run: Run, spec: CandidateSpec) -> list[Scored]:
+    return [_scored(run, spec, temperature) for temperature in spec.evaluation.temperatures]
+
+
+def _scored(run: Run, spec: CandidateSpec, temperature: float = 1.0) -> Scored:
+    results, seeds = run.results(spec), range(spec.evaluation.seeds)
+    report = [results.read_measurement("report", which, temperature) for which in seeds]
+    selection = report
+    if temperature == 1:
+        selection = [results.read_measurement("selection", which, temperature) for which in seeds]
+    diversity = get_task(spec.evaluation.task).diversity
+    return Scored(
+        method=spec.method,
+        sampler=spec.sampler,
+        nfe=spec.nfe,
+        selection=[result.scores for result in selection],
+        report=[result.scores for result in report],
+        entropy=sum(result.metrics[diversity] for result in report) / len(report),
+        temperature=temperature,
+        key=spec.key,
+    )
+
+
+def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Sequence[float]]]:
+    """Learning curves by seed; a series of lists becomes one series for each entry."""
+    if not get_method(spec.method).learned:
+        return {}
+    histories: dict[int, dict[str, Sequence[float]]] = {}
+    for which in range(spec.evaluation.seeds):
+        series: dict[str, Sequence[float]] = {}
+        for name, values in run.results(spec).read_table(which).history.items():
+            if values and isinstance(values[0], list):
+                columns = zip(*values, strict=True)
+                series |= {f"{name}/{k:02d}": list(column) for k, column in enumerate(columns)}
+            else:
+                series[name] = values
+        histories[which] = series
+    return histories
+
+
+def _reasons(run: Run) -> dict[str, str]:
+    return {
+        spec.label: run.failures[spec.work.key] for spec in run.plan.candidates if run.failed(spec)
+    }

@@ -1,0 +1,193 @@
+"""The phases of a run that Ray works through: trajectories, tables, measurements, certificates.
+
+Each asks the store what is there, has the rest made, and records what failed. None raises because one
+candidate did: the others go on.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flows.run import Run
+from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.card import shipped_seed
+from lsd_core.candidates.temperature import choose_temperature
+from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
+from lsd_core.trajectories.manifest import committed, publish_manifest
+from lsd_core.trajectories.spec import TeacherSpec
+from lsd_core.trajectories.write import ShardRecord
+from workers.candidates import CandidateWorker
+from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
+from workers.pool import Pool
+from workers.session import workers_for
+from workers.teacher import TeacherWorker
+
+
+class TeacherFailed(RuntimeError):
+    """No trajectories, so nothing can be learned."""
+
+
+def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
+    """Make the shards that are missing, then publish the manifest."""
+    wanted = range(teacher.num_shards(run.plan.config.teacher.trajectories))
+    records = {index: record for index, record in committed(run.store, teacher).items() if index in wanted}
+    missing = [index for index in wanted if index not in records]
+    run.count("shards", reused=len(records), made=len(missing))
+    if missing:
+        title = f"teacher {teacher.backbone}"
+        with (
+            run.progress.phase(title, len(missing) * teacher.shard_rows, "trajectories") as advance,
+            _pool(run, TeacherWorker, (run.settings.store, teacher.to_dict()), len(missing)) as pool,
+        ):
+            for outcome in pool.map(missing):
+                if outcome.failure is not None:
+                    reason = f"shard {outcome.item}: {outcome.failure.kind}: {outcome.failure.message}"
+                    raise TeacherFailed(f"teacher {teacher.backbone} {teacher.hash}: {reason}")
+                record: ShardRecord = outcome.result
+                records[record.index] = record
+                advance(teacher.shard_rows)
+    publish_manifest(run.store, teacher, records.values())
+
+
+def measure_teachers(run: Run, pool: Pool[Any, Any]) -> None:
+    """What the teachers' own sequences score, once each."""
+    learners = {run.results(spec).teacher_key: spec for spec in _alive(run) if spec.teacher is not None}
+    jobs = [TeacherJob(spec=spec.to_dict()) for spec in learners.values()]
+    _work(run, pool, "measurements", "measure: teacher", jobs, lambda s, job: run.results(s).teacher_key)
+
+
+def distill(run: Run, pool: Pool[Any, Any]) -> None:
+    """Learn every table that is missing; a control's one table serves all its seeds."""
+    jobs = [
+        LearnJob(spec=spec.to_dict(), which=which)
+        for spec in _alive(run)
+        if spec.method != TEMPERATURE
+        for which in table_seeds(spec)
+    ]
+    _work(run, pool, "tables", "distil", jobs, lambda spec, job: run.results(spec).table_key(job.which))
+
+
+def measure_selection(run: Run, pool: Pool[Any, Any]) -> None:
+    """Samples that select: every candidate at temperature 1, the plain sampler at all temperatures."""
+    jobs = [
+        MeasureJob(spec=spec.to_dict(), part="selection", which=which, temperature=temperature)
+        for spec in _alive(run)
+        if spec.method != TEMPERATURE
+        for which in range(spec.evaluation.seeds)
+        for temperature in (spec.evaluation.temperatures if spec.method == BASELINE else (1.0,))
+    ]
+    _measure(run, pool, "measure: selection", jobs)
+    for spec in _alive(run):
+        if spec.method == TEMPERATURE:
+            _settle_temperature(run, spec)
+    jobs = [
+        MeasureJob(spec=spec.to_dict(), part="selection", which=which)
+        for spec in _alive(run)
+        if spec.method == TEMPERATURE
+        for which in range(spec.evaluation.seeds)
+    ]
+    _measure(run, pool, "measure: temperature", jobs)
+
+
+def measure_report(run: Run, pool: Pool[Any, Any]) -> None:
+    """Fresh samples that are quoted: learned methods as they are, controls at every temperature."""
+    jobs = [
+        MeasureJob(spec=spec.to_dict(), part="report", which=which, temperature=temperature)
+        for spec in _alive(run)
+        for which in range(spec.evaluation.seeds)
+        for temperature in (spec.evaluation.temperatures if is_family(spec) else (1.0,))
+    ]
+    _measure(run, pool, "measure: report", jobs)
+
+
+def certify_tables(run: Run, pool: Pool[Any, Any]) -> None:
+    """Certificates of the tables that ship."""
+    jobs = []
+    for spec in _alive(run):
+        if spec.evaluation.certificate_paths:
+            jobs.append(CertifyJob(spec=spec.to_dict(), which=shipped(run, spec)))
+    _work(run, pool, "certificates", "certify", jobs, lambda s, job: run.results(s).certificate_key(job.which))
+
+
+def candidate_pool(run: Run) -> Pool[Any, Any]:
+    """Workers for all candidates of the run: each loads a backbone once."""
+    return _pool(run, CandidateWorker, (run.settings.store,), len(run.plan.work) * 4)
+
+
+def table_seeds(spec: CandidateSpec) -> range:
+    """The learning runs of a candidate: one where nothing is random."""
+    return range(spec.evaluation.seeds if get_method(spec.method).learned else 1)
+
+
+def is_family(spec: CandidateSpec) -> bool:
+    """Whether it is a control that is measured at a sweep of temperatures."""
+    return get_method(spec.method).sweep
+
+
+def shipped(run: Run, spec: CandidateSpec) -> int:
+    """The learning run whose table ships."""
+    results = run.results(spec)
+    seeds = range(spec.evaluation.seeds)
+    seed = shipped_seed(spec, [results.read_measurement("selection", which, 1.0) for which in seeds])
+    return seed if get_method(spec.method).learned else 0
+
+
+def _alive(run: Run) -> list[CandidateSpec]:
+    """Candidates that have no card yet and have not failed; equal laws once, big ones first."""
+    open_ones = [spec for spec in run.plan.candidates if spec.key not in run.cards and not run.failed(spec)]
+    waiting = {spec.work.key: spec.work for spec in open_ones}
+    return sorted(waiting.values(), key=lambda spec: -spec.nfe)
+
+
+def _settle_temperature(run: Run, spec: CandidateSpec) -> None:
+    results = run.results(spec)
+    if not run.store.exists(results.table_key(0)):
+        plain = run.results(_sibling(run, spec, BASELINE))
+        results.write_table(0, choose_temperature(plain))
+
+
+def _sibling(run: Run, spec: CandidateSpec, method: str) -> CandidateSpec:
+    """The candidate of the same cell with another method."""
+    cell = (spec.backbone.fingerprint, spec.nfe, spec.sampler)
+    return next(
+        other
+        for other in run.plan.candidates
+        if other.method == method and (other.backbone.fingerprint, other.nfe, other.sampler) == cell
+    )
+
+
+def _measure(run: Run, pool: Pool[Any, Any], title: str, jobs: Sequence[MeasureJob]) -> None:
+    def key(spec: CandidateSpec, job: Any) -> str:
+        return run.results(spec).measurement_key(job.part, job.which, job.temperature)
+
+    _work(run, pool, "measurements", title, jobs, key)
+
+
+def _work(
+    run: Run,
+    pool: Pool[Any, Any],
+    phase: str,
+    title: str,
+    jobs: Sequence[Job],
+    key: Callable[[CandidateSpec, Any], str],
+) -> None:
+    """Have done what is not on the store yet."""
+    specs = [CandidateSpec.from_dict(job.spec) for job in jobs]
+    present = set(run.store.list("cells"))
+    todo = [job for spec, job in zip(specs, jobs, strict=True) if key(spec, job) not in present]
+    run.count(phase, reused=len(jobs) - len(todo), made=len(todo))
+    if not todo:
+        return
+    with run.progress.phase(title, len(todo), phase) as advance:
+        for outcome in pool.map(todo):
+            if outcome.failure is not None:
+                spec = CandidateSpec.from_dict(outcome.item.spec)
+                reason = f"{outcome.failure.kind}: {outcome.failure.message}".splitlines()[0]
+                run.failures[spec.work.key] = reason
+                run.progress.say(f"{spec.label} failed: {reason}")
+            advance(1)
+
+
+def _pool(run: Run, worker: type, arguments: tuple[Any, ...], items: int) -> Pool[Any, Any]:
+    num_gpus = run.plan.config.num_gpus
+    workers = run.plan.config.workers or workers_for(items, num_gpus=num_gpus)
+    return Pool(worker, arguments, num_workers=workers, num_gpus=num_gpus)

@@ -1,0 +1,119 @@
+"""From a GridConfig to the work it means: teachers, candidates, jobs. Bad input ends here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from flows.config import GridConfig
+from lsd_core.backbones.catalog import BACKBONES, load_backbone
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.candidates import CandidateSpec, EvaluationSpec
+from lsd_core.cards import BackboneRef
+from lsd_core.distillation.methods import BASELINE, get_method
+from lsd_core.errors import InputError
+from lsd_core.samplers import get_sampler, num_steps
+from lsd_core.teacher import teacher_spec
+from lsd_core.trajectories.spec import TeacherSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a grid comes down to."""
+
+    config: GridConfig
+    backbones: tuple[Backbone, ...]
+    teachers: tuple[TeacherSpec, ...]
+    """One for each backbone."""
+    candidates: tuple[CandidateSpec, ...]
+
+    @property
+    def work(self) -> tuple[CandidateSpec, ...]:
+        """The candidates for which something is computed: those with equal laws count once."""
+        return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
+
+    @property
+    def needs_teacher(self) -> bool:
+        return any(spec.teacher is not None for spec in self.candidates)
+
+
+def make_plan(config: GridConfig) -> Plan:
+    """Check everything that can be checked without work, and lay the work out."""
+    backbones = tuple(load_backbone(name) for name in config.backbones)
+    teachers = tuple(
+        teacher_spec(
+            backbone,
+            method=config.teacher.method,
+            steps=config.teacher.steps,
+            batch=config.teacher.batch,
+            shard_rows=config.teacher.shard_rows,
+            seed=config.teacher.seed,
+        )
+        for backbone in backbones
+    )
+    unknown = set(config.method_configs) - set(config.methods)
+    if unknown:
+        raise InputError("grid.method_configs", f"be among the grid's methods {config.methods}", sorted(unknown))
+    candidates = dict[str, CandidateSpec]()
+    for backbone, teacher in zip(backbones, teachers, strict=True):
+        for spec in _candidates(config, backbone, teacher):
+            candidates.setdefault(spec.key, spec)
+    return Plan(config, backbones, teachers, tuple(candidates.values()))
+
+
+def _candidates(config: GridConfig, backbone: Backbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
+    task = BACKBONES[backbone.name].task if backbone.name in BACKBONES else "countdown"
+    evaluation = EvaluationSpec(
+        task=task,
+        samples=config.evaluation.samples,
+        selection_samples=config.evaluation.selection_samples or config.evaluation.samples,
+        seeds=config.evaluation.seeds,
+        batch=config.evaluation.batch,
+        temperatures=tuple(sorted({1.0, *config.evaluation.temperatures}, reverse=True)),
+        certificate_paths=config.evaluation.certificate_paths,
+    )
+    reference = BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family)
+    for nfe in config.nfe:
+        for base in config.samplers:
+            get_sampler(base, backbone.process)
+            for name in dict.fromkeys([BASELINE, *config.methods]):
+                method = get_method(name)
+                sampler = method.own_sampler or base
+                num_steps(sampler, nfe, backbone.process)
+                settings = method.config(config.method_configs.get(name, {}))
+                yield CandidateSpec(
+                    backbone=reference,
+                    process=backbone.process.to_dict(),
+                    length=backbone.length,
+                    sampler=sampler,
+                    method=name,
+                    nfe=nfe,
+                    method_config=method.settings(settings),
+                    teacher=teacher if method.learned else None,
+                    trajectories=config.teacher.trajectories if method.learned else None,
+                    evaluation=evaluation,
+                    seed=config.seed,
+                )
+
+
+def plan_record(plan: Plan) -> dict[str, Any]:
+    """The plan in numbers: what will be made, and what it costs in network calls."""
+    config = plan.config
+    shards = sum(teacher.num_shards(config.teacher.trajectories) for teacher in plan.teachers)
+    rows = shards * config.teacher.shard_rows if plan.needs_teacher else 0
+    per_row = [teacher.steps or teacher.length for teacher in plan.teachers]
+    measured = 0
+    for spec in plan.work:
+        sweep = len(spec.evaluation.temperatures) if get_method(spec.method).sweep else 1
+        both = sweep if spec.method == BASELINE else 1
+        samples = spec.evaluation.samples * sweep + spec.evaluation.selection_samples * both
+        measured += samples * spec.evaluation.seeds * (spec.nfe + 1)
+    return {
+        "grid": config.name,
+        "backbones": list(config.backbones),
+        "candidates": len(plan.candidates),
+        "computed once each": len(plan.work),
+        "shards": shards if plan.needs_teacher else 0,
+        "trajectories": rows,
+        "teacher sequences through the network": sum(rows * n for n in per_row) // max(1, len(per_row)),
+        "measurement sequences through the network, at most": measured,
+    }

@@ -1,0 +1,104 @@
+"""How a run shows that it lives: bars on a terminal, log lines elsewhere."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+Advance = Callable[[int], None]
+LINE_EVERY_S = 10.0
+
+
+class Progress(Protocol):
+    """Somewhere to say what is going on."""
+
+    def phase(self, title: str, total: int, unit: str) -> AbstractContextManager[Advance]: ...
+    def say(self, text: str) -> None: ...
+
+
+class TerminalProgress:
+    """Rich bars for a person."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextmanager
+    def phase(self, title: str, total: int, unit: str) -> Iterator[Advance]:
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        with RichProgress(*columns, console=self.console) as bars:
+            bar = bars.add_task(title, total=total)
+            yield lambda done: bars.advance(bar, done)
+
+    def say(self, text: str) -> None:
+        self.console.print(text, highlight=False)
+
+
+class LogProgress:
+    """Lines for a log: at the start, every ten seconds, and at the end."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self.logger = logger
+
+    @contextmanager
+    def phase(self, title: str, total: int, unit: str) -> Iterator[Advance]:
+        begin = last = time.monotonic()
+        finished = 0
+
+        def advance(done: int) -> None:
+            nonlocal finished, last
+            finished += done
+            now = time.monotonic()
+            if now - last >= LINE_EVERY_S and 0 < finished < total:
+                last = now
+                left = (now - begin) * (total - finished) / finished
+                self.logger.info("%s: %d/%d %s, about %.0f s left", title, finished, total, unit, left)
+
+        self.logger.info("%s: %d %s", title, total, unit)
+        yield advance
+        self.logger.info("%s: done in %.1f s", title, time.monotonic() - begin)
+
+    def say(self, text: str) -> None:
+        self.logger.info(text)
+
+
+@dataclass
+class Shown:
+    """What a run leaves behind for whoever started it in this process."""
+
+    progress: Progress
+    run: Any = None
+    outcome: Any = None
+
+
+_shown: ContextVar[Shown | None] = ContextVar("shown", default=None)
+
+
+@contextmanager
+def showing(progress: Progress) -> Iterator[Shown]:
+    """Runs started inside the block show themselves here instead of in the flow's log."""
+    shown = Shown(progress)
+    token = _shown.set(shown)
+    try:
+        yield shown
+    finally:
+        _shown.reset(token)
+
+
+def current() -> Shown | None:
+    """Where a run in this context is shown, if anywhere."""
+    return _shown.get()

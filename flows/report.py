@@ -1,0 +1,182 @@
+"""What a run comes to, for people: rows, verdicts, a table on the terminal, files and plots beside them."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from rich.table import Table
+
+from flows.plots import plot_quality, plot_tables
+from flows.run import Run
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.candidates import CandidateSpec
+from lsd_core.cards import Metric
+from lsd_core.evaluation.promotion import Verdict
+from lsd_core.tasks.catalog import get_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One sampler, or the teacher, as it stands in the table."""
+
+    backbone: str
+    nfe: int
+    sampler: str
+    method: str
+    primary: float
+    low: float | None
+    high: float | None
+    entropy: float
+    start_tv: float | None
+    nll: float | None
+    calls_mean: float
+    calls_max: int
+    certificate: float | None
+    seed: int | None
+    aliases: tuple[str, ...]
+    uri: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """Rows of all samplers, verdicts by backbone and alias, and why what failed did."""
+
+    rows: list[Row]
+    verdicts: Mapping[str, Mapping[str, Verdict]]
+    failures: Mapping[str, str]
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        learned = sum(verdict.won for mine in self.verdicts.values() for verdict in mine.values())
+        aliases = sum(len(mine) for mine in self.verdicts.values())
+        return f"{len(self.rows)} rows; learned samplers hold {learned} of {aliases} aliases"
+
+
+def row_of(run: Run, spec: CandidateSpec, verdicts: Mapping[str, Verdict]) -> Row:
+    """The row of a candidate with a card."""
+    card = run.cards[spec.key]
+    report = card.evaluation.report
+    bound = None if card.certificate is None else card.certificate.get("value_nats")
+    return Row(
+        backbone=spec.backbone.name,
+        nfe=spec.nfe,
+        sampler=spec.sampler,
+        method=spec.method,
+        primary=_mean(card.primary),
+        low=card.primary.low,
+        high=card.primary.high,
+        entropy=_mean(card.diversity),
+        start_tv=report["start_tv"].mean if "start_tv" in report else None,
+        nll=report["nll"].mean if "nll" in report else None,
+        calls_mean=card.calls.mean,
+        calls_max=card.calls.max,
+        certificate=bound,
+        seed=card.seed,
+        aliases=tuple(alias for alias, verdict in verdicts.items() if verdict.key == spec.key),
+        uri=run.uris[spec.key],
+    )
+
+
+def teacher_row(run: Run, backbone: Backbone) -> Row | None:
+    """The teacher's own sequences, if any method of this run learned from them."""
+    learners = [
+        spec
+        for spec in run.plan.candidates
+        if spec.teacher is not None and spec.backbone.fingerprint == backbone.fingerprint
+    ]
+    if not learners or not run.store.exists(run.results(learners[0]).teacher_key):
+        return None
+    spec, result = learners[0], run.results(learners[0]).read_teacher()
+    assert spec.teacher is not None
+    task = get_task(spec.evaluation.task)
+    return Row(
+        backbone=backbone.name,
+        nfe=result.calls_max,
+        sampler=spec.teacher.method,
+        method="teacher",
+        primary=result.metrics[task.primary],
+        low=None,
+        high=None,
+        entropy=result.metrics[task.diversity],
+        start_tv=result.metrics.get("start_tv"),
+        nll=result.metrics.get("nll"),
+        calls_mean=result.calls_mean,
+        calls_max=result.calls_max,
+        certificate=None,
+        seed=None,
+        aliases=(),
+        uri="",
+    )
+
+
+def table_of(backbone: str, outcome: Outcome, primary: str) -> Table:
+    """The rows of one backbone: best first within each budget, holders of aliases in bold."""
+    table = Table(title=f"{backbone}: lower {primary} is better", title_justify="left", header_style="bold")
+    table.add_column("NFE", justify="right")
+    for column in ("sampler", "method"):
+        table.add_column(column)
+    for column in (primary, "95% interval", "entropy", "start TV", "NLL", "calls", "bound"):
+        table.add_column(column, justify="right")
+    table.add_column("alias")
+    rows = [row for row in outcome.rows if row.backbone == backbone]
+    last = None
+    for row in sorted(rows, key=lambda row: (row.method == "teacher", row.nfe, row.sampler, row.primary)):
+        if last is not None and (row.nfe, row.sampler) != last:
+            table.add_section()
+        last = (row.nfe, row.sampler)
+        interval = "" if row.low is None or row.high is None else f"{row.low:.4f} to {row.high:.4f}"
+        table.add_row(
+            str(row.nfe),
+            row.sampler,
+            row.method,
+            f"{row.primary:.4f}",
+            interval,
+            f"{row.entropy:.3f}",
+            _optional(row.start_tv, ".3f"),
+            _optional(row.nll, ".1f"),
+            f"{row.calls_mean:.1f}",
+            _optional(row.certificate, ".1f"),
+            ", ".join(row.aliases),
+            style="bold" if row.aliases else "",
+        )
+    return table
+
+
+def write_report(run: Run, outcome: Outcome) -> Path:
+    """Leave table.csv, verdicts.md and the plots in the reports folder, and return it."""
+    folder = run.settings.reports / run.plan.config.name
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+        writer.writeheader()
+        for row in outcome.rows:
+            writer.writerow(asdict(row) | {"aliases": " ".join(row.aliases)})
+    (folder / "verdicts.md").write_text(verdicts_markdown(outcome))
+    plot_quality(outcome.rows, folder / "quality.png")
+    plot_tables(run, outcome.rows, folder / "tables.png")
+    return folder
+
+
+def verdicts_markdown(outcome: Outcome) -> str:
+    """Who holds each alias and why, comparison by comparison."""
+    parts = []
+    for backbone, verdicts in outcome.verdicts.items():
+        parts.append(f"# {backbone}\n")
+        for alias, verdict in verdicts.items():
+            parts.append(f"## {alias}\n\n{verdict.sentence}\n")
+            parts += [f"- {comparison.sentence}" for comparison in verdict.comparisons]
+            parts.append("")
+    if outcome.failures:
+        parts.append("# Failed\n")
+        parts += [f"- {label}: {reason}" for label, reason in outcome.failures.items()]
+    return "\n".join(parts)
+
+
+def _mean(metric: Metric) -> float:
+    return float("nan") if metric.mean is None else metric.mean
+
+
+def _optional(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

@@ -1,0 +1,70 @@
+"""Backbones on the store: published once by the driver, fetched into a local cache by whoever samples."""
+
+import os
+import uuid
+from pathlib import Path
+
+from lsd_core.backbones import storage
+from lsd_core.backbones.catalog import BACKBONES, load_backbone
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
+from lsd_core.home import cache_dir
+from lsd_core.store import Store
+
+
+def backbone_key(fingerprint: str) -> str:
+    """Where a backbone lies on the store."""
+    return f"backbones/{fingerprint}.safetensors"
+
+
+def publish(backbone: Backbone, store: Store) -> str:
+    """Put a backbone on the store, unless it is there, and return its key."""
+    key = backbone_key(backbone.fingerprint)
+    if not store.exists(key):
+        store.write_bytes(key, storage.to_bytes(backbone))
+    return key
+
+
+def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> Backbone:
+    """The backbone with this fingerprint, from the local cache or the store; its content must bear it out."""
+    cached = (cache or cache_dir()) / f"{fingerprint}.safetensors"
+    if cached.is_file():
+        try:
+            return checked(storage.load_file(cached), fingerprint, str(cached))
+        except InputError:
+            cached.unlink(missing_ok=True)  # a damaged cache is not worth a word
+    key = backbone_key(fingerprint)
+    try:
+        data = store.read_bytes(key)
+    except FileNotFoundError:
+        remedy = "name the store it was distilled on (--store or LSD_STORE)"
+        raise InputError("store", f"hold backbone {fingerprint[:12]}", store.url, remedy) from None
+    backbone = checked(storage.from_bytes(data, store.locate(key)), fingerprint, store.locate(key))
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    scratch = cached.with_name(f".{uuid.uuid4().hex}")
+    scratch.write_bytes(data)
+    os.replace(scratch, cached)
+    return backbone
+
+
+def find(name: str, fingerprint: str, store: Store | None) -> Backbone:
+    """The backbone a card was made for: the shipped one of that name if it is the same, else the store's."""
+    if name in BACKBONES:
+        try:
+            shipped = load_backbone(name)
+        except InputError:
+            shipped = None
+        if shipped is not None and shipped.fingerprint == fingerprint:
+            return shipped
+    if store is None:
+        remedy = "name the store it was distilled on (--store or LSD_STORE)"
+        raise InputError("store", f"be given to find backbone {fingerprint[:12]} ({name})", "none", remedy)
+    return fetch(fingerprint, store)
+
+
+def checked(backbone: Backbone, fingerprint: str, source: str) -> Backbone:
+    """The backbone, if it is the one meant."""
+    if backbone.fingerprint != fingerprint:
+        remedy = "publish the backbone again with `lsd grid`"
+        raise InputError(f"fingerprint of {source}", f"be {fingerprint}", backbone.fingerprint, remedy)
+    return backbone

@@ -1,0 +1,127 @@
+"""What is known about a candidate before it has a card: tables learned, samples measured. One file each.
+
+Every file is a function of the candidate's spec alone, so a file that exists need not be made again.
+"""
+
+import io
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import Float
+
+from lsd_core.candidates.spec import CandidateSpec
+from lsd_core.cards import plain
+from lsd_core.samplers.table import StepTable
+from lsd_core.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableResult:
+    """The table that one learning run arrived at."""
+
+    table: StepTable
+    sequences: int
+    """Cost of learning: sequences sent through the network."""
+    history: dict[str, list[Any]] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one table scored on one seed's samples."""
+
+    metrics: dict[str, float]
+    calls_mean: float
+    calls_max: int
+    scores: Float[np.ndarray, " n"]
+    """Primary metric of every sample, for paired comparisons."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The files of one candidate's work on the store."""
+
+    store: Store
+    spec: CandidateSpec
+
+    def table_key(self, which: int) -> str:
+        return f"{self.spec.work.folder}/table-{which}.json"
+
+    def measurement_key(self, part: str, which: int, temperature: float) -> str:
+        return f"{self.spec.work.folder}/{part}-{which}-T{temperature:g}.json"
+
+    def certificate_key(self, which: int) -> str:
+        return f"{self.spec.work.folder}/certificate-{which}.json"
+
+    @property
+    def card_key(self) -> str:
+        """Present means done."""
+        return f"{self.spec.folder}/card.json"
+
+    @property
+    def teacher_key(self) -> str:
+        """What the teacher's own sequences scored; shared by all that learn from them."""
+        spec = self.spec
+        assert spec.teacher is not None
+        return f"cells/teacher-{spec.teacher.hash}-{spec.trajectories}-{spec.evaluation.task}.json"
+
+    def write_table(self, which: int, result: TableResult) -> None:
+        record = {
+            "spec": self.spec.work.to_dict(),
+            "table": result.table.to_dict(),
+            "sequences": result.sequences,
+            "history": plain(result.history),
+            "diagnostics": plain(result.diagnostics),
+        }
+        self.store.write_json(self.table_key(which), record)
+
+    def read_table(self, which: int) -> TableResult:
+        record = self.store.read_json(self.table_key(which))
+        return TableResult(
+            table=StepTable.from_dict(record["table"]),
+            sequences=record["sequences"],
+            history=record["history"],
+            diagnostics=record["diagnostics"],
+        )
+
+    def write_measurement(self, part: str, which: int, temperature: float, result: Measurement) -> None:
+        self._write(self.measurement_key(part, which, temperature), result)
+
+    def read_measurement(self, part: str, which: int, temperature: float) -> Measurement:
+        return self._read(self.measurement_key(part, which, temperature))
+
+    def write_teacher(self, result: Measurement) -> None:
+        self._write(self.teacher_key, result)
+
+    def read_teacher(self) -> Measurement:
+        return self._read(self.teacher_key)
+
+    def _write(self, key: str, result: Measurement) -> None:
+        """The scores first, the metrics last: a measurement that can be read is whole."""
+        self.store.write_bytes(_scores_key(key), _encode_scores(result.scores))
+        metrics = {"calls_mean": result.calls_mean, "calls_max": result.calls_max, "metrics": result.metrics}
+        self.store.write_json(key, plain(metrics))
+
+    def _read(self, key: str) -> Measurement:
+        record = self.store.read_json(key)
+        scores = pq.read_table(pa.BufferReader(self.store.read_bytes(_scores_key(key))))["score"].to_numpy()
+        return Measurement(
+            metrics={name: float("nan") if v is None else v for name, v in record["metrics"].items()},
+            calls_mean=record["calls_mean"],
+            calls_max=record["calls_max"],
+            scores=scores,
+        )
+
+
+def _scores_key(key: str) -> str:
+    return key.removesuffix(".json") + ".parquet"
+
+
+def _encode_scores(scores: np.ndarray) -> bytes:
+    sink = io.BytesIO()
+    table = pa.table({"score": pa.array(scores, pa.float64())})
+    pq.write_table(table, sink, compression="zstd", use_dictionary=True, write_statistics=False)
+    return sink.getvalue()

@@ -1,0 +1,127 @@
+"""What defines a candidate. Its hash is its key on the store: equal specs are done once."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from lsd_core.canonical import derive_seed, digest
+from lsd_core.cards import BackboneRef
+from lsd_core.errors import InputError
+from lsd_core.processes import Absorbing
+from lsd_core.samplers import law_key
+from lsd_core.trajectories.spec import TeacherSpec
+
+CODE_EPOCH = 1  # moves when a change of code changes results, so that old cards are not taken for new ones
+PARTS = ("selection", "report")  # seeds A choose, fresh seeds B are quoted
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSpec:
+    """How candidates are measured; the same for all that are compared."""
+
+    task: str
+    """Name of the task: its judge, its primary and its diversity metric."""
+    samples: int
+    """Sequences per seed that are reported."""
+    selection_samples: int
+    """Sequences per seed that select: other seeds than those reported."""
+    seeds: int
+    """Number of seeds, for learning and for sampling alike."""
+    batch: int
+    """Sequences a network call."""
+    temperatures: tuple[float, ...] = (1.0,)
+    """Temperatures at which controls are measured, for the comparison at matched entropy."""
+    certificate_paths: int = 0
+    """Fresh paths on which the certificate is computed; 0 computes none."""
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "selection_samples", "seeds", "batch"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"evaluation.{name}", "be an integer >= 1", value)
+        if 1.0 not in self.temperatures or any(not temperature > 0 for temperature in self.temperatures):
+            raise InputError("evaluation.temperatures", "be positive and contain 1", list(self.temperatures))
+
+    def samples_of(self, part: str) -> int:
+        return self.samples if part == "report" else self.selection_samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateSpec:
+    """A cell (backbone x NFE x base sampler) and the method that fills it."""
+
+    backbone: BackboneRef
+    process: Mapping[str, Any]
+    length: int
+    sampler: str
+    method: str
+    nfe: int
+    method_config: Mapping[str, Any]
+    """Complete: every field of the method's configuration, defaults included."""
+    teacher: TeacherSpec | None
+    """Whose trajectories the method learns from; None for controls."""
+    trajectories: int | None
+    """How many of them."""
+    evaluation: EvaluationSpec
+    seed: int
+    """Root of everything random."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "backbone": self.backbone.model_dump(),
+            "process": dict(self.process),
+            "length": self.length,
+            "sampler": self.sampler,
+            "method": self.method,
+            "nfe": self.nfe,
+            "method_config": dict(self.method_config),
+            "teacher": None if self.teacher is None else self.teacher.to_dict(),
+            "trajectories": self.trajectories,
+            "evaluation": asdict(self.evaluation),
+            "seed": self.seed,
+            "code_epoch": CODE_EPOCH,
+        }
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> "CandidateSpec":
+        fields = {name: value for name, value in record.items() if name != "code_epoch"}
+        evaluation = dict(fields["evaluation"])
+        evaluation["temperatures"] = tuple(evaluation["temperatures"])
+        teacher = fields["teacher"]
+        return CandidateSpec(
+            **fields
+            | {
+                "backbone": BackboneRef(**fields["backbone"]),
+                "teacher": None if teacher is None else TeacherSpec.from_dict(teacher),
+                "evaluation": EvaluationSpec(**evaluation),
+            }
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """Names the candidate's folder on the store, `cells/<key>`."""
+        return digest(self.to_dict())[:16]
+
+    @cached_property
+    def work(self) -> "CandidateSpec":
+        """The candidate under whose key the work is done: samplers with one law share it."""
+        shared = law_key(self.sampler, Absorbing.from_dict(dict(self.process)))
+        return self if shared == self.sampler else replace(self, sampler=shared)
+
+    @property
+    def folder(self) -> str:
+        return f"cells/{self.key}"
+
+    @property
+    def label(self) -> str:
+        """For people: `countdown nfe8 euler lsd`."""
+        return f"{self.backbone.name} nfe{self.nfe} {self.sampler} {self.method}"
+
+    def learning_seed(self, which: int) -> int:
+        """Seed of the `which`-th learning run."""
+        return derive_seed("learning", self.seed, which)
+
+    def sampling_seed(self, part: str, which: int) -> int:
+        """Seed of the samples that judge the `which`-th table: the same for all candidates, so they are paired."""
+        return derive_seed("sampling", part, self.seed, which)

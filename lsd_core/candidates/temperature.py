@@ -1,0 +1,34 @@
+"""The temperature control: plain steps, cooled as far as diversity allows. It learns nothing else."""
+
+from lsd_core.candidates.results import Results, TableResult
+from lsd_core.tasks.catalog import get_task
+
+TOLERANCE = 0.02  # nat: a loss of entropy smaller than this is none
+
+
+def choose_temperature(plain: Results) -> TableResult:
+    """The plain table at the temperature with the lowest primary metric on the selection seeds.
+
+    Only temperatures whose diversity is at most 0.02 nat below that of the uncooled sampler may be chosen:
+    any error can be had by drawing the same thing over and over.
+    """
+    spec = plain.spec
+    task = get_task(spec.evaluation.task)
+    sweep = {}
+    for temperature in spec.evaluation.temperatures:
+        seeds = [
+            plain.read_measurement("selection", which, temperature).metrics
+            for which in range(spec.evaluation.seeds)
+        ]
+        sweep[temperature] = tuple(
+            sum(metrics[name] for metrics in seeds) / len(seeds) for name in (task.primary, task.diversity)
+        )
+    floor = sweep[1.0][1] - TOLERANCE
+    allowed = {temperature: error for temperature, (error, entropy) in sweep.items() if entropy >= floor}
+    best = min(allowed, key=lambda temperature: (allowed[temperature], -temperature))
+    table = plain.read_table(0).table.with_gains(1 / best)
+    sweep_rows = [
+        {"temperature": temperature, task.primary: error, task.diversity: entropy}
+        for temperature, (error, entropy) in sweep.items()
+    ]
+    return TableResult(table=table, sequences=0, diagnostics={"temperature": best, "sweep": sweep_rows})

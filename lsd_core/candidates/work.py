@@ -1,0 +1,93 @@
+"""The two kinds of work a candidate asks for: learn a table, measure a table."""
+
+from collections.abc import Callable
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.candidates.results import Measurement, TableResult
+from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
+from lsd_core.distillation.learned import Problem, Progress
+from lsd_core.distillation.methods import get_method
+from lsd_core.evaluation.evaluate import evaluate_tokens
+from lsd_core.samplers import generate, num_steps
+from lsd_core.trajectories.types import Trajectories
+
+
+def learn(
+    spec: CandidateSpec,
+    which: int,
+    backbone: Backbone,
+    trajectories: Trajectories | None,
+    progress: Progress = lambda stage, share: None,
+) -> TableResult:
+    """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories."""
+    method = get_method(spec.method)
+    problem = Problem(
+        backbone=backbone,
+        sampler=spec.sampler,
+        num_steps=num_steps(spec.sampler, spec.nfe, backbone.process),
+        trajectories=trajectories,
+        seed=spec.learning_seed(which),
+        batch=spec.evaluation.batch,
+        progress=progress,
+    )
+    learned = method.fit(problem, method.config(spec.method_config))
+    return TableResult(
+        table=learned.table,
+        sequences=learned.sequences,
+        history=learned.history,
+        diagnostics=learned.diagnostics,
+    )
+
+
+def measure(
+    spec: CandidateSpec,
+    part: str,
+    which: int,
+    temperature: float,
+    learned: TableResult,
+    backbone: Backbone,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Measurement:
+    """Draw the samples of one seed and judge them.
+
+    A temperature divides the log-scores: on a table whose gains act there it divides the gains by it, and
+    only such tables (controls among them) are measured at temperatures other than 1.
+    """
+    table = learned.table
+    if temperature != 1:
+        table = table.with_gains(tuple(gain / temperature for gain in table.gains))
+    seed = spec.sampling_seed(part, which)
+    samples = generate(
+        backbone,
+        spec.sampler,
+        table,
+        spec.evaluation.samples_of(part),
+        seed,
+        batch=spec.evaluation.batch,
+        progress=progress,
+    )
+    scores = evaluate_tokens(spec.evaluation.task, samples.tokens, backbone, seed)
+    return Measurement(
+        metrics=dict(scores.metrics),
+        calls_mean=float(samples.calls.double().mean()),
+        calls_max=int(samples.calls.max()),
+        scores=scores.primary,
+    )
+
+
+def table_index(spec: CandidateSpec, which: int) -> int:
+    """The learning run whose table seed `which` measures: a control has one table for all seeds."""
+    return which if get_method(spec.method).learned else 0
+
+
+def measure_teacher(
+    evaluation: EvaluationSpec, trajectories: Trajectories, backbone: Backbone, seed: int
+) -> Measurement:
+    """What the teacher's own sequences score: the row that students are held against."""
+    tokens = trajectories.x_end
+    assert tokens is not None
+    scores = evaluate_tokens(evaluation.task, tokens.long(), backbone, seed)
+    calls = trajectories.steps or backbone.length
+    return Measurement(
+        metrics=dict(scores.metrics), calls_mean=float(calls), calls_max=calls, scores=scores.primary
+    )

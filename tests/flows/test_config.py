@@ -1,0 +1,74 @@
+"""A grid is checked before any work: each wrong input names its field, rule and value."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.config import GridConfig, grid_names, load_grid
+from flows.plan import make_plan, plan_record
+from lsd_core.errors import InputError
+
+
+@pytest.mark.parametrize("name", ["tiny", "demo", "countdown", "countdown-256", "countdown-exact"])
+def test_every_ready_grid_parses(name: str) -> None:
+    assert name in grid_names()
+    assert load_grid(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"nfe": [0]}, ["nfe", ">= 1", "0"]),
+        ({"nfe": [2.5]}, ["nfe", "integer", "2.5"]),
+        ({"samplers": ["ruler"]}, ["sampler", "euler", "tweedie", "ruler"]),
+        ({"backbones": ["countup"]}, ["backbone", "countdown-exact", "countup"]),
+        ({"methods": ["magic"]}, ["method", "lsd", "plain", "magic"]),
+        ({"method_configs": {"lsd": {"epocs": 3}}}, ["lsd", "epochs", "epocs"]),
+        ({"colour": "red"}, ["colour", "nfe"]),
+        ({"teacher.steps": 8}, ["teacher.steps", "first_hitting", "8"]),
+        ({"teacher.shard_rows": 15}, ["shard_rows", "multiple", "15"]),
+        ({"evaluation.temperatures": [-1.0]}, ["temperatures", "positive", "-1"]),
+    ],
+)
+def test_wrong_input_is_named(overrides: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        make_plan(load_grid("tiny", **overrides))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_an_unknown_grid_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match="tiny"):
+        load_grid("huge")
+
+
+def test_a_grid_from_a_file_and_overrides_that_reach_into_sections(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nbackbones: [countdown-exact]\nnfe: [4]\n")
+    config = load_grid(str(file), **{"evaluation.samples": 7, "nfe": [2, 2, 4], "store": None})
+    assert (config.name, config.evaluation.samples, config.nfe, config.store) == ("mine", 7, [2, 4], None)
+
+
+def test_equal_laws_are_computed_once_and_filed_under_both_names() -> None:
+    plan = make_plan(load_grid("tiny"))
+    assert {spec.sampler for spec in plan.candidates} == {"euler", "tweedie"}
+    assert {spec.sampler for spec in plan.work} == {"euler"}
+    assert len({spec.key for spec in plan.candidates}) == len(plan.candidates) == 2 * len(plan.work)
+    assert plan_record(plan)["candidates"] == len(plan.candidates)
+
+
+def test_a_candidate_survives_the_way_to_a_worker_and_its_key_feels_every_setting() -> None:
+    from lsd_core.candidates import CandidateSpec
+
+    plan = make_plan(load_grid("tiny"))
+    assert all(CandidateSpec.from_dict(spec.to_dict()) == spec for spec in plan.candidates)
+    keys = {spec.key for spec in plan.candidates}
+    for change in ({"seed": 1}, {"evaluation.samples": 65}, {"teacher.seed": 1}):
+        other = make_plan(load_grid("tiny", **change))
+        learned = {spec.key for spec in other.candidates if spec.teacher is not None}
+        assert learned
+        assert not keys & learned
+
+
+def test_the_default_config_is_valid() -> None:
+    assert GridConfig().methods[0] == "plain"

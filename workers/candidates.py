@@ -1,0 +1,58 @@
+"""The candidates' worker: learns, measures and certifies, and leaves each result on the store."""
+
+from functools import lru_cache
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.publish import fetch
+from lsd_core.candidates.certify import certify
+from lsd_core.candidates.results import Results
+from lsd_core.candidates.spec import CandidateSpec
+from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
+from lsd_core.store import Store
+from lsd_core.trajectories.read import read_trajectories
+from lsd_core.trajectories.spec import TeacherSpec
+from lsd_core.trajectories.types import Trajectories
+from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
+
+
+class CandidateWorker:
+    """One per actor, for all candidates of a grid: backbones and trajectories are loaded once and kept."""
+
+    def __init__(self, store_url: str) -> None:
+        self.store = Store(store_url)
+        self._backbone = lru_cache(maxsize=4)(self._load_backbone)
+        self._trajectories = lru_cache(maxsize=2)(self._load_trajectories)
+
+    def run(self, job: Job) -> str:
+        """Do the job and return the key of its result on the store."""
+        spec = CandidateSpec.from_dict(job.spec)
+        results, backbone = Results(self.store, spec), self._backbone(spec.backbone.fingerprint)
+        match job:
+            case LearnJob():
+                results.write_table(job.which, learn(spec, job.which, backbone, self._paths(spec)))
+                return results.table_key(job.which)
+            case MeasureJob():
+                table = results.read_table(table_index(spec, job.which))
+                measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
+                results.write_measurement(job.part, job.which, job.temperature, measured)
+                return results.measurement_key(job.part, job.which, job.temperature)
+            case CertifyJob():
+                certificate = certify(spec, job.which, results.read_table(job.which), backbone)
+                self.store.write_json(results.certificate_key(job.which), certificate)
+                return results.certificate_key(job.which)
+
+            case TeacherJob():
+                paths = self._paths(spec)
+                assert paths is not None
+                measured = measure_teacher(spec.evaluation, paths, backbone, spec.sampling_seed("report", 0))
+                results.write_teacher(measured)
+                return results.teacher_key
+
+    def _paths(self, spec: CandidateSpec) -> Trajectories | None:
+        return None if spec.teacher is None else self._trajectories(spec.teacher, spec.trajectories)
+
+    def _load_backbone(self, fingerprint: str) -> Backbone:
+        return fetch(fingerprint, self.store)
+
+    def _load_trajectories(self, teacher: TeacherSpec, limit: int | None) -> Trajectories:
+        return read_trajectories(self.store, teacher, limit)
