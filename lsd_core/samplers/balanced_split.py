@@ -10,7 +10,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose
 from lsd_core.samplers.euler import Tweedie
-from lsd_core.samplers.laws import RevealLaw, token_law
+from lsd_core.samplers.laws import RevealLaw, masked_rows, token_law
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step, time_of_count
 
@@ -35,7 +35,7 @@ class BalancedSplit:
         """How many tokens each chain reveals in this step: binomial over its masked tokens, or the quota."""
         if step.counts is not None:
             return torch.full((len(x),), step.counts[0] - step.counts[1], device=x.device)
-        sample, position = (x == backbone.process.mask).nonzero(as_tuple=True)
+        sample, position = masked_rows(backbone, x)
         uniform = draws.rows(step.index, Purpose.REVEAL, sample, position)
         revealed = uniform < Tweedie().gained_chance(backbone, step)
         return torch.bincount(sample[revealed], minlength=len(x))
@@ -44,7 +44,7 @@ class BalancedSplit:
         self, backbone: Backbone, x: Tensor, features: Tensor, step: Step, size: Int[Tensor, " b"]
     ) -> RevealLaw:
         """Law of the tokens after `size` more reveals, given the tokens and the features at them."""
-        rows = (x == backbone.process.mask).nonzero(as_tuple=True)
+        rows = masked_rows(backbone, x)
         tokens = token_law(backbone, x, features, step)
         return RevealLaw(x, rows, tokens, backbone.process.num_tokens, quota=size)
 

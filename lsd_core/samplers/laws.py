@@ -20,9 +20,15 @@ from lsd_core.samplers.step import Step
 TokenLaw = Callable[[Tensor], Tensor]  # chosen rows' indices (k,) -> log-probabilities (k, v), float64
 
 
+def masked_rows(backbone: Backbone, x: Int[Tensor, "b l"]) -> tuple[Tensor, Tensor]:
+    """Chain and position (r,), (r,) of every masked token."""
+    sample, position = (x == backbone.process.mask).nonzero(as_tuple=True)
+    return sample, position
+
+
 def token_law(backbone: Backbone, x: Int[Tensor, "b l"], features: Tensor, step: Step) -> TokenLaw:
     """The x0 law of the masked rows of x, raised to the power of a `log_score` gain and normalised."""
-    sample, position = (x == backbone.process.mask).nonzero(as_tuple=True)
+    sample, position = masked_rows(backbone, x)
     power = step.gain if step.gain_on == "log_score" else 1.0
 
     def tokens(chosen: Tensor) -> Tensor:
@@ -99,7 +105,7 @@ def reveal_law(
     backbone: Backbone, x: Int[Tensor, "b l"], tokens: TokenLaw, step: Step, chance: float
 ) -> RevealLaw:
     """The law of a step with these token laws: on a grid of counts its quota, otherwise this chance."""
-    rows = (x == backbone.process.mask).nonzero(as_tuple=True)
+    rows = masked_rows(backbone, x)
     num_tokens = backbone.process.num_tokens
     if step.counts is not None:
         quota = torch.full((len(x),), step.counts[0] - step.counts[1], device=x.device)

@@ -9,7 +9,7 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose
 from lsd_core.samplers.euler import Tweedie
 from lsd_core.samplers.halves import check_theta, cut
-from lsd_core.samplers.laws import RevealLaw, reveal_law, token_law
+from lsd_core.samplers.laws import RevealLaw, masked_rows, reveal_law, token_law
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
@@ -42,7 +42,7 @@ class ThetaRK2:
     ) -> RevealLaw:
         """Law of the tokens at s, given x at t, the probe x* and the features of both calls."""
         weight = 1 / (2 * self.theta)
-        sample, position = (x == backbone.process.mask).nonzero(as_tuple=True)
+        sample, position = masked_rows(backbone, x)
         hidden = x_mid[sample, position] == backbone.process.mask
         at_start, at_middle = (token_law(backbone, x, each, step) for each in (features, features_mid))
 
