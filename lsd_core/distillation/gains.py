@@ -1,0 +1,141 @@
+"""A gain for each step, learned on the student's own states under the reverse bound.
+
+Stop the student's own path with n tokens masked, inside its step k. The reverse bound (METHOD: certificates)
+
+    KL(q_out || p_net) <= sum_{n=1}^{l} E_q mean_{i masked} KL(q_{k,i} || p_i(. | x^(n)))
+
+is a sum over the steps: step k, from n_k masked to n_{k+1}, owns the terms n_k >= n > n_{k+1}. Sharpening its
+law costs at once (the term n = n_k, where both have seen the same tokens) and pays inside the step, where tokens
+drawn apart contradict each other less. So the steps are settled first to last, each on the states that the
+settled ones lead to: all candidate gains start from the same states and draw with the same uniforms, and so
+differ by little but the gain.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.evaluation.divergence import features_at_count, hide, mean_kl, reveal_order
+from lsd_core.randomness import Purpose, uniforms
+from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import Step, steps_of
+from lsd_core.samplers.table import StepTable
+
+Report = Callable[[float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """Settled gains, and what each step was measured to cost."""
+
+    table: StepTable
+    """The schedule with its gains."""
+    curves: Float[Tensor, "m g"]
+    """Cost of each step in nats at each candidate, on the states the steps before it lead to."""
+    errors: Float[Tensor, "m g"]
+    """Standard errors of the difference to the step's chosen candidate."""
+    chosen: tuple[int, ...]
+    """Index of each step's candidate."""
+    sequences: int
+    """Sequences sent through the network."""
+
+    @property
+    def bound(self) -> float:
+        """Reverse bound of the table in nats; flattered a little, having chosen the gains."""
+        return float(self.curves[torch.arange(len(self.chosen)), list(self.chosen)].sum())
+
+
+@torch.inference_mode()
+def settle_gains(
+    backbone: Backbone,
+    table: StepTable,
+    candidates: tuple[float, ...],
+    draws: Draws,
+    batch: int,
+    report: Report = lambda share: None,
+) -> Gains:
+    """Choose each step's gain among the candidates, first step to last.
+
+    A step takes the candidate closest to no gain whose cost is within one standard error of the best one's.
+    Cost: one call a (step, path) and one more a candidate, unless the step reveals a single token: then
+    nothing is gained by sharpening, and the gain is 1.
+    """
+    paths = len(draws.trajectory)
+    x = backbone.process.prior(paths, backbone.length, draws.trajectory.device)
+    rank = reveal_order(draws, backbone.length)
+    curves, errors, chosen, sequences = [], [], [], 0
+    steps = list(steps_of(table, backbone.length))
+    closest_to_one = sorted(range(len(candidates)), key=lambda g: abs(torch.tensor(candidates[g]).log()))
+    for step in steps:
+        trial = _try_candidates(backbone, step, candidates, x, rank, draws, batch)
+        best = int(trial.costs.mean(0).argmin())
+        slack = (trial.costs - trial.costs[:, best : best + 1]).std(0) / paths**0.5
+        excess = trial.costs.mean(0) - trial.costs.mean(0)[best]
+        pick = next(g for g in closest_to_one if excess[g] <= slack[g])
+        curves.append(trial.costs.mean(0))
+        errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / paths**0.5)
+        chosen.append(pick)
+        x, sequences = trial.ends[pick], sequences + trial.sequences
+        report((step.index + 1) / len(steps))
+    gains = tuple(candidates[g] for g in chosen)
+    return Gains(table.with_gains(gains), torch.stack(curves), torch.stack(errors), tuple(chosen), sequences)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    costs: Float[Tensor, "b g"]
+    ends: list[Tensor]  # states after the step, one (b, l) a candidate
+    sequences: int
+
+
+def _try_candidates(
+    backbone: Backbone,
+    step: Step,
+    candidates: tuple[float, ...],
+    x: Int[Tensor, "b l"],
+    rank: Int[Tensor, "b l"],
+    draws: Draws,
+    batch: int,
+) -> _Trial:
+    """One step from the states x with every candidate gain, and what it costs there."""
+    assert step.counts is not None
+    n, m = step.counts
+    inside = _stop_inside(n, m, draws, step.index)
+    costs = torch.zeros(len(x), len(candidates), dtype=torch.float64)
+    ends: list[list[Tensor]] = [[] for _ in candidates]
+    sequences = 0
+    for begin in range(0, len(x), batch):
+        part = slice(begin, begin + batch)
+        own = Draws(draws.seed, draws.trajectory[part])
+        start, stop = x[part], inside[part]
+        features = features_at_count(backbone, start, torch.full_like(stop, n))
+        sequences += len(start)
+        for g, gain in enumerate(candidates):
+            gained = replace(step, gain=gain, gain_on="log_score")
+            end = Euler().law(backbone, start, features, gained).draw(own, step.index)
+            cost = mean_kl(backbone, features, gain, features, 1.0, start)
+            if n - m > 1:
+                stopped = hide(end, rank[part], stop, backbone.process.mask)
+                network = features_at_count(backbone, stopped, stop)
+                cost = cost + (n - m - 1) * mean_kl(backbone, features, gain, network, 1.0, stopped)
+                sequences += len(start)
+            costs[part, g] = cost
+            ends[g].append(end)
+    return _Trial(costs, [torch.cat(parts) for parts in ends], sequences)
+
+
+def _stop_inside(n: int, m: int, draws: Draws, step: int) -> Int[Tensor, " b"]:
+    """Counts to stop at, uniform on m + 1 .. n - 1 and stratified over the paths; n if there is none."""
+    b = len(draws.trajectory)
+    if n - m == 1:
+        return torch.full((b,), n)
+    zero = torch.zeros_like(draws.trajectory)
+    shuffle = uniforms(draws.seed, draws.trajectory, step, zero, Purpose.MASK).argsort()
+    jitter = uniforms(draws.seed, draws.trajectory, step, zero + 1, Purpose.MASK)
+    strata = (shuffle.argsort() + jitter) / b
+    return m + 1 + (strata * (n - m - 1)).long().clamp(max=n - m - 2)

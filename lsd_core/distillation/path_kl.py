@@ -1,0 +1,110 @@
+"""Path-KL: the schedule of least path divergence, and the gains that make its steps agree with themselves.
+
+1. One pass over teacher paths prices every step of every schedule over mask counts (`prices`).
+2. A shortest path with M edges is the best schedule of M steps (`schedule`); the same table serves every base
+   sampler of the absorbing process, since on a grid of counts their laws are one.
+3. Each step's gain on the log-score is settled on the student's own states under the reverse bound (`gains`).
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from lsd_core.canonical import derive_seed
+from lsd_core.distillation.gains import Gains, settle_gains
+from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.prices import EdgePrices, price_counts
+from lsd_core.distillation.schedule import cheapest_schedules
+from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.errors import InputError
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.table import StepTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathKLConfig:
+    """How many paths to look at, and which gains to try."""
+
+    price_sequences: int = 8192
+    """Network budget of the edge prices: paths = this / length, at least 8."""
+    pooled: bool = False
+    """Price an edge by the mean over all masked tokens: for paths whose order tells nothing about them."""
+    learn_gains: bool = True
+    """Whether to learn gains; else all are 1 and the schedule alone is learned."""
+    gain_paths: int = 128
+    """The student's own paths on which gains are compared."""
+    candidates: tuple[float, ...] = (0.9, 1.0, 1.2, 1.5, 2.0, 2.7, 4.0)
+    """Gains to choose from."""
+
+    def __post_init__(self) -> None:
+        if self.price_sequences < 1:
+            raise InputError("price_sequences", "be >= 1", self.price_sequences)
+        if self.gain_paths < 2:
+            raise InputError("gain_paths", "be >= 2, to know a standard error", self.gain_paths)
+        if 1.0 not in self.candidates or not all(0 < gain < float("inf") for gain in self.candidates):
+            raise InputError("candidates", "be positive numbers, 1 among them", list(self.candidates))
+
+
+def fit(problem: Problem, config: PathKLConfig) -> Learned:
+    """The table for one cell. Cost: l calls a price path, then calls a gain path as `settle_gains` says."""
+    return fit_all(problem, config, [problem.num_steps])[problem.num_steps]
+
+
+@torch.inference_mode()
+def fit_all(problem: Problem, config: PathKLConfig, all_steps: list[int]) -> dict[int, Learned]:
+    """The tables for several numbers of steps from one pricing pass; `problem.num_steps` is not read.
+
+    Each result counts the pricing pass among its sequences; taken together they paid for it once.
+    """
+    length = problem.backbone.length
+    for num_steps in all_steps:
+        if not 1 <= num_steps <= length:
+            raise InputError("nfe", f"lie in 1 .. {length}, the length, when stepping in counts", num_steps)
+    wanted = max(8, config.price_sequences // length)
+    stored = problem.trajectories
+    paths = TeacherPaths.read(stored.select(slice(wanted)) if stored else None, problem.seed)
+    prices = price_counts(
+        problem.backbone,
+        paths,
+        problem.batch,
+        pooled=config.pooled,
+        progress=problem.progress,
+    )
+    schedules = cheapest_schedules(prices.cost, max(all_steps))
+    learned = {}
+    for num_steps in all_steps:
+        counts = tuple(length - node for node in schedules[num_steps - 1].nodes)
+        learned[num_steps] = _with_gains(problem, config, StepTable(counts=counts), prices)
+    return learned
+
+
+def _with_gains(problem: Problem, config: PathKLConfig, table: StepTable, prices: EdgePrices) -> Learned:
+    """Settle the gains of a schedule and write down what was seen."""
+    nodes = [problem.backbone.length - n for n in table.counts or ()]
+    price = sum(float(prices.cost[i, j]) for i, j in pairwise(nodes))
+    diagnostics = {"price_nats": price, "teacher_nats": prices.own, "price_sequences": prices.sequences}
+    if not config.learn_gains:
+        return Learned(table=table, sequences=prices.sequences, diagnostics=diagnostics)
+    draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
+
+    def report(share: float) -> None:
+        problem.progress("gains", share)
+
+    gains = settle_gains(problem.backbone, table, config.candidates, draws, problem.batch, report)
+    return Learned(
+        table=gains.table,
+        sequences=prices.sequences + gains.sequences,
+        history=_history(gains, config),
+        diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
+    )
+
+
+def _history(gains: Gains, config: PathKLConfig) -> dict[str, list[object]]:
+    """One entry a step: the gain taken, and the cost of every candidate."""
+    return {
+        "gains": list(gains.table.gains),
+        "candidates": list(config.candidates),
+        "cost_nats": [[round(value, 6) for value in row] for row in gains.curves.tolist()],
+        "standard_error": [[round(value, 6) for value in row] for row in gains.errors.tolist()],
+    }

@@ -1,0 +1,84 @@
+"""What one step of a sampler loses against the network, token by token: the terms of every certificate.
+
+A step looks at the network once, at the state x it starts from, and uses that law q_i(. | x) for all it
+reveals; the network itself would have looked again before each reveal, at the state x^(n) with n masked. All
+laws are normalised x0 laws; a gain on the log-score raises q to a power. The head runs on masked rows alone, in
+chunks, so that no (b, l, V) tensor is ever built.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import time_of_count
+
+ELEMENTS = 1 << 22  # of a chunk of laws: 32 MiB in float64
+
+
+def reveal_order(draws: Draws, length: int) -> Int[Tensor, "b l"]:
+    """Rank of each position in the order in which a sampler on counts reveals a trajectory; 0 comes first."""
+    return uniform_grid(draws.seed, draws.trajectory, 0, length, Purpose.ORDER).argsort(dim=1).argsort(dim=1)
+
+
+def hide(x: Int[Tensor, "b l"], rank: Int[Tensor, "b l"], n: Int[Tensor, " b"], mask: int) -> Tensor:
+    """The state (b, l) at which n of the l tokens are still masked, rank 0 being revealed first."""
+    return x.masked_fill(rank >= x.shape[1] - n[:, None], mask)
+
+
+def features_at_count(backbone: Backbone, x: Int[Tensor, "b l"], n: Int[Tensor, " b"]) -> Tensor:
+    """One network call at states with n masked, told the time that stands for n (`time_of_count`)."""
+    t = torch.tensor([time_of_count(int(value), backbone.length) for value in n], dtype=torch.float64)
+    return backbone.features(x, t.to(x.device))
+
+
+def token_log_probs(
+    backbone: Backbone,
+    features: Float[Tensor, "b l d"],
+    rows: tuple[Tensor, ...],
+    tokens: Int[Tensor, " r"],
+    gain: float = 1.0,
+) -> Float[Tensor, " r"]:
+    """log q_i(token) at the rows (sample, position), float64."""
+    parts = [torch.zeros(0, dtype=torch.float64, device=features.device)]
+    for chunk in _chunks(len(tokens), backbone.process.num_tokens):
+        law = _log_law(backbone, features[rows[0][chunk], rows[1][chunk]], gain)
+        parts.append(law.gather(1, tokens[chunk][:, None])[:, 0])
+    return torch.cat(parts)
+
+
+def mean_kl(
+    backbone: Backbone,
+    features_q: Float[Tensor, "b l d"],
+    gain_q: float | Float[Tensor, " b"],
+    features_p: Float[Tensor, "b l d"],
+    gain_p: float | Float[Tensor, " b"],
+    x: Int[Tensor, "b l"],
+) -> Float[Tensor, " b"]:
+    """Mean over the masked positions i of x of KL(q_i || p_i) in nats, float64; 0 where nothing is masked."""
+    masked = x == backbone.process.mask
+    sample, position = masked.nonzero(as_tuple=True)
+    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+    gain_q, gain_p = (torch.as_tensor(gain, device=x.device).expand(len(x)) for gain in (gain_q, gain_p))
+    for chunk in _chunks(len(sample), backbone.process.num_tokens):
+        b, i = sample[chunk], position[chunk]
+        log_q = _log_law(backbone, features_q[b, i], gain_q[b, None])
+        log_p = _log_law(backbone, features_p[b, i], gain_p[b, None])
+        terms = torch.where(log_q > -torch.inf, log_q.exp() * (log_q - log_p), 0.0)
+        total.index_add_(0, b, terms.sum(-1))
+    return total / masked.sum(1).clamp(min=1)
+
+
+def _log_law(backbone: Backbone, rows: Tensor, gain: float | Tensor) -> Tensor:
+    """log q (r, V): the x0 law of each row, raised to its gain and normalised."""
+    return (gain * backbone.head(rows).double()).log_softmax(-1)
+
+
+def _chunks(num_rows: int, num_tokens: int) -> Iterator[slice]:
+    size = max(1, ELEMENTS // num_tokens)
+    for begin in range(0, num_rows, size):
+        yield slice(begin, begin + size)
