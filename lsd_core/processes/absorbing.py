@@ -1,9 +1,11 @@
 """The absorbing process: every token jumps to MASK at rate(t) and stays there."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.errors import InputError
@@ -51,7 +53,7 @@ class Absorbing:
         return (alpha_s - alpha_t) / (1 - alpha_t)
 
     def score_scale(self, t: Tensor) -> Tensor:
-        """alpha / (1 - alpha): the concrete score of a masked token is this times its x0 law (RADD Thm. 1)."""
+        """alpha / (1 - alpha): a masked token's concrete score is this times its x0 law (RADD, Theorem 1)."""
         alpha = self.noise.alpha(t)
         return alpha / (1 - alpha)
 
@@ -62,6 +64,29 @@ class Absorbing:
         q[tokens, tokens] = -1.0
         q[tokens, self.mask] = 1.0
         return q
+
+    def prior_law(self) -> Float[Tensor, " s"]:
+        """All mass on MASK."""
+        return torch.eye(self.num_states, dtype=torch.float64)[self.mask]
+
+    def transition(self, growth: float) -> Float[Tensor, "s s"]:
+        """exp(growth Q), float64: a token stays with chance e^-growth; growth may be negative."""
+        out = math.exp(-growth) * torch.eye(self.num_states, dtype=torch.float64)
+        out[:, self.mask] = -math.expm1(-growth)
+        out[self.mask, self.mask] = 1.0
+        return out
+
+    def rates_into(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
+        """Q[y, x_i] for every y; dense, for oracles and exact simulation."""
+        return self.rate_matrix().T.to(x.device)[x]
+
+    def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
+        """exp(growth Q)[y, x_i] for every y."""
+        return self.transition(growth).T.to(x.device)[x]
+
+    def stagger(self, score: Float[Tensor, "b l s"], growth: float) -> Float[Tensor, "b l s"]:
+        """score exp(-growth Q)."""
+        return score.double() @ self.transition(-growth).to(score.device)
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "absorbing", "num_tokens": self.num_tokens, "noise": self.noise.to_dict()}

@@ -1,0 +1,48 @@
+"""What every forward process offers to the dense samplers: its rates, its transitions, its prior."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.processes.noise import Noise
+
+
+@runtime_checkable
+class Process(Protocol):
+    """A chain with rate matrix noise.rate(t) * Q for each token; `s` stands for num_states.
+
+    `growth` is a difference of sigma_bar: the chain's transition from s to t is exp(growth Q) with
+    growth = sigma_bar(t) - sigma_bar(s). Q[x, y] is the rate from x to y.
+    """
+
+    noise: Noise
+
+    @property
+    def num_states(self) -> int: ...
+
+    def rate_matrix(self) -> Float[Tensor, "s s"]:
+        """Q, float64."""
+        ...
+
+    def prior_law(self) -> Float[Tensor, " s"]:
+        """Law of a token at t = 1."""
+        ...
+
+    def rates_into(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
+        """Q[y, x_i] for every y."""
+        ...
+
+    def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
+        """exp(growth Q)[y, x_i] for every y: how likely each y is to become x_i."""
+        ...
+
+    def stagger(self, score: Float[Tensor, "b l s"], growth: float) -> Float[Tensor, "b l s"]:
+        """score exp(-growth Q): the ratios p_s(y) / p_t(x) from p_t(y) / p_t(x)."""
+        ...
+
+    def transition(self, growth: float) -> Float[Tensor, "s s"]:
+        """exp(growth Q), float64."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]: ...

@@ -1,0 +1,73 @@
+"""The uniform process: every token jumps to any state at rate rate(t) / V."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.errors import InputError
+from lsd_core.processes.noise import Geometric, Noise, noise_from_dict
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Tokens 0..num_tokens-1 without a mask; Q = 11^T / V - I (SEDD Eq. 15, rates divided by V).
+
+    exp(g Q) = e^-g I + (1 - e^-g) 11^T / V, so nothing here needs a V x V matrix.
+    """
+
+    num_tokens: int
+    noise: Noise = field(default_factory=Geometric)
+
+    def __post_init__(self) -> None:
+        if self.num_tokens < 2:
+            raise InputError("num_tokens", "be >= 2", self.num_tokens)
+
+    @property
+    def num_states(self) -> int:
+        """Number of states, all of them tokens."""
+        return self.num_tokens
+
+    def rate_matrix(self) -> Float[Tensor, "s s"]:
+        """Q, float64."""
+        v = self.num_tokens
+        return torch.full((v, v), 1 / v, dtype=torch.float64) - torch.eye(v, dtype=torch.float64)
+
+    def prior_law(self) -> Float[Tensor, " s"]:
+        """Uniform."""
+        return torch.full((self.num_tokens,), 1 / self.num_tokens, dtype=torch.float64)
+
+    def rates_into(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
+        """Q[y, x_i] for every y."""
+        return self._mixture(x, -1.0, 1.0)
+
+    def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
+        """exp(growth Q)[y, x_i] for every y."""
+        return self._mixture(x, math.exp(-growth), -math.expm1(-growth))
+
+    def stagger(self, score: Float[Tensor, "b l s"], growth: float) -> Float[Tensor, "b l s"]:
+        """score exp(-growth Q)."""
+        return math.exp(growth) * score - math.expm1(growth) * score.mean(-1, keepdim=True)
+
+    def transition(self, growth: float) -> Float[Tensor, "s s"]:
+        """exp(growth Q), float64."""
+        states = torch.arange(self.num_tokens)[None]
+        return self.transition_into(states, growth)[0]
+
+    def _mixture(self, x: Int[Tensor, "b l"], stay: float, share: float) -> Float[Tensor, "b l s"]:
+        """stay at y = x_i, plus share / V everywhere."""
+        shape = (*x.shape, self.num_tokens)
+        out = torch.full(shape, share / self.num_tokens, dtype=torch.float64, device=x.device)
+        return out.scatter_add(-1, x[..., None], torch.full_like(out[..., :1], stay))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": "uniform", "num_tokens": self.num_tokens, "noise": self.noise.to_dict()}
+
+    @staticmethod
+    def from_dict(record: dict[str, Any]) -> "Uniform":
+        if record.get("kind") != "uniform":
+            raise InputError("process.kind", "be 'uniform'", record.get("kind"))
+        return Uniform(int(record["num_tokens"]), noise_from_dict(record["noise"]))
