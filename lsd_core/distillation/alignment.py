@@ -1,7 +1,7 @@
 """What LSD and LSD+ share: their settings' rules, their order of work, and the student's chains."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,17 +9,21 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.canonical import derive_seed
-from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Independent, perturbed
+from lsd_core.distillation.controls import STEPS_IN_COUNTS
+from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Independent, clocks, perturbed
 from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName
 from lsd_core.distillation.learned import Problem
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
+from lsd_core.processes import LogLinear
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.state import Draws, State, start
-from lsd_core.samplers.table import GainOn
+from lsd_core.samplers.step import steps_of
+from lsd_core.samplers.table import GainOn, StepTable
 
 
+@runtime_checkable
 class Settings(Protocol):
     """The settings that both methods have."""
 
@@ -78,16 +82,23 @@ def check_positive(name: str, value: float) -> None:
         raise InputError(name, "be positive and finite", value)
 
 
-def base_method(problem: Problem, gain_on: GainOn, *, in_counts: bool) -> Euler:
+def base_method(problem: Problem, gain_on: GainOn) -> Euler:
     """The problem's base sampler, if these methods know how to learn it."""
     method = get_sampler(problem.sampler, problem.backbone.process)
     if not isinstance(method, Euler):
         known = [name for name, sampler in SAMPLERS.items() if isinstance(sampler, Euler)]
         raise InputError("sampler", f"be one of {known} for this method", problem.sampler)
-    if in_counts and gain_on == "score":
+    if problem.sampler in STEPS_IN_COUNTS and gain_on == "score":
         remedy = "use gain_on: log_score, or a sampler of times"
         raise InputError("gain_on", f"be log_score for {problem.sampler}", gain_on, remedy)
     return method
+
+
+def check_noise(problem: Problem, coupling: CouplingName) -> None:
+    """Reveal times are stored for log-linear noise; only there do they mean the same to the student."""
+    noise = problem.backbone.process.noise
+    if coupling == "common" and not isinstance(noise, LogLinear):
+        raise InputError("coupling", "be independent unless noise is log-linear", coupling)
 
 
 def updates(num_paths: int, epoch: int, config: Settings) -> Iterator[Int[Tensor, " r"]]:
@@ -97,10 +108,23 @@ def updates(num_paths: int, epoch: int, config: Settings) -> Iterator[Int[Tensor
     yield from rows.split(config.paths_per_update)
 
 
+def reveal_chances(method: Euler, backbone: Backbone, table: StepTable) -> list[float]:
+    """The chance of a reveal at each step of a table of times, a gain on the score included."""
+    steps = steps_of(table, backbone.length)
+    gains = table.gains if table.gain_on == "score" else (1.0,) * table.num_steps
+    chances = [gain * method.chance(backbone, step) for gain, step in zip(gains, steps, strict=True)]
+    return [*(min(1.0, chance) for chance in chances[:-1]), 1.0]
+
+
 def begin(
-    problem: Problem, paths: TeacherPaths, rows: Int[Tensor, " r"], epoch: int, config: Settings
+    problem: Problem,
+    paths: TeacherPaths,
+    rows: Int[Tensor, " r"],
+    epoch: int,
+    config: Settings,
+    table: StepTable,
 ) -> tuple[State, Coupling]:
-    """The student's chains at their relaxed start, one for each path, and how they are coupled.
+    """The student's chains at their relaxed start, one for each path, and their coupling on this table.
 
     The uniforms of an epoch are its own, except those that are the teacher's under the common coupling.
     """
@@ -112,7 +136,11 @@ def begin(
     if config.coupling == "common":
         shared = teacher_seed(problem)
         tokens = own if shared is None else Draws(shared, index)
-        coupling = Common(process, paths.reveal_time[rows], paths.rank[rows], own, tokens)
+        clock: tuple[float, ...] = ()
+        if table.times is not None:
+            method = base_method(problem, config.gain_on)
+            clock = clocks(table.times, reveal_chances(method, problem.backbone, table))
+        coupling = Common(paths.reveal_time[rows], paths.rank[rows], clock, own, tokens)
     return state.moved(x, problem.backbone), coupling
 
 
@@ -130,10 +158,10 @@ def token_noise(problem: Problem, coupling: CouplingName) -> str:
 
 def masked_laws(
     backbone: Backbone, features: Tensor, row: tuple[Tensor, Tensor], masked: Bool[Tensor, "b l"]
-) -> tuple[Float[Tensor, "r v"], Float[Tensor, " r"]]:
+) -> tuple[Float[Tensor, "r v"], Float[Tensor, " s"]]:
     """Log x0 laws in float64 at chosen (sample, position), and the logs of their row sums before normalising.
 
-    A revealed position has a row of zeros, so of -inf here.
+    A revealed position has a row of zeros, so of -inf here, and no row sum.
     """
     at = masked[row]
     log_weight = backbone.head(features[row[0][at], row[1][at]]).double()
@@ -145,17 +173,17 @@ def masked_laws(
 
 
 def equivalent_times(chances: Sequence[float]) -> list[float]:
-    """Times at which plain steps reveal with these chances: t_{k+1} = t_k (1 - r_k), the last one 0.
+    """Times at which plain steps reveal with these chances: t_{k+1} = t_k (1 - r_k), down to 0.
 
-    On a network that ignores time, gains on the score are this schedule and nothing else. Where a chance
-    reaches 1 the schedule ends early.
+    On a network that ignores time, gains on the score are this schedule and nothing else. It has fewer steps
+    where a chance reaches 1 before the last.
     """
     times = [1.0]
     for chance in chances:
-        times.append(times[-1] * (1 - min(1.0, chance)))
+        times.append(times[-1] * (1 - chance))
         if times[-1] == 0:
-            return times
-    return [*times[:-1], 0.0]
+            break
+    return times
 
 
 class Alignment:

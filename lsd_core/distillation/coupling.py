@@ -1,7 +1,8 @@
 """How the student's draws go with the teacher's: on common noise, or on noise of their own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,9 +15,12 @@ from lsd_core.samplers.laws import RevealLaw
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 
+ROUNDING = 1e-12  # a plain step must end at the teacher's time to the last bit
+
 CouplingName = Literal["common", "independent"]
 
 
+@runtime_checkable
 class Coupling(Protocol):
     """Turns the law of a student's step into its tokens."""
 
@@ -37,16 +41,17 @@ class Independent:
 class Common:
     """The student meets the teacher's reveal times and the teacher's token uniforms.
 
-    A position masked at t whose teacher reveal time U is still to come has waited = (alpha_U - alpha_t) /
-    (1 - alpha_t), for log-linear noise (t - U) / t, which is uniform on (0, 1) given U < t; it is revealed
-    where that is at most the step's chance. A plain step therefore reveals exactly what the teacher has
-    revealed by s. Where the teacher is ahead, the student uses a uniform of its own. On a grid of counts the
-    student reveals in the teacher's order.
+    `clock[k]`, as computed by `clocks`, is a time such that before step k every position whose teacher reveal
+    time U lies below it is masked in the student and has U uniform on (0, clock). Such a position is
+    revealed where (clock - U) / clock is at most the step's chance; others, at which the teacher is ahead,
+    use a uniform of the student's own. A plain step therefore reveals exactly what the teacher has revealed
+    by s, and with any gain each position is revealed with its step's chance. On a grid of counts the student
+    reveals in the teacher's order.
     """
 
-    process: Absorbing
     reveal_time: Float[Tensor, "b l"]
     rank: Int[Tensor, "b l"]
+    clock: tuple[float, ...]
     own: Draws
     """The student's uniforms, for positions that the teacher has already revealed."""
     tokens: Draws
@@ -64,10 +69,9 @@ class Common:
         """Which of the law's rows are revealed."""
         if law.chance is None:
             return self._choose_by_rank(law)
-        time, t = self.reveal_time[law.rows], torch.tensor(step.t, dtype=torch.float64)
-        waited = self.process.reveal_chance(t, time)
+        time, clock = self.reveal_time[law.rows], self.clock[step.index]
         own = self.own.rows(step.index, Purpose.REVEAL, *law.rows)
-        return torch.where(time < t, waited <= law.chance, own < law.chance)
+        return torch.where(time < clock, (clock - time) / clock <= law.chance, own < law.chance)
 
     def _choose_by_rank(self, law: RevealLaw) -> Bool[Tensor, " r"]:
         assert law.quota is not None
@@ -76,6 +80,18 @@ class Common:
         rank[law.rows] = self.rank[law.rows]
         place = rank.argsort(dim=1, stable=True).argsort(dim=1)
         return (place < law.quota[:, None])[law.rows]
+
+
+def clocks(times: Sequence[float], chances: Sequence[float]) -> tuple[float, ...]:
+    """The clock of `Common` before each step: clock_{k+1} = min(t_{k+1}, clock_k (1 - r_k)), from 1.
+
+    A student that lags reveals by the teacher's clock t; one that runs ahead has a clock of its own.
+    """
+    clock = [1.0]
+    for t, chance in zip(times[1:], chances[:-1], strict=False):
+        reached = clock[-1] * (1 - min(1.0, chance))
+        clock.append(t if abs(reached - t) < ROUNDING else min(t, reached))
+    return tuple(clock)
 
 
 def perturbed(

@@ -20,9 +20,11 @@ from lsd_core.distillation.alignment import (
     Alignment,
     base_method,
     begin,
+    check_noise,
     check_settings,
     equivalent_times,
     masked_laws,
+    reveal_chances,
     token_noise,
     updates,
 )
@@ -80,7 +82,8 @@ class _Fit:
     def __init__(self, problem: Problem, config: LSDConfig) -> None:
         self.problem, self.config, self.backbone = problem, config, problem.backbone
         self.plain = plain(problem.sampler, problem.num_steps, self.backbone.length)
-        self.method = base_method(problem, config.gain_on, in_counts=self.plain.counts is not None)
+        self.method = base_method(problem, config.gain_on)
+        check_noise(problem, config.coupling)
         self.paths = TeacherPaths.read(problem.trajectories, problem.seed)
         moments = list(steps_of(self.plain, self.backbone.length))
         self.teacher = TeacherFeatures(self.backbone, self.paths, moments)
@@ -120,9 +123,9 @@ class _Fit:
 
     def walk(self, rows: Int[Tensor, " r"], epoch: int, weight: float) -> Float[Tensor, " m"]:
         """Walk each path's student through its steps; adds the gradients and returns the losses, weighted."""
-        state, coupling = begin(self.problem, self.paths, rows, epoch, self.config)
-        losses = torch.zeros(self.problem.num_steps, dtype=torch.float64)
-        for step in steps_of(self.table(), self.backbone.length):
+        table, losses = self.table(), torch.zeros(self.problem.num_steps, dtype=torch.float64)
+        state, coupling = begin(self.problem, self.paths, rows, epoch, self.config, table)
+        for step in steps_of(table, self.backbone.length):
             with torch.no_grad():
                 t = torch.full((len(rows),), step.t, dtype=torch.float64)
                 features, state = call(self.backbone, state, t)
@@ -141,7 +144,7 @@ class _Fit:
         where = compared_rows(hidden, masked, self.config.rows)
         if not bool(where.any()):
             return 0.0
-        weight = weight / (int(where.sum()) if self.config.rows == "both" else where.numel())
+        weight = weight / where.numel()  # a mean over all positions, so that batches add up
         teacher, total = self.teacher.at(rows, step.index), 0.0
         for row in chunks(where, self.backbone.process.num_tokens):
             target = masked_laws(self.backbone, teacher, row, hidden)[0].exp()
@@ -168,9 +171,7 @@ class _Fit:
             report["gain_acts_on"] = "the tokens, as a temperature; not the number of reveals"
             report["temperatures"] = [1 / gain for gain in table.gains]
         else:
-            steps = list(steps_of(table, self.backbone.length))
-            chances = [step.gain * self.method.chance(self.backbone, step) for step in steps]
-            report["equivalent_times"] = equivalent_times(chances)
+            report["equivalent_times"] = equivalent_times(reveal_chances(self.method, self.backbone, table))
         if not self.backbone.normalised:
             report["row_sums"] = self.alignment.row_sums()
         return report

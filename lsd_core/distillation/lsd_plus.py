@@ -22,13 +22,16 @@ from lsd_core.distillation.alignment import (
     base_method,
     begin,
     check_count,
+    check_noise,
     check_positive,
     check_settings,
     equivalent_times,
     masked_laws,
+    reveal_chances,
     token_noise,
     updates,
 )
+from lsd_core.distillation.controls import STEPS_IN_COUNTS
 from lsd_core.distillation.coupling import CouplingName
 from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
@@ -150,8 +153,9 @@ class _Fit:
 
     def __init__(self, problem: Problem, config: LSDPlusConfig, *, literal: bool) -> None:
         self.problem, self.config, self.backbone = problem, config, problem.backbone
-        self.method = base_method(problem, config.gain_on, in_counts=False)
-        if problem.sampler == "fixed_counts":
+        self.method = base_method(problem, config.gain_on)
+        check_noise(problem, config.coupling)
+        if problem.sampler in STEPS_IN_COUNTS:
             raise InputError("sampler", "step in times for lsd_plus", problem.sampler, "use euler or tweedie")
         self.paths = TeacherPaths.read(problem.trajectories, problem.seed)
         self.teacher = TeacherTransitions(problem, config, self.paths, literal=literal)
@@ -220,10 +224,10 @@ class _Fit:
 
     def walk(self, rows: Int[Tensor, " r"], epoch: int, weight: float, leaf: Tensor) -> Float[Tensor, " m"]:
         """Walk each path's student through its steps; adds the gradients and returns the losses, weighted."""
-        state, coupling = begin(self.problem, self.paths, rows, epoch, self.config)
-        losses = torch.zeros(self.problem.num_steps, dtype=torch.float64)
+        table, losses = self.table(), torch.zeros(self.problem.num_steps, dtype=torch.float64)
+        state, coupling = begin(self.problem, self.paths, rows, epoch, self.config, table)
         through_time = leaf.requires_grad and not self.backbone.time_free
-        for step in steps_of(self.table(), self.backbone.length):
+        for step in steps_of(table, self.backbone.length):
             with torch.set_grad_enabled(through_time):
                 features, state = call(self.backbone, state, leaf[step.index].expand(len(rows)))
             losses[step.index] = self.align(rows, step, state.x, features, weight, leaf)
@@ -249,7 +253,7 @@ class _Fit:
         where = compared_rows(hidden, masked, self.config.rows)
         if not bool(where.any()):
             return 0.0
-        weight = weight / (int(where.sum()) if self.config.rows == "both" else where.numel())
+        weight = weight / where.numel()  # a mean over all positions, so that batches add up
         total, read = 0.0, features.detach().requires_grad_(features.requires_grad)
         for row in chunks(where, process.num_tokens):
             target = self.teacher.summed(loaded, row).detach()
@@ -269,14 +273,10 @@ class _Fit:
         """What the gains and times do, what least squares would have chosen, and where the work went."""
         table, config = self.table(), self.config
         on_score = config.gain_on == "score"
-        steps = list(steps_of(table, self.backbone.length))
-        chances = [
-            (step.gain if on_score else 1.0) * self.method.chance(self.backbone, step) for step in steps
-        ]
         report: dict[str, Any] = {
             "target": "one teacher step" if self.literal else f"{self.teacher.points} teacher steps summed",
             "gain_acts_on": "the number of reveals, as the times do, not the tokens",
-            "equivalent_times": equivalent_times(chances),
+            "equivalent_times": equivalent_times(reveal_chances(self.method, self.backbone, table)),
             "least_squares_gain": self.alignment.gains(),
             "gains_at_a_bound": sum(gain in config.gain_bounds for gain in table.gains),
             "token_noise": token_noise(self.problem, config.coupling),

@@ -1,0 +1,96 @@
+"""Methods by name: what they are, their settings as JSON, and the controls' tables."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+
+from lsd_core.distillation.controls import cosine, plain, temperature, theta_trapezoidal
+from lsd_core.distillation.learned import Problem
+from lsd_core.distillation.methods import BASELINE, METHODS, TEMPERATURE, Method, get_method, method_names
+from lsd_core.errors import InputError
+from lsd_core.samplers.table import StepTable, uniform_times
+from tests.lsd_core.distillation.chains import exact_paths, problem, strong_chain
+
+
+def control_problem(sampler="euler", num_steps=3) -> Problem:
+    return problem(strong_chain(), None, num_steps, sampler=sampler)
+
+
+def test_controls_tables():
+    assert plain("euler", 4, 8).times == (1.0, 0.75, 0.5, 0.25, 0.0)
+    assert plain("fixed_counts", 4, 8).counts == (8, 6, 4, 2, 0)
+    assert cosine("euler", 2, 8).times == pytest.approx((1.0, math.cos(math.pi / 4), 0.0))
+    assert cosine("fixed_counts", 2, 8).counts == (8, 6, 0)
+    cooled = temperature("euler", 2, 8, temperature=0.5)
+    assert cooled == StepTable(times=(1.0, 0.5, 0.0), gains=(2.0, 2.0), gain_on="log_score")
+    assert theta_trapezoidal(2) == uniform_times(2)
+
+
+def test_controls_learn_nothing_and_need_no_trajectories():
+    for name in ("plain", "cosine", "temperature"):
+        method = get_method(name)
+        learned = method.fit(control_problem(), method.config({}))
+        assert (learned.sequences, learned.table.num_steps) == (0, 3)
+        assert not method.learned
+    cold = get_method("temperature")
+    assert cold.fit(control_problem(), cold.config({"temperature": 0.8})).table.gains == (1.25,) * 3
+    assert get_method("temperature").fit(control_problem(), cold.config({})).table == uniform_times(3)
+
+
+def test_learned_methods_learn_through_the_registry():
+    backbone = strong_chain()
+    for name in ("lsd", "lsd_plus", "lsd_plus_literal"):
+        method = get_method(name)
+        assert method.learned
+        config = method.config({"epochs": 1, "gain_bounds": [0.5, 2.0]})
+        learned = method.fit(problem(backbone, exact_paths(backbone, 16), 2), config)
+        assert learned.sequences > 0
+        assert learned.table.gains != (1.0, 1.0)
+    target = learned.diagnostics["target"]
+    assert target == "one teacher step"
+
+
+def test_settings_survive_json():
+    method = get_method("lsd")
+    config = method.config({"epochs": 3, "gain_bounds": [0.5, 2.0]})
+    settings = json.loads(json.dumps(method.settings(config)))
+    assert settings["gain_bounds"] == [0.5, 2.0]
+    assert settings["learning_rate"] == 0.01  # complete, defaults included
+    assert method.config(settings) == config
+
+
+def test_names():
+    names = method_names()
+    assert names[0] == BASELINE
+    assert {"cosine", TEMPERATURE, "lsd", "lsd_plus", "lsd_plus_literal"} <= set(names)
+    assert [name for name in names if METHODS[name].sweep][:2] == ["plain", "cosine"]
+    assert all(METHODS[name].description for name in names)
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(InputError, match=r"method must be one of \['plain', 'cosine',.*'lsd'.*, got magic"):
+        get_method("magic")
+    with pytest.raises(InputError, match=r"setting of lsd must be one of \['epochs',.* got epoch"):
+        get_method("lsd").config({"epoch": 3})
+    with pytest.raises(InputError, match="setting of plain must not be given: there is nothing to set"):
+        get_method("plain").config({"epochs": 3})
+    with pytest.raises(InputError, match="temperature must be positive"):
+        get_method("temperature").config({"temperature": 0.0})
+
+
+def test_a_method_without_its_module_or_sampler_is_not_offered():
+    fields = {"name": "x", "kind": "learned", "description": "x", "config_name": "X"}
+    assert not Method(module="no_such_module", **fields).available
+    assert Method(module="lsd", **fields).available
+    assert not Method(module="lsd", own_sampler="no_such_sampler", **fields).available
+
+
+def test_listing_the_names_imports_no_method():
+    code = (
+        "import sys; from lsd_core.distillation.methods import method_names; assert 'lsd' in method_names();"
+        "assert not [m for m in sys.modules if m.endswith(('distillation.lsd', 'distillation.lsd_plus'))]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
