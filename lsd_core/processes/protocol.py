@@ -16,7 +16,8 @@ class Process(Protocol):
     growth = sigma_bar(t) - sigma_bar(s). Q[x, y] is the rate from x to y.
     """
 
-    noise: Noise
+    @property
+    def noise(self) -> Noise: ...
 
     @property
     def num_states(self) -> int: ...

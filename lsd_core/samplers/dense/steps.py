@@ -1,0 +1,191 @@
+"""Step methods for any process, by name: the laws of their one or two stages.
+
+Each step goes from time t to s. A stage is a function of the rates or scores at its own state; a method with
+a second stage sees those of both. The last step of a table is the final denoise, one Tweedie step that
+removes all of sigma_bar(t), whatever the method: it costs one call and is part of the budget.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.processes import Gaussian, Process
+from lsd_core.samplers.dense.backbone import ScoreBackbone
+from lsd_core.samplers.dense.laws import (
+    DenseLaw,
+    euler_law,
+    gained,
+    last_jump_law,
+    ordinal_law,
+    reverse_rates,
+    single_jump_law,
+    tweedie_law,
+)
+from lsd_core.samplers.halves import check_theta
+from lsd_core.samplers.step import Step
+
+
+@runtime_checkable
+class DenseSampler(Protocol):
+    """A method with one stage; `TwoStage` adds another."""
+
+    name: ClassVar[str]
+    calls_per_step: ClassVar[int]
+
+    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw: ...
+
+
+def score_at(backbone: ScoreBackbone, x: Int[Tensor, "b l"], t: float, step: Step) -> Float[Tensor, "b l s"]:
+    """The network's scores at (x, t) under the step's gain. One network call."""
+    times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
+    score = backbone.score(x, times).double()
+    if step.gain == 1:
+        return score
+    return gained(score, backbone.process, x, step.gain, step.gain_on)
+
+
+def rates_at(
+    backbone: ScoreBackbone, x: Int[Tensor, "b l"], score: Tensor, t: float
+) -> Float[Tensor, "b l s"]:
+    """Reverse rates at (x, t) from the scores there."""
+    times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
+    return reverse_rates(backbone.process, x, score, times)
+
+
+def growth(process: Process, t: float, s: float) -> float:
+    """sigma_bar(t) - sigma_bar(s); down to data, s = 0, all of sigma_bar(t), its residue at 0 included."""
+    at_t, at_s = (float(process.noise.sigma_bar(torch.tensor(u, dtype=torch.float64))) for u in (t, s))
+    return at_t - (at_s if s > 0 else 0.0)
+
+
+def denoise(backbone: ScoreBackbone, x: Int[Tensor, "b l"], score: Tensor, t: float) -> DenseLaw:
+    """The final denoise: Tweedie from t to clean data."""
+    return tweedie_law(backbone.process, x, score, growth(backbone.process, t, 0.0))
+
+
+@dataclass(frozen=True)
+class DenseEuler:
+    """Frozen rates over [s, t]; 1 call a step, order 1."""
+
+    name: ClassVar[str] = "euler"
+    calls_per_step: ClassVar[int] = 1
+
+    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
+        return euler_law(rates_at(backbone, x, score, step.t), x, step.t - step.s)
+
+
+@dataclass(frozen=True)
+class DenseTweedie:
+    """Tweedie tau-leaping; 1 call a step, exact marginals for an exact network, order 1."""
+
+    name: ClassVar[str] = "tweedie"
+    calls_per_step: ClassVar[int] = 1
+
+    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
+        return tweedie_law(backbone.process, x, score, growth(backbone.process, step.t, step.s))
+
+
+@dataclass(frozen=True)
+class DenseTauLeaping:
+    """Poisson jumps at frozen rates (tauLDR Sec. 4.3): summed on gaussian, last one wins elsewhere.
+
+    1 call a step, order 1. `reject` drops tokens' moves where they jump twice or more; it costs nothing here,
+    and an order in a method of order 2.
+    """
+
+    name: ClassVar[str] = "tau_leaping"
+    calls_per_step: ClassVar[int] = 1
+    reject: bool = False
+
+    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
+        return leap(backbone.process, rates_at(backbone, x, score, step.t), x, step.t - step.s, self.reject)
+
+
+@dataclass(frozen=True)
+class DenseTrapezoidal:
+    """Theta-trapezoidal (Ren et al. 2025): leap theta h, then (1 - theta) h with (a1 mu* - a2 mu)_+ from x*.
+
+    Both rates are indexed by target state, 0 at the current one. 2 calls a step; order 2 while the positive
+    part is inactive and the last jump wins, order 1 otherwise.
+    """
+
+    name: ClassVar[str] = "theta_trapezoidal"
+    calls_per_step: ClassVar[int] = 2
+    theta: float = 0.5
+    reject: bool = False
+
+    def __post_init__(self) -> None:
+        check_theta(self.theta)
+
+    def middle(self, step: Step) -> float:
+        """rho, the time of the second call."""
+        return step.t - self.theta * (step.t - step.s)
+
+    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
+        rates = rates_at(backbone, x, score, step.t)
+        return leap(backbone.process, rates, x, self.theta * (step.t - step.s), self.reject)
+
+    def second(
+        self, backbone: ScoreBackbone, x: Tensor, score: Tensor, x_mid: Tensor, score_mid: Tensor, step: Step
+    ) -> DenseLaw:
+        upper = 1 / (2 * self.theta * (1 - self.theta))
+        early = rates_at(backbone, x, score, step.t)
+        late = rates_at(backbone, x_mid, score_mid, self.middle(step))
+        rates = (upper * late - (upper - 1) * early).clamp(min=0).scatter(-1, x_mid[..., None], 0.0)
+        return leap(backbone.process, rates, x_mid, (1 - self.theta) * (step.t - step.s), self.reject)
+
+
+@dataclass(frozen=True)
+class DenseRK2:
+    """Theta-RK-2 (Ren et al. 2025): step from x with ((1 - w) mu + w mu*)_+, w = 1 / (2 theta).
+
+    A token that the probe moved keeps mu, as on the absorbing process.
+
+    2 calls a step; order 1 on correlated tokens.
+    """
+
+    name: ClassVar[str] = "theta_rk2"
+    calls_per_step: ClassVar[int] = 2
+    theta: float = 0.5
+    reject: bool = False
+
+    def __post_init__(self) -> None:
+        check_theta(self.theta)
+
+    def middle(self, step: Step) -> float:
+        """rho, the time of the second call."""
+        return step.t - self.theta * (step.t - step.s)
+
+    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
+        rates = rates_at(backbone, x, score, step.t)
+        return leap(backbone.process, rates, x, self.theta * (step.t - step.s), self.reject)
+
+    def second(
+        self, backbone: ScoreBackbone, x: Tensor, score: Tensor, x_mid: Tensor, score_mid: Tensor, step: Step
+    ) -> DenseLaw:
+        weight = 1 / (2 * self.theta)
+        early = rates_at(backbone, x, score, step.t)
+        late = rates_at(backbone, x_mid, score_mid, self.middle(step))
+        kept = torch.where((x == x_mid)[..., None], (1 - weight) * early + weight * late, early)
+        rates = kept.clamp(min=0).scatter(-1, x[..., None], 0.0)
+        return leap(backbone.process, rates, x, step.t - step.s, self.reject)
+
+
+def leap(process: Process, rates: Tensor, x: Tensor, duration: float, reject: bool) -> DenseLaw:
+    """Law after Poisson jumps: summed where states are ordinal, else the last wins or many are rejected."""
+    if isinstance(process, Gaussian):
+        return ordinal_law(rates, x, duration)
+    return single_jump_law(rates, x, duration) if reject else last_jump_law(rates, x, duration)
+
+
+_ALL: tuple[DenseSampler, ...] = (
+    DenseEuler(),
+    DenseTweedie(),
+    DenseTauLeaping(),
+    DenseTrapezoidal(),
+    DenseRK2(),
+)
+DENSE_SAMPLERS: dict[str, DenseSampler] = {method.name: method for method in _ALL}
