@@ -4,11 +4,11 @@ Stop the student's own path with n tokens masked, inside its step k. The reverse
 
     KL(q_out || p_net) <= sum_{n=1}^{l} E_q mean_{i masked} KL(q_{k,i} || p_i(. | x^(n)))
 
-is a sum over the steps: step k, from n_k masked to n_{k+1}, owns the terms n_k >= n > n_{k+1}. Sharpening its
-law costs at once (the term n = n_k, where both have seen the same tokens) and pays inside the step, where tokens
-drawn apart contradict each other less. So the steps are settled first to last, each on the states that the
-settled ones lead to: all candidate gains start from the same states and draw with the same uniforms, and so
-differ by little but the gain.
+is a sum over the steps: step k, from n_k masked to n_{k+1}, owns the terms n_k >= n > n_{k+1}. Sharpening
+its law costs at once (the term n = n_k, where both have seen the same tokens) and pays inside the step, where
+tokens drawn apart contradict each other less. So the steps are settled first to last, each on the states that
+the settled ones lead to: all candidate gains start from the same states and draw with the same uniforms, and
+so differ by little but the gain.
 """
 
 from collections.abc import Callable
@@ -70,13 +70,9 @@ def settle_gains(
     rank = reveal_order(draws, backbone.length)
     curves, errors, chosen, sequences = [], [], [], 0
     steps = list(steps_of(table, backbone.length))
-    closest_to_one = sorted(range(len(candidates)), key=lambda g: abs(torch.tensor(candidates[g]).log()))
     for step in steps:
         trial = _try_candidates(backbone, step, candidates, x, rank, draws, batch)
-        best = int(trial.costs.mean(0).argmin())
-        slack = (trial.costs - trial.costs[:, best : best + 1]).std(0) / paths**0.5
-        excess = trial.costs.mean(0) - trial.costs.mean(0)[best]
-        pick = next(g for g in closest_to_one if excess[g] <= slack[g])
+        pick = _pick(trial.costs, candidates)
         curves.append(trial.costs.mean(0))
         errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / paths**0.5)
         chosen.append(pick)
@@ -127,6 +123,16 @@ def _try_candidates(
             costs[part, g] = cost
             ends[g].append(end)
     return _Trial(costs, [torch.cat(parts) for parts in ends], sequences)
+
+
+def _pick(costs: Float[Tensor, "b g"], candidates: tuple[float, ...]) -> int:
+    """The sharpest candidate whose mean cost is within a standard error of the best one's."""
+    mean = costs.mean(0)
+    best = int(mean.argmin())
+    error = (costs - costs[:, best : best + 1]).std(0) / len(costs) ** 0.5
+    return max(
+        (g for g in range(len(candidates)) if mean[g] - mean[best] <= error[g]), key=lambda g: candidates[g]
+    )
 
 
 def _stop_inside(n: int, m: int, draws: Draws, step: int) -> Int[Tensor, " b"]:

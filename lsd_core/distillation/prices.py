@@ -1,7 +1,7 @@
 """What every step of every schedule would cost, from one pass over reference paths.
 
 A step from one node to a later one uses the law that the network gives at the first: its price is the mean
-of -log p(token | state at the first node), summed over the tokens which the reference path reveals in between.
+of -log p(token | state at the first node), summed over the tokens that the reference path reveals in between.
 One network call at each (path, node) prices all edges that leave the node.
 """
 

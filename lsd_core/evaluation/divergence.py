@@ -2,8 +2,8 @@
 
 A step looks at the network once, at the state x it starts from, and uses that law q_i(. | x) for all it
 reveals; the network itself would have looked again before each reveal, at the state x^(n) with n masked. All
-laws are normalised x0 laws; a gain on the log-score raises q to a power. The head runs on masked rows alone, in
-chunks, so that no (b, l, V) tensor is ever built.
+laws are normalised x0 laws; a gain on the log-score raises q to a power. The head runs on masked rows alone,
+in chunks, so that no (b, l, V) tensor is ever built.
 """
 
 from collections.abc import Iterator

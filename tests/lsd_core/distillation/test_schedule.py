@@ -1,6 +1,6 @@
 """The dynamic program finds what trying every schedule finds."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def test_equals_brute_force_over_all_schedules_on_twelve_times(seed: int) -> Non
     cost = torch.rand(GRID, GRID, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     for num_steps, schedule in enumerate(cheapest_schedules(cost, 6), start=1):
         every = [(0, *inner, GRID - 1) for inner in combinations(range(1, GRID - 1), num_steps - 1)]
-        prices = [sum(float(cost[i, j]) for i, j in zip(path, path[1:], strict=False)) for path in every]
+        prices = [sum(float(cost[i, j]) for i, j in pairwise(path)) for path in every]
         best = min(range(len(every)), key=prices.__getitem__)
         assert schedule.nodes == every[best]
         assert schedule.price == pytest.approx(prices[best], abs=1e-12)

@@ -1,0 +1,159 @@
+"""Certificates: how far, in nats, a few-step sampler's output law is from a named reference, at most.
+
+All are for the absorbing process and samplers whose step draws every token from one look at the network (any
+other kernel: `path_bound`). With p_net the law that reveals one token at a time in uniform order, the network
+being told t(n) (`time_of_count`), q_{k,i} the law of step k at position i, and x^(n) a path stopped with n masked:
+
+- `reverse`: KL(q_out || p_net) <= sum_n E_q mean_i KL(q_{k,i} || p_i(. | x^(n))), paths of the sampler itself;
+- `forward_swapped`: KL(p_net || q_out) <= sum_n E_p mean_i KL(p_i(. | x^(n)) || q_{k,i}), paths of p_net;
+- `forward_teacher`: KL(teacher || q_out) <= E [-log q(path) + log teacher(path)], paths of the teacher;
+- `forward_data`: E [-log q(path)] minus the network's own NLL, on data: no bound on anything.
+
+Each follows from the chain rule over reveals, their order and their cut into steps being independent of the
+tokens: dropping order and cut can only shrink a divergence. A certificate holds for the tables it was asked
+about only if its paths did not help to choose them.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.evaluation.path_terms import path_cost, stopped_mean, teacher_cost
+from lsd_core.evaluation.paths import Paths, cut, one_at_a_time, own_paths
+from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.types import Trajectories
+
+ONE_AT_A_TIME = "the network revealing one token at a time, told t = n / (l + 1)"
+EXACT_TEACHER = "the exact reverse chain of the network (first hitting)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """An estimate in nats a sequence, with what it is an estimate of."""
+
+    kind: str
+    """Which of the forms."""
+    bounds: str | None
+    """The divergence that its expectation is never below; None where it bounds nothing."""
+    reference: str
+    """The law that is compared with."""
+    value_nats: float
+    standard_error: float
+    num_paths: int
+    sequences: int
+    """Sequences sent through the network for it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@torch.inference_mode()
+def reverse(
+    backbone: Backbone,
+    sampler: str,
+    table: StepTable,
+    *,
+    num_paths: int,
+    seed: int,
+    batch: int,
+    stops: int = 4,
+) -> Certificate:
+    """The reverse certificate on fresh paths of the sampler. Cost: M + 2 stops calls a path.
+
+    Zero for a sampler that reveals one token at a time without gain. Each path is stopped at `stops` counts,
+    stratified over 1 .. l.
+    """
+    draws = Draws(seed, torch.arange(num_paths))
+    paths, drawn = own_paths(backbone, sampler, table, draws, batch)
+    values = stopped_mean(backbone, table, paths, "reverse", draws, batch, stops)
+    sequences = drawn + 2 * stops * num_paths
+    return _certificate("reverse", "KL(sampler || reference)", ONE_AT_A_TIME, values, sequences)
+
+
+@torch.inference_mode()
+def forward_swapped(
+    backbone: Backbone,
+    sampler: str,
+    table: StepTable,
+    *,
+    num_paths: int,
+    seed: int,
+    batch: int,
+    stops: int = 4,
+    paths: Paths | None = None,
+) -> Certificate:
+    """The reverse certificate with roles swapped, on paths of p_net: no subtraction, every term >= 0.
+
+    Cost: 2 stops calls a path, and l more to draw the paths. An exact teacher's `paths` can be given instead
+    where the network is time-free; told the time, it is another law that drew them.
+    """
+    draws = Draws(seed, torch.arange(len(paths) if paths else num_paths))
+    paths, drawn = (paths, 0) if paths else one_at_a_time(backbone, draws, batch)
+    paths = cut(paths, backbone, sampler, table, draws)
+    values = stopped_mean(backbone, table, paths, "forward", draws, batch, stops)
+    sequences = drawn + 2 * stops * len(paths)
+    return _certificate("forward_swapped", "KL(reference || sampler)", ONE_AT_A_TIME, values, sequences)
+
+
+@torch.inference_mode()
+def forward_teacher(
+    backbone: Backbone, sampler: str, table: StepTable, teacher: Trajectories, *, seed: int, batch: int
+) -> Certificate:
+    """What the sampler charges for the teacher's paths above what the teacher itself does.
+
+    Cost: M + l calls a path for an exact teacher, M + N for one of N steps.
+    """
+    draws = Draws(seed, torch.arange(len(teacher)))
+    paths = cut(as_paths(teacher), backbone, sampler, table, draws)
+    own, calls = teacher_cost(backbone, teacher, batch)
+    values = path_cost(backbone, table, paths, batch) - own
+    reference = EXACT_TEACHER if teacher.steps is None else f"the teacher of {teacher.steps} steps"
+    sequences = len(teacher) * (table.num_steps + calls)
+    return _certificate("forward_teacher", "KL(reference || sampler)", reference, values, sequences)
+
+
+@torch.inference_mode()
+def forward_data(
+    backbone: Backbone, sampler: str, table: StepTable, data: Int[Tensor, "b l"], *, seed: int, batch: int
+) -> Certificate:
+    """Excess over the network on data: the sampler's -log q(path) minus the network's, in uniform order.
+
+    It is no bound: KL(data || sampler) is at most cost - H(data), and H(data) is unknown. Cost: M + l calls a
+    path.
+    """
+    draws = Draws(seed, torch.arange(len(data)))
+    order = uniform_grid(seed, draws.trajectory, 0, data.shape[1], Purpose.ORDER)
+    rank = order.argsort(dim=1).argsort(dim=1)
+    singly = Paths(data, rank, rank, backbone.process.mask)
+    every = StepTable(counts=tuple(range(data.shape[1], -1, -1)))
+    own = path_cost(backbone, every, singly, batch)
+    values = path_cost(backbone, table, cut(singly, backbone, sampler, table, draws), batch) - own
+    sequences = len(data) * (table.num_steps + data.shape[1])
+    return _certificate("excess_over_network_on_data", None, ONE_AT_A_TIME, values, sequences)
+
+
+def as_paths(teacher: Trajectories) -> Paths:
+    """Stored teacher paths, one token at a time in their order."""
+    read = TeacherPaths.read(teacher, seed=0)
+    return Paths(read.x_end, read.rank, read.rank, read.mask)
+
+
+def _certificate(
+    kind: str, bounds: str | None, reference: str, values: Tensor, sequences: int
+) -> Certificate:
+    return Certificate(
+        kind=kind,
+        bounds=bounds,
+        reference=reference,
+        value_nats=float(values.mean()),
+        standard_error=float(values.std() / len(values) ** 0.5),
+        num_paths=len(values),
+        sequences=sequences,
+    )
