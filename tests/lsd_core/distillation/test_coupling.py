@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsd_core.distillation.alignment import begin, updates
-from lsd_core.distillation.coupling import perturbed
+from lsd_core.distillation.coupling import clocks, perturbed
 from lsd_core.distillation.lsd import LSDConfig
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.processes import Absorbing
@@ -16,12 +16,12 @@ from lsd_core.trajectories.replay import state_at_step
 from tests.lsd_core.distillation.chains import exact_paths, problem, stepped_paths, strong_chain
 
 
-def walk(backbone, trajectories, table, sampler="euler", **config):
+def walk(backbone, trajectories, table, sampler="euler", epoch=0, **config):
     """The student's states before each step and at the end, beside the teacher's masks."""
     settings = LSDConfig(**{"zeta": 0.0} | config)
     paths, rows = TeacherPaths.read(trajectories, seed=5), torch.arange(len(trajectories))
     task = problem(backbone, trajectories, table.num_steps, sampler=sampler)
-    state, coupling = begin(task, paths, rows, 0, settings, table)
+    state, coupling = begin(task, paths, rows, epoch, settings, table)
     method, states, hidden = get_sampler(sampler, backbone.process), [], []
     for step in steps_of(table, backbone.length):
         states.append(state.x)
@@ -56,6 +56,23 @@ def test_on_a_grid_of_counts_the_student_reveals_in_the_teachers_order():
     for x, masks, count in zip(states, hidden, table.counts, strict=False):
         assert torch.equal(x == backbone.process.mask, masks)
         assert (masks.sum(1) == count).all()
+
+
+def test_a_clock_is_the_teachers_while_the_student_lags_and_its_own_once_it_is_ahead():
+    times = (1.0, 0.75, 0.5, 0.0)
+    assert clocks(times, (0.25, 1 / 3, 1.0)) == (1.0, 0.75, 0.5)
+    assert clocks(times, (0.1, 0.2, 1.0)) == (1.0, 0.75, 0.5)
+    assert clocks(times, (0.5, 0.2, 1.0)) == pytest.approx((1.0, 0.5, 0.4))
+    assert clocks(times, (0.5, 0.0, 1.0)) == (1.0, 0.5, 0.5)
+
+
+def test_students_of_their_own_noise_differ_between_epochs():
+    backbone = strong_chain()
+    first, second = (
+        walk(backbone, exact_paths(backbone, 20), uniform_times(3), "euler", e, coupling="independent")
+        for e in (0, 1)
+    )
+    assert not torch.equal(first[0][1], second[0][1])
 
 
 @pytest.mark.parametrize("coupling", ["common", "independent"])

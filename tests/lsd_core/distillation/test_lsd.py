@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lsd_core.backbones.protocol import log_x0
+from lsd_core.distillation.alignment import masked_laws
 from lsd_core.distillation.lsd import LSDConfig, _Fit, fit
 from lsd_core.errors import InputError
 from lsd_core.processes import Geometric
@@ -202,6 +203,17 @@ def test_counts_are_learned_on_the_log_score_only():
     assert learned.table.counts == (6, 4, 2, 0)
     with pytest.raises(InputError, match="gain_on must be log_score for fixed_counts, got score"):
         fit(task, LSDConfig(epochs=2))
+
+
+def test_rows_are_laws_whatever_their_sums():
+    backbone = misfit_backbone(3, 3, 3, normalised=False)
+    x = backbone.process.prior(1, 3)
+    features = backbone.features(x, torch.ones(1).double())
+    row = (torch.zeros(3).long(), torch.arange(3))
+    log_p, sums = masked_laws(backbone, features, row, x == backbone.process.mask)
+    assert log_p.exp().sum(-1).tolist() == pytest.approx([1.0] * 3)
+    assert sums.tolist() == pytest.approx(backbone.table[-1].exp().sum(-1).log().tolist())
+    assert float(sums.abs().min()) > 0.01
 
 
 def test_row_sums_are_reported_where_they_can_stray():

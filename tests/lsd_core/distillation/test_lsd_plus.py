@@ -118,20 +118,18 @@ def test_learning_uses_the_gradient_through_the_time_input(monkeypatch):
 def test_the_literal_optimum_is_one_teacher_step_and_the_summed_one_an_mth():
     """First step from all MASK, equal rows on both sides, gains held at 1: kappa_0 = 1 / N against 1 / M."""
     backbone = strong_chain()
-    task = problem(backbone, exact_paths(backbone, 256), 2, batch=256)
-    config = LSDPlusConfig(
-        epochs=120,
-        paths_per_epoch=256,
-        paths_per_update=256,
-        time_learning_rate=0.2,
-        teacher_points=4,
-        teacher_steps=10,
-        **STILL,
-    )
-    literal = fit_literal(task, config)
+
+    def learn(method, paths, epochs):
+        settings = {"epochs": epochs, "paths_per_epoch": paths, "paths_per_update": paths}
+        config = LSDPlusConfig(
+            time_learning_rate=0.1, teacher_points=4, teacher_steps=10, **settings, **STILL
+        )
+        return method(problem(backbone, exact_paths(backbone, paths), 2, batch=256), config)
+
+    literal = learn(fit_literal, paths=8, epochs=150)
     assert 1 - literal.table.times[1] == pytest.approx(1 / 10, abs=1e-3)
-    assert 1 - fit(task, config).table.times[1] == pytest.approx(1 / 2, abs=0.02)
     assert literal.diagnostics["target"] == "one teacher step"
+    assert 1 - learn(fit, paths=256, epochs=20).table.times[1] == pytest.approx(1 / 2, abs=0.03)
 
 
 def test_epochs_alternate_between_gains_and_times():

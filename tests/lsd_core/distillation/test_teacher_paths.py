@@ -23,6 +23,17 @@ def test_exact_teachers_states_are_replayed_exactly():
         assert torch.equal(read.state(ROWS, step), state_at_count(paths, step.counts[0]))
 
 
+def test_a_token_is_there_at_its_own_reveal_time():
+    ticks = torch.tensor([[32767, 32768, 32769]])
+    paths = Trajectories(
+        index=torch.arange(1), num_tokens=4, x_end=torch.zeros(1, 3).long(), reveal_time=ticks
+    )
+    (step,) = [step for step in steps_of(uniform_times(2), 3) if step.t == 0.5]
+    read = TeacherPaths.read(paths, seed=0)
+    assert read.hidden(torch.arange(1), step).tolist() == [[True, False, False]]
+    assert read.rank.tolist() == [[2, 1, 0]]
+
+
 def test_stepped_teachers_states_at_its_own_times_are_replayed_exactly():
     paths = stepped_paths(strong_chain(), 40, steps=8)
     read = TeacherPaths.read(paths, seed=0)
