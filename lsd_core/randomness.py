@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     MASK = 7
     JUMP = 8
     STAGE2_TOKEN = 9
+    GUMBEL = 10
 
 
 def philox4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:

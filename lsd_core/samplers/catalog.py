@@ -3,6 +3,7 @@
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, LogLinear
 from lsd_core.samplers.balanced_split import BalancedSplit
+from lsd_core.samplers.compatibility import COMPATIBILITY
 from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.fixed_counts import FixedCounts
 from lsd_core.samplers.protocol import Sampler
@@ -24,7 +25,9 @@ SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in _ALL}
 
 
 def get_sampler(name: str, process: Absorbing) -> Sampler:
-    """The base sampler of that name."""
+    """The base sampler of that name; the compatibility modes answer to their names, but are not offered."""
+    if name in COMPATIBILITY:
+        return COMPATIBILITY[name]
     if name not in SAMPLERS:
         raise InputError("sampler", f"be one of {sorted(SAMPLERS)}", name)
     return SAMPLERS[name]

@@ -1,6 +1,6 @@
 """What a base sampler is: a number of calls a step, and a step."""
 
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers.state import Draws, State
@@ -11,7 +11,9 @@ from lsd_core.samplers.step import Step
 class Sampler(Protocol):
     """A method with no learned numbers of its own; those arrive in the `Step`."""
 
-    name: ClassVar[str]
-    calls_per_step: ClassVar[int]
+    @property
+    def name(self) -> str: ...
+    @property
+    def calls_per_step(self) -> int: ...
 
     def step(self, backbone: Backbone, state: State, step: Step, draws: Draws) -> State: ...

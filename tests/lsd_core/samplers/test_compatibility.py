@@ -1,0 +1,127 @@
+"""The compatibility modes do what the released code does, and nothing else does."""
+
+import pytest
+import torch
+from scipy import stats
+
+from lsd_core.errors import InputError
+from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.samplers.categorical import draw_categorical
+from lsd_core.samplers.compatibility import COMPATIBILITY, draw_released
+from lsd_core.samplers.generate import generate
+from lsd_core.samplers.step import Step
+from lsd_core.samplers.table import StepTable, uniform_times
+from tests.lsd_core.oracles import (
+    all_states,
+    chi_square,
+    exact_backbone,
+    features_at,
+    joint_law,
+    misfit_backbone,
+    push,
+)
+
+RAW = misfit_backbone(3, 3, 3, timed=True, normalised=False)
+TABLES = [
+    StepTable(times=(1.0, 0.55, 0.2, 0.0), gains=(1.5, 0.7, 1.0), gain_on="score"),
+    StepTable(times=(1.0, 0.55, 0.2, 0.0), gains=(1.5, 0.7, 1.0), gain_on="log_score"),
+]
+
+
+def dense(name: str, step: Step) -> torch.Tensor:
+    x = all_states(4, 3)
+    return COMPATIBILITY[name].law(RAW, x, features_at(RAW, x, step.t), step).dense()
+
+
+@pytest.mark.parametrize("name", ["euler_raw", "tweedie_raw"])
+@pytest.mark.parametrize("gain_on", ["score", "log_score"])
+def test_raw_rows_reveal_by_their_own_sums(name: str, gain_on) -> None:
+    """r_i = min(1, phi c S_i) with S_i the row sum of the (powered) concrete score."""
+    step, eps = Step(0, 0.7, 0.45, 1.3, gain_on), 1e-3
+    x = all_states(4, 3)
+    alpha_t, alpha_s = 1 - (1 - eps) * 0.7, 1 - (1 - eps) * 0.45
+    score = features_at(RAW, x, 0.7).exp() * alpha_t / (1 - alpha_t)
+    c = 0.25 * (1 - eps) / alpha_t if name == "euler_raw" else alpha_s / alpha_t - 1
+    score = 1.3 * score if gain_on == "score" else score**1.3
+    total = score.sum(-1)
+    expected = torch.cat(
+        [
+            score / total[..., None] * (c * total).clamp(max=1)[..., None],
+            1 - (c * total).clamp(max=1)[..., None],
+        ],
+        -1,
+    )
+    masked = x == 3
+    law = dense(name, step)
+    torch.testing.assert_close(law[masked], expected[masked], atol=1e-10, rtol=0)
+    assert float(law[masked][:, -1].max() - law[masked][:, -1].min()) > 0.05, "the rows should differ"
+    assert bool((law[~masked].max(-1).values == 1).all())
+
+
+def test_raw_rows_of_a_normalised_network_change_nothing() -> None:
+    backbone = exact_backbone(joint_law(0, 3, 3, 1.0))
+    x, step = all_states(4, 3), Step(0, 0.7, 0.3, 1.2, "score")
+    features = features_at(backbone, x, 0.7)
+    for raw, plain in (("euler_raw", "euler"), ("tweedie_raw", "tweedie")):
+        ours = COMPATIBILITY[raw].law(backbone, x, features, step).dense()
+        torch.testing.assert_close(
+            ours,
+            SAMPLERS[plain].law(backbone, x, features, step).dense(),
+            atol=1e-12,
+            rtol=0,  # type: ignore[attr-defined]
+        )
+
+
+@pytest.mark.parametrize("name", list(COMPATIBILITY))
+@pytest.mark.parametrize("table", TABLES)
+def test_draws_follow_the_raw_law(name: str, table: StepTable) -> None:
+    """With three tokens nothing is rare, and the released draw is as good as the exact one."""
+    samples = generate(RAW, name, table, 10_000, seed=7, batch=10_000)
+    assert chi_square(samples.tokens, push(COMPATIBILITY[name], RAW, table), 4) > 0.001
+    few = generate(RAW, name, table, 16, seed=7, batch=8)
+    assert torch.equal(few.tokens, samples.tokens[:16])
+    assert int(samples.calls.max()) <= table.num_steps
+
+
+def test_the_released_draw_cuts_the_tail() -> None:
+    """Zipf over 50257 tokens, revealed with chance 1/8 as in a first step of 8.
+
+    Exact: a fifth of the reveals lies beyond rank 5000. Released: about 0.06 of them, at 0.82 of the rate.
+    """
+    weights = 1 / torch.arange(1, 50_258, dtype=torch.float64)
+    tokens = weights / weights.sum()
+    probs = torch.cat([tokens / 8, torch.tensor([7 / 8], dtype=torch.float64)])
+    gen, rows = torch.Generator().manual_seed(0), 6_000
+    drawn = torch.cat(
+        [
+            draw_released(probs.float().expand(200, -1), torch.rand(200, len(probs), generator=gen))
+            for _ in range(rows // 200)
+        ]
+    )
+    reveals, tail = int((drawn < 50_257).sum()), int(((drawn >= 5_000) & (drawn < 50_257)).sum())
+    assert float(tokens[5_000:].sum()) == pytest.approx(0.2, abs=0.01)
+    assert tail / reveals == pytest.approx(0.06, abs=0.03)
+    assert reveals / (rows / 8) == pytest.approx(0.82, abs=0.08)
+    share = torch.exp(-1e-6 / probs[:-1]) * tokens  # the share that is left, to first order
+    assert stats.binomtest(tail, rows, float(share[5_000:].sum()) / 8).pvalue > 0.001
+    exact = draw_categorical(probs.expand(1_000, -1), torch.rand(1_000, generator=gen, dtype=torch.float64))
+    kept = exact[exact < 50_257]
+    assert stats.binomtest(int((kept >= 5_000).sum()), len(kept), 0.2).pvalue > 0.001
+
+
+def test_compatibility_modes_have_names_of_their_own_and_are_not_offered() -> None:
+    assert not set(COMPATIBILITY) & set(SAMPLERS)
+    for name in COMPATIBILITY:
+        assert get_sampler(name, RAW.process).name == name
+    with pytest.raises(InputError) as error:
+        get_sampler("nonsense", RAW.process)
+    assert not any(name in str(error.value) for name in COMPATIBILITY)
+    with pytest.raises(InputError, match="table of euler_raw must hold times"):
+        generate(RAW, "euler_raw", StepTable(counts=(3, 0)), 4, seed=0)
+
+
+def test_chains_that_finish_early_stop_costing() -> None:
+    table = uniform_times(3)
+    table = StepTable(times=table.times, gains=(50.0,) * 3, gain_on="score")
+    for name in COMPATIBILITY:
+        assert int(generate(RAW, name, table, 4, seed=0, batch=2).calls.max()) == 1
