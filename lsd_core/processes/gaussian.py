@@ -77,6 +77,10 @@ class Gaussian:
         """Q[y, x_i] for every y."""
         return self._rates.T.to(x.device)[x]
 
+    def rates_from(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
+        """Q[x_i, y] for every y."""
+        return self._rates.to(x.device)[x]
+
     def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
         """exp(growth Q)[y, x_i] for every y."""
         return self.transition(growth).T.to(x.device)[x]

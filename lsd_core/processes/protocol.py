@@ -34,6 +34,10 @@ class Process(Protocol):
         """Q[y, x_i] for every y."""
         ...
 
+    def rates_from(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
+        """Q[x_i, y] for every y."""
+        ...
+
     def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
         """exp(growth Q)[y, x_i] for every y: how likely each y is to become x_i."""
         ...

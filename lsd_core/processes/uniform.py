@@ -44,6 +44,10 @@ class Uniform:
         """Q[y, x_i] for every y."""
         return self._mixture(x, -1.0, 1.0)
 
+    def rates_from(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
+        """Q[x_i, y] for every y; Q is symmetric."""
+        return self.rates_into(x)
+
     def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
         """exp(growth Q)[y, x_i] for every y."""
         return self._mixture(x, math.exp(-growth), -math.expm1(-growth))

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.errors import InputError
 from lsd_core.processes import Gaussian, Process
 from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.laws import (
@@ -108,8 +109,9 @@ class DenseTauLeaping:
 class DenseTrapezoidal:
     """Theta-trapezoidal (Ren et al. 2025): leap theta h, then (1 - theta) h with (a1 mu* - a2 mu)_+ from x*.
 
-    Both rates are indexed by target state, 0 at the current one. 2 calls a step; order 2 while the positive
-    part is inactive and the last jump wins, order 1 otherwise.
+    Both rates are indexed by target state, 0 at the current one. 2 calls a step. Order as enumerated: on a
+    mild uniform chain 2.02 where the last jump wins and 0.99 where two jumps are rejected; on a strongly
+    correlated one 0.84; on gaussian, where moves add, 1.02.
     """
 
     name: ClassVar[str] = "theta_trapezoidal"
@@ -174,6 +176,40 @@ class DenseRK2:
         return leap(backbone.process, rates, x, step.t - step.s, self.reject)
 
 
+@dataclass(frozen=True)
+class DenseTauLeapingCorrected:
+    """Tau-leaping, then a corrector leap at s with rates forward + reverse (tauLDR, Sec. 4.4).
+
+    The corrector starts from the predictor's state; to first order it leaves the law at s alone. 2 calls a
+    step, order 1; with an inexact network its limit is not the reverse chain's law.
+    """
+
+    name: ClassVar[str] = "tau_leaping_corrected"
+    calls_per_step: ClassVar[int] = 2
+    share: float = 0.5
+    """Length of the corrector's leap, as a share of the step."""
+    reject: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.share > 0:
+            raise InputError("share", "be positive", self.share)
+
+    def middle(self, step: Step) -> float:
+        """The time of the second call: the end of the step."""
+        return step.s
+
+    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
+        return leap(backbone.process, rates_at(backbone, x, score, step.t), x, step.t - step.s, self.reject)
+
+    def second(
+        self, backbone: ScoreBackbone, x: Tensor, score: Tensor, x_mid: Tensor, score_mid: Tensor, step: Step
+    ) -> DenseLaw:
+        process, reverse = backbone.process, rates_at(backbone, x_mid, score_mid, step.s)
+        rate = float(process.noise.rate(torch.tensor(step.s, dtype=torch.float64)))
+        rates = (reverse + rate * process.rates_from(x_mid)).scatter(-1, x_mid[..., None], 0.0)
+        return leap(process, rates, x_mid, self.share * (step.t - step.s), self.reject)
+
+
 def leap(process: Process, rates: Tensor, x: Tensor, duration: float, reject: bool) -> DenseLaw:
     """Law after Poisson jumps: summed where states are ordinal, else the last wins or many are rejected."""
     if isinstance(process, Gaussian):
@@ -185,6 +221,7 @@ _ALL: tuple[DenseSampler, ...] = (
     DenseEuler(),
     DenseTweedie(),
     DenseTauLeaping(),
+    DenseTauLeapingCorrected(),
     DenseTrapezoidal(),
     DenseRK2(),
 )

@@ -49,6 +49,7 @@ def test_transitions_are_exponentials_of_the_rate_matrix(process: Process, growt
     x = torch.tensor([[0, 2, 1], [2, 2, process.num_states - 1]])
     torch.testing.assert_close(process.transition_into(x, growth), expected.T[x], atol=1e-10, rtol=0)
     torch.testing.assert_close(process.rates_into(x), process.rate_matrix().T[x], atol=1e-12, rtol=0)
+    torch.testing.assert_close(process.rates_from(x), process.rate_matrix()[x], atol=1e-12, rtol=0)
     gen = torch.Generator().manual_seed(0)
     score = torch.rand(2, 3, process.num_states, generator=gen, dtype=torch.float64)
     backward = torch.linalg.matrix_exp(-growth * process.rate_matrix())

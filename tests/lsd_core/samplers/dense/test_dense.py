@@ -16,7 +16,7 @@ from lsd_core.samplers.dense import (
     x0_rate_bound,
 )
 from lsd_core.samplers.dense.laws import gained, last_jump_law, ordinal_law, reverse_rates, single_jump_law
-from lsd_core.samplers.dense.steps import DenseTrapezoidal, rates_at, score_at
+from lsd_core.samplers.dense.steps import DenseTauLeapingCorrected, DenseTrapezoidal, rates_at, score_at
 from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
@@ -119,11 +119,14 @@ ORDERS = [
     (MILD, "euler", 1.0),
     (MILD, "tweedie", 1.0),
     (MILD, "tau_leaping", 1.0),
+    (MILD, "tau_leaping_corrected", 1.0),
     (MILD, "theta_trapezoidal", 2.0),
     (MILD, "theta_rk2", 1.0),
     (ORDINAL, "euler", 1.0),
     (ORDINAL, "tweedie", 1.0),
     (ORDINAL, "tau_leaping", 1.0),
+    (ORDINAL, "tau_leaping_corrected", 1.0),
+    (ORDINAL, "theta_trapezoidal", 1.0),
 ]
 COUNTS = (16, 32, 64)
 
@@ -166,6 +169,18 @@ def test_leaps_are_poisson() -> None:
                     chance *= float(stats.poisson.pmf(number, float(mean)))
                 expected[min(3, max(0, 1 - down + up + 2 * leap))] += chance
     assert ordinal.tolist() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("backbone", [STRONG, ORDINAL])
+def test_a_corrector_leap_leaves_the_law_alone_to_first_order(backbone: ExactScores) -> None:
+    law, x, moved = backbone.law_at(S), all_states(backbone.process.num_states, 2), []
+    for width in (0.04, 0.02, 0.01, 0.005):
+        step = Step(0, S + width, S, 1.0, "score")
+        score = score_at(backbone, x, S, step)
+        probs = DenseTauLeapingCorrected(1.0).second(backbone, x, score, x, score, step).probs
+        moved.append(tv(law @ torch.einsum("na,nb->nab", *probs.unbind(1)).flatten(1), law))
+        assert float((probs - torch.nn.functional.one_hot(x)).abs().max()) > 0.1 * width
+    assert fitted_order((1, 2, 4, 8), moved) == pytest.approx(2, abs=0.2)
 
 
 @pytest.mark.parametrize("process", [UNIFORM, GAUSSIAN])
