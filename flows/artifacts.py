@@ -33,6 +33,8 @@ def show_outcome(run: Run, outcome: Outcome) -> None:
             if row.backbone == backbone
         ]
         create_table_artifact(rows, key=f"leaderboard-{backbone}", description=f"samplers of {backbone}")
-    create_markdown_artifact(verdicts_markdown(outcome), key="verdicts", description="who holds each alias, and why")
+    create_markdown_artifact(
+        verdicts_markdown(outcome), key="verdicts", description="who holds each alias, and why"
+    )
     places = f"- store: `{run.settings.store}`\n- registry: `{run.settings.tracking_uri}`\n"
     create_markdown_artifact(places, key="places", description="where the results are")

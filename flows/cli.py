@@ -125,7 +125,16 @@ def train(
 
     path = out or Path(f"{name}-{family}-{length}.safetensors")
     train_backbone(
-        name, path, console, family=family, length=length, steps=steps, batch=batch, lr=lr, seed=seed, init=init
+        name,
+        path,
+        console,
+        family=family,
+        length=length,
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        seed=seed,
+        init=init,
     )
     console.print(f"Next: lsd grid countdown --backbones {path}", highlight=False)
     return 0
@@ -213,7 +222,9 @@ def rollback(backbone: str, alias: str, *, registry: Registry = None) -> int:
     """Give an alias back to its previous holder."""
     from lsd_core.registry import rollback as undo
 
-    console.print(f"{backbone}@{alias}: version {undo(backbone, alias, tracking_uri=registry)}", highlight=False)
+    console.print(
+        f"{backbone}@{alias}: version {undo(backbone, alias, tracking_uri=registry)}", highlight=False
+    )
     return 0
 
 

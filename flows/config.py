@@ -31,11 +31,13 @@ class EvaluationConfig(_Section):
     """How candidates are measured."""
 
     samples: Count = Field(4096, description="sequences a seed that are reported")
-    selection_samples: Count | None = Field(None, description="sequences a seed that select; as many if left out")
+    selection_samples: Count | None = Field(
+        None, description="sequences a seed that select; as many if left out"
+    )
     seeds: Count = Field(3, description="seeds, for learning and for sampling")
     batch: Count = Field(64, description="sequences a network call")
     temperatures: list[float] = Field(
-        [1.0, 0.9, 0.8, 0.7, 0.6, 0.5],
+        [1.25, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6],
         description="temperatures at which controls are measured, to compare at matched entropy",
     )
     certificate_paths: Annotated[StrictInt, Field(ge=0)] = Field(
@@ -64,7 +66,9 @@ class GridConfig(_Section):
     sizes: str = Field("", description="said with the results where sizes are too small for claims")
     store: str | None = Field(None, description="folder or URL; else LSD_STORE, else ./lsd-data/store")
     tracking_uri: str | None = Field(None, description="MLflow; else LSD_TRACKING_URI, MLFLOW_TRACKING_URI")
-    ray_address: str | None = Field(None, description="Ray cluster; else LSD_RAY_ADDRESS, RAY_ADDRESS, else local")
+    ray_address: str | None = Field(
+        None, description="Ray cluster; else LSD_RAY_ADDRESS, RAY_ADDRESS, else local"
+    )
     workers: Count | None = Field(None, description="Ray workers; as many as fit if left out")
     num_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs a worker; fractions share one")
 

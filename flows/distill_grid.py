@@ -1,4 +1,4 @@
-"""The flow `lsd`: teacher trajectories, a distillation job for every cell, measurement, registration, promotion.
+"""The flow `lsd`: trajectories, a distillation job for every cell, measurement, registration, promotion.
 
 Deployed as `distill-grid` (prefect.yaml), or run in this process by `lsd grid`. Tasks are thin and coarse; Ray
 does the work in actors that never import Prefect. Every phase asks the store what is there first, so a run
@@ -41,7 +41,9 @@ def publish_backbones(run: Run) -> None:
         publish(backbone, run.store)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="teacher {teacher.backbone}", retries=2, retry_delay_seconds=[5, 30])
+@task(
+    cache_policy=NO_CACHE, task_run_name="teacher {teacher.backbone}", retries=2, retry_delay_seconds=[5, 30]
+)
 def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
     """Have the trajectories generated and their manifest published."""
     phases.generate_teacher(run, teacher)
@@ -108,7 +110,7 @@ def lsd(config: GridConfig = GridConfig()) -> State[Any]:
     settings = resolve(config=places)
     settings.apply()
     shown = current()
-    progress = LogProgress(get_run_logger()) if shown is None else shown.progress  # type: ignore[arg-type]
+    progress = LogProgress(get_run_logger()) if shown is None else shown.progress
     run, outcome = run_grid(prepare(config, settings), settings, progress)
     if shown is not None:
         shown.run, shown.outcome = run, outcome

@@ -10,7 +10,9 @@ from flows.settings import Settings
 from lsd_core.tasks.catalog import get_task
 
 
-def print_ending(state: Any, run: Run | None, outcome: Outcome | None, settings: Settings, console: Console) -> int:
+def print_ending(
+    state: Any, run: Run | None, outcome: Outcome | None, settings: Settings, console: Console
+) -> int:
     """Print it and return the exit code: 0 where every cell is done, 1 where one failed."""
     if run is None or outcome is None:
         console.print(f"[bold red]{state.type.value}:[/] {state.message}", highlight=False)
@@ -34,12 +36,12 @@ def print_ending(state: Any, run: Run | None, outcome: Outcome | None, settings:
     report = settings.reports / run.plan.config.name
     console.print(f"  report    {report} (table.csv, verdicts.md, quality.png, tables.png)", soft_wrap=True)
     console.print(f"  browse    mlflow ui --backend-store-uri {settings.tracking_uri}", soft_wrap=True)
-    backbone = next(iter(outcome.verdicts), None)
-    if backbone:
-        console.print(f"  next      lsd samplers {backbone}", highlight=False)
-        alias = next((alias for alias in outcome.verdicts[backbone] if "-" not in alias), None)
-        if alias:
-            console.print(f"            lsd sample models:/{backbone}@{alias} -n 4", highlight=False)
+    first = next(iter(outcome.verdicts), None)
+    if first:
+        console.print(f"  next      lsd samplers {first}", highlight=False)
+        champion = next((alias for alias in outcome.verdicts[first] if "-" not in alias), None)
+        if champion:
+            console.print(f"            lsd sample models:/{first}@{champion} -n 4", highlight=False)
     for label, reason in outcome.failures.items():
         console.print(f"[bold red]failed[/] {label}: {reason}", highlight=False)
     return 1 if outcome.failures else 0

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from flows.phases import is_family, shipped
 from flows.rebuild import remember_champions
 from flows.report import Outcome, Row, row_of, teacher_row
@@ -9,6 +11,7 @@ from flows.run import Run
 from lsd_core import registry
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.card import make_card
+from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.work import table_index
 from lsd_core.cards import SamplerCard
@@ -43,7 +46,7 @@ def write_cards(run: Run) -> None:
         results, seeds = run.results(spec), range(spec.evaluation.seeds)
         measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
         certificate = None
-        if spec.evaluation.certificate_paths:
+        if certifiable(spec):
             certificate = run.store.read_json(results.certificate_key(shipped(run, spec.work)))
         card = make_card(
             spec, [results.read_table(table_index(spec, w)) for w in seeds], measured, certificate, record
@@ -108,12 +111,17 @@ def _decide(run: Run, eligible: Sequence[CandidateSpec], everyone: Sequence[Cand
         for spec in {other.work.key: other for other in everyone}.values()
         if is_family(spec)
     }
-    verdict = decide([_scored(run, spec) for spec in learned], families)
-    if verdict.won:
-        return verdict
-    controls = {spec.label: [_scored(run, spec)] for spec in eligible if not get_method(spec.method).learned}
-    fallback = decide([], controls)
-    return Verdict(**{**fallback.__dict__, "comparisons": verdict.comparisons})
+    keepers = [_scored(run, spec) for spec in eligible if not get_method(spec.method).learned]
+    candidates = [_scored(run, spec) for spec in learned]
+    return decide(candidates, families, keepers=keepers, teacher_entropy=_teacher_entropy(run, learned))
+
+
+def _teacher_entropy(run: Run, learned: Sequence[CandidateSpec]) -> float | None:
+    """Diversity of the teacher's own sequences, if anything learned from them."""
+    if not learned:
+        return None
+    metrics = run.results(learned[0]).read_teacher().metrics
+    return metrics[get_task(learned[0].evaluation.task).diversity]
 
 
 def _family(run: Run, spec: CandidateSpec) -> list[Scored]:
@@ -131,8 +139,8 @@ def _scored(run: Run, spec: CandidateSpec, temperature: float = 1.0) -> Scored:
         method=spec.method,
         sampler=spec.sampler,
         nfe=spec.nfe,
-        selection=[result.scores for result in selection],
-        report=[result.scores for result in report],
+        selection=np.stack([result.scores for result in selection]),
+        report=np.stack([result.scores for result in report]),
         entropy=sum(result.metrics[diversity] for result in report) / len(report),
         temperature=temperature,
         key=spec.key,
@@ -157,6 +165,4 @@ def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Seque
 
 
 def _reasons(run: Run) -> dict[str, str]:
-    return {
-        spec.label: run.failures[spec.work.key] for spec in run.plan.candidates if run.failed(spec)
-    }
+    return {spec.label: run.failures[spec.work.key] for spec in run.plan.candidates if run.failed(spec)}

@@ -10,11 +10,11 @@ from typing import Any
 from flows.run import Run
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.card import shipped_seed
+from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.temperature import choose_temperature
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
 from lsd_core.trajectories.manifest import committed, publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
-from lsd_core.trajectories.write import ShardRecord
 from workers.candidates import CandidateWorker
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
 from workers.pool import Pool
@@ -22,7 +22,7 @@ from workers.session import workers_for
 from workers.teacher import TeacherWorker
 
 
-class TeacherFailed(RuntimeError):
+class TeacherFailedError(RuntimeError):
     """No trajectories, so nothing can be learned."""
 
 
@@ -39,11 +39,10 @@ def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
             _pool(run, TeacherWorker, (run.settings.store, teacher.to_dict()), len(missing)) as pool,
         ):
             for outcome in pool.map(missing):
-                if outcome.failure is not None:
-                    reason = f"shard {outcome.item}: {outcome.failure.kind}: {outcome.failure.message}"
-                    raise TeacherFailed(f"teacher {teacher.backbone} {teacher.hash}: {reason}")
-                record: ShardRecord = outcome.result
-                records[record.index] = record
+                if outcome.failure is not None or outcome.result is None:
+                    reason = f"shard {outcome.item}: {outcome.failure}"
+                    raise TeacherFailedError(f"teacher {teacher.backbone} {teacher.hash}: {reason}")
+                records[outcome.item] = outcome.result
                 advance(teacher.shard_rows)
     publish_manifest(run.store, teacher, records.values())
 
@@ -101,11 +100,11 @@ def measure_report(run: Run, pool: Pool[Any, Any]) -> None:
 
 def certify_tables(run: Run, pool: Pool[Any, Any]) -> None:
     """Certificates of the tables that ship."""
-    jobs = []
-    for spec in _alive(run):
-        if spec.evaluation.certificate_paths:
-            jobs.append(CertifyJob(spec=spec.to_dict(), which=shipped(run, spec)))
-    _work(run, pool, "certificates", "certify", jobs, lambda s, job: run.results(s).certificate_key(job.which))
+    certified = [spec for spec in _alive(run) if certifiable(spec)]
+    jobs = [CertifyJob(spec=spec.to_dict(), which=shipped(run, spec)) for spec in certified]
+    _work(
+        run, pool, "certificates", "certify", jobs, lambda s, job: run.results(s).certificate_key(job.which)
+    )
 
 
 def candidate_pool(run: Run) -> Pool[Any, Any]:

@@ -10,7 +10,6 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method
-from lsd_core.errors import InputError
 from lsd_core.samplers import get_sampler, num_steps
 from lsd_core.teacher import teacher_spec
 from lsd_core.trajectories.spec import TeacherSpec
@@ -50,9 +49,8 @@ def make_plan(config: GridConfig) -> Plan:
         )
         for backbone in backbones
     )
-    unknown = set(config.method_configs) - set(config.methods)
-    if unknown:
-        raise InputError("grid.method_configs", f"be among the grid's methods {config.methods}", sorted(unknown))
+    for name in (*config.methods, *config.method_configs):
+        get_method(name)
     candidates = dict[str, CandidateSpec]()
     for backbone, teacher in zip(backbones, teachers, strict=True):
         for spec in _candidates(config, backbone, teacher):

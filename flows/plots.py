@@ -31,12 +31,17 @@ def plot_quality(rows: "Sequence[Row]", path: Path) -> None:
             nfe, values = [row.nfe for row in points], [max(row.primary, 1e-5) for row in points]
             errors = [
                 [max(0.0, v - (v if r.low is None else r.low)) for v, r in zip(values, points, strict=True)],
-                [max(0.0, (v if r.high is None else r.high) - v) for v, r in zip(values, points, strict=True)],
+                [
+                    max(0.0, (v if r.high is None else r.high) - v)
+                    for v, r in zip(values, points, strict=True)
+                ],
             ]
             axes.errorbar(nfe, values, yerr=errors, marker="o", markersize=4, capsize=2, label=name)
         for row in mine:
             if row.method == "teacher":
-                axes.axhline(max(row.primary, 1e-5), color="black", linestyle=":", label=f"teacher, {row.nfe} calls")
+                axes.axhline(
+                    max(row.primary, 1e-5), color="black", linestyle=":", label=f"teacher, {row.nfe} calls"
+                )
         axes.set(xscale="log", yscale="log", xlabel="network calls (NFE)", ylabel="error", title=backbone)
         ticks = sorted({row.nfe for row in mine if row.method != "teacher"})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])

@@ -51,7 +51,7 @@ class TerminalProgress:
 class LogProgress:
     """Lines for a log: at the start, every ten seconds, and at the end."""
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger | logging.LoggerAdapter[Any]) -> None:
         self.logger = logger
 
     @contextmanager

@@ -112,36 +112,47 @@ def teacher_row(run: Run, backbone: Backbone) -> Row | None:
 
 
 def table_of(backbone: str, outcome: Outcome, primary: str) -> Table:
-    """The rows of one backbone: best first within each budget, holders of aliases in bold."""
+    """The rows of one backbone: best first within each budget, holders of aliases in bold.
+
+    Narrow enough for 80 columns: base samplers with one law share a row, and what is left out here is in
+    table.csv.
+    """
     table = Table(title=f"{backbone}: lower {primary} is better", title_justify="left", header_style="bold")
     table.add_column("NFE", justify="right")
-    for column in ("sampler", "method"):
-        table.add_column(column)
-    for column in (primary, "95% interval", "entropy", "start TV", "NLL", "calls", "bound"):
-        table.add_column(column, justify="right")
-    table.add_column("alias")
-    rows = [row for row in outcome.rows if row.backbone == backbone]
+    table.add_column("method")
+    table.add_column("sampler")
+    for column in (primary, "95% interval", "entropy", "TV", "bound"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("holds")
     last = None
-    for row in sorted(rows, key=lambda row: (row.method == "teacher", row.nfe, row.sampler, row.primary)):
-        if last is not None and (row.nfe, row.sampler) != last:
+    for row, twins in _merged([row for row in outcome.rows if row.backbone == backbone]):
+        if last is not None and row.nfe != last:
             table.add_section()
-        last = (row.nfe, row.sampler)
-        interval = "" if row.low is None or row.high is None else f"{row.low:.4f} to {row.high:.4f}"
+        last = row.nfe
+        interval = "" if row.low is None or row.high is None else f"{row.low:.4f}-{row.high:.4f}"
+        holds = [alias for twin in (row, *twins) for alias in twin.aliases]
         table.add_row(
             str(row.nfe),
-            row.sampler,
             row.method,
+            " = ".join(twin.sampler for twin in (row, *twins)),
             f"{row.primary:.4f}",
             interval,
             f"{row.entropy:.3f}",
             _optional(row.start_tv, ".3f"),
-            _optional(row.nll, ".1f"),
-            f"{row.calls_mean:.1f}",
             _optional(row.certificate, ".1f"),
-            ", ".join(row.aliases),
-            style="bold" if row.aliases else "",
+            min(holds, key=len, default=""),
+            style="bold" if holds else "",
         )
     return table
+
+
+def _merged(rows: list[Row]) -> list[tuple[Row, list[Row]]]:
+    """Rows in the order of the table, each with those that only differ in the name of the base sampler."""
+    merged: dict[tuple[object, ...], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.method == "teacher", row.nfe, row.primary)):
+        same = (row.nfe, row.method, row.primary, row.entropy, row.nll, row.low)
+        merged.setdefault(same, []).append(row)
+    return [(twins[0], twins[1:]) for twins in merged.values()]
 
 
 def write_report(run: Run, outcome: Outcome) -> Path:

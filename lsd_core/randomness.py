@@ -49,11 +49,11 @@ def uniforms(seed: int, trajectory: Tensor, call: Tensor | int, position: Tensor
 
     The arguments broadcast against each other; seed lies in [0, 2^64), the others in [0, 2^32).
     """
-    call = torch.as_tensor(call, dtype=torch.long, device=trajectory.device)
-    trajectory, call, position = torch.broadcast_tensors(trajectory, call, position)
+    calls = torch.as_tensor(call, dtype=torch.long, device=trajectory.device)
+    trajectory, calls, position = torch.broadcast_tensors(trajectory, calls, position)
     purposes = torch.full_like(trajectory, int(purpose))
     key = (seed & _WORD, (seed >> 32) & _WORD)
-    w0, w1, _, _ = philox4x32((trajectory, call, position, purposes), key)
+    w0, w1, _, _ = philox4x32((trajectory, calls, position, purposes), key)
     return ((w0 >> 5).double() * 67108864.0 + (w1 >> 6).double()) / 9007199254740992.0
 
 

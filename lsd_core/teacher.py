@@ -46,7 +46,9 @@ def teacher_spec(
 def generate_shard(backbone: Backbone, spec: TeacherSpec, shard: int) -> Trajectories:
     """The trajectories of a shard, in batches of `spec.batch`."""
     if backbone.fingerprint != spec.backbone_fingerprint:
-        raise InputError("teacher.backbone_fingerprint", f"be {backbone.fingerprint}", spec.backbone_fingerprint)
+        raise InputError(
+            "teacher.backbone_fingerprint", f"be {backbone.fingerprint}", spec.backbone_fingerprint
+        )
     rows, parts = spec.rows(shard), []
     for first in range(rows.start, rows.stop, spec.batch):
         draws = Draws(spec.seed, torch.arange(first, first + spec.batch))

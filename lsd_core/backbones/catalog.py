@@ -39,9 +39,7 @@ def _countdown(kind: str, length: int) -> BackboneEntry:
             make=lambda name: countdown.exact_backbone(name, length),
         )
     text = {"sedd": "SEDD-type, time-conditioned log-scores", "radd": "RADD-type, time-free x0 law"}[kind]
-    return BackboneEntry(
-        task="countdown", description=f"countdown, length {length}: {text}", make=_shipped
-    )
+    return BackboneEntry(task="countdown", description=f"countdown, length {length}: {text}", make=_shipped)
 
 
 BACKBONES: dict[str, BackboneEntry] = {

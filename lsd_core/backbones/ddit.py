@@ -30,6 +30,8 @@ class LayerNorm(nn.Module):
 class Rotary(nn.Module):
     """Rotary position embedding, half-split, base 1e4 (Su et al. 2021)."""
 
+    inv_freq: Tensor
+
     def __init__(self, head_dim: int, base: float = 1e4) -> None:
         super().__init__()
         exponent = torch.arange(0, head_dim, 2).float() / head_dim
@@ -55,11 +57,12 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, cond_dim: int) -> None:
         super().__init__()
-        self.mlp = nn.Sequential(nn.Linear(SINUSOID_DIM, cond_dim), nn.SiLU(), nn.Linear(cond_dim, cond_dim))
+        first, last = nn.Linear(SINUSOID_DIM, cond_dim), nn.Linear(cond_dim, cond_dim)
+        self.mlp = nn.Sequential(first, nn.SiLU(), last)
 
     def forward(self, sigma_bar: Tensor) -> Tensor:
         half = SINUSOID_DIM // 2
-        dtype = self.mlp[0].weight.dtype
+        dtype = next(self.parameters()).dtype
         ladder = torch.arange(half, device=sigma_bar.device, dtype=torch.float32)
         freqs = torch.exp(-math.log(10_000.0) * ladder / half).to(dtype)
         angle = sigma_bar.to(dtype)[:, None] * freqs

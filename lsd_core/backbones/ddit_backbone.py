@@ -2,7 +2,7 @@
 
 import math
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +12,6 @@ from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 
-Family = Literal["sedd", "radd"]
 CONFIG_KEYS = {"family", "process", "length", "dim", "num_blocks", "num_heads", "cond_dim", "body_dtype"}
 
 
@@ -29,7 +28,7 @@ class DDiTBackbone:
 
     def __init__(self, name: str, config: dict[str, Any], network: DDiT) -> None:
         self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
-        self.family: Family = config["family"]
+        self.family: str = config["family"]
         self.process = Absorbing.from_dict(config["process"])
         self.length: int = config["length"]
         self.time_free = self.normalised = self.family == "radd"

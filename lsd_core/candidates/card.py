@@ -69,5 +69,7 @@ def shipped_seed(spec: CandidateSpec, selection: Sequence[Measurement]) -> int:
 def metrics_of(measurements: Sequence[Measurement], primary: str) -> dict[str, Metric]:
     """Mean, 95% interval and value at each seed of every metric."""
     scores = [Scores(primary=result.scores, metrics=result.metrics) for result in measurements]
-    summaries = summarise(scores, primary)
-    return {name: Metric(**{**s, "per_seed": tuple(s["per_seed"])}) for name, s in summaries.items()}
+    return {
+        name: Metric(mean=of["mean"], low=of["low"], high=of["high"], per_seed=tuple(of["per_seed"]))
+        for name, of in summarise(scores, primary).items()
+    }

@@ -5,7 +5,24 @@ from typing import Any
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.candidates.results import TableResult
 from lsd_core.candidates.spec import CandidateSpec
+from lsd_core.canonical import derive_seed
+from lsd_core.evaluation import certificates
+from lsd_core.samplers import SAMPLERS
+
+
+def certifiable(spec: CandidateSpec) -> bool:
+    """Whether the reverse certificate applies: paths are wanted, and a step looks at the network once."""
+    return spec.evaluation.certificate_paths > 0 and SAMPLERS[spec.sampler].calls_per_step == 1
 
 
 def certify(spec: CandidateSpec, which: int, learned: TableResult, backbone: Backbone) -> dict[str, Any]:
-    raise NotImplementedError
+    """The reverse certificate of a table: a bound in nats on the divergence from the network's own law."""
+    certificate = certificates.reverse(
+        backbone,
+        spec.sampler,
+        learned.table,
+        num_paths=spec.evaluation.certificate_paths,
+        seed=derive_seed("certificate", spec.seed, which),
+        batch=spec.evaluation.batch,
+    )
+    return certificate.to_dict()

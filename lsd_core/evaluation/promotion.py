@@ -107,6 +107,7 @@ def promote(
     seed: int | None = None,
     keepers: Sequence[Scored] | None = None,
     reference_entropy: float | None = None,
+    teacher_entropy: float | None = None,
     tolerance: float = TOLERANCE,
     resamples: int = RESAMPLES,
 ) -> Verdict:
@@ -114,7 +115,8 @@ def promote(
 
     A candidate wins when, for every family, its entropy lies in the family's range (or within `tolerance`
     of its nearest end) and the bootstrap bound of its paired difference is below 0. Among the winners the
-    lowest selection mean becomes champion, so the reported numbers chose nothing.
+    lowest selection mean becomes champion, so the reported numbers chose nothing. Where a family's
+    temperatures cannot reach the candidate's entropy, see `compare` for what `teacher_entropy` allows.
 
     Without a winner the best of the `keepers` (by default every point of every family) keeps the alias: the
     lowest selection mean among those as diverse as `reference_entropy`, less `tolerance`. By default that is
@@ -127,7 +129,15 @@ def promote(
     comparisons, winners = [], []
     for candidate in candidates:
         against = [
-            compare(candidate, name, points, seed=seed, tolerance=tolerance, resamples=resamples)
+            compare(
+                candidate,
+                name,
+                points,
+                seed=seed,
+                teacher_entropy=teacher_entropy,
+                tolerance=tolerance,
+                resamples=resamples,
+            )
             for name, points in families.items()
         ]
         comparisons += against
@@ -158,13 +168,23 @@ def compare(
     family: Sequence[Scored],
     *,
     seed: int,
+    teacher_entropy: float | None = None,
     tolerance: float = TOLERANCE,
     resamples: int = RESAMPLES,
 ) -> Comparison:
-    """The candidate against a control family, interpolated to the candidate's entropy."""
+    """The candidate against a control family, interpolated to the candidate's entropy.
+
+    A family may not reach it at any temperature: steps that contradict each other distort the histogram too.
+    The candidate is then held against the family's nearest end, provided that its entropy is no further from
+    the teacher's than that end's is, plus `tolerance`: being more like the teacher is no way to buy an error.
+    """
     points = sorted(family, key=lambda point: point.entropy)
     low, high = points[0].entropy, points[-1].entropy
     weights = interpolation(candidate.entropy, [point.entropy for point in points], tolerance)
+    if not weights and teacher_entropy is not None:
+        end = 0 if candidate.entropy < low else len(points) - 1
+        allowed = abs(points[end].entropy - teacher_entropy) + tolerance
+        weights = {end: 1.0} if abs(candidate.entropy - teacher_entropy) <= allowed else {}
     mean, upper, wins = None, None, False
     if weights:
         difference = _paired_difference(candidate, points, weights)

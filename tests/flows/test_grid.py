@@ -111,7 +111,7 @@ def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
         time.sleep(0.05)
     os.killpg(flow.pid, signal.SIGKILL)
     flow.wait()
-    assert not len(list(home.glob("store/cells/*/card.json"))) == 8  # it was killed half-way
+    assert len(list(home.glob("store/cells/*/card.json"))) < 8  # it was killed half-way
     finished = run(GRID, home)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     for prefix in ("teachers", "cells", "champions"):

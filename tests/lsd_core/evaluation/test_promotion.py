@@ -98,6 +98,20 @@ def test_interpolation_in_entropy(entropy, weights):
     assert found == pytest.approx(weights)
 
 
+def test_out_of_reach_the_nearest_end_stands_in_for_whoever_is_no_further_from_the_teacher():
+    family = [scored(0.2, entropy=3.0, temperature=0.8), scored(0.6, entropy=3.2)]
+    diverse = scored(0.3, entropy=3.35, method="lsd")
+    assert compare(diverse, "plain", family, seed=0).bracket == ()
+    near = compare(diverse, "plain", family, seed=0, teacher_entropy=3.3)
+    assert near.bracket == (family[1].label,)
+    assert near.difference == pytest.approx(-0.3)
+    assert near.wins
+    cold = scored(0.0, entropy=2.5, method="lsd")
+    assert not compare(cold, "plain", family, seed=0, teacher_entropy=3.3).wins  # far from the teacher
+    hot = scored(0.0, entropy=3.45, method="lsd")  # 0.15 above the teacher; the end is 0.1 below it
+    assert not compare(hot, "plain", family, seed=0, teacher_entropy=3.3).wins
+
+
 def test_controls_with_equal_entropies_are_no_division_by_zero():
     assert interpolation(3.2, [3.0, 3.2, 3.2, 3.4]) == {2: 1.0}
     assert interpolation(3.0, [3.0, 3.0]) == {0: 1.0}
