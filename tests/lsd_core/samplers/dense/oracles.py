@@ -16,7 +16,8 @@ from tests.lsd_core.oracles import all_states, number_of, product_law
 class ExactScores:
     """The true scores of a data law (S,) * l, times a fixed log-normal misfit for each (state, position, target)."""
 
-    def __init__(self, process: Process, joint: Tensor, misfit: float = 0.0) -> None:
+    def __init__(self, process: Process, joint: Tensor, misfit: float = 0.0, grid: float = 0.0) -> None:
+        self.grid = grid  # if positive, time is read at the middles of a grid: constant rates on each cell
         self.process, self.joint, self.length = process, joint, joint.dim()
         shape = (joint.numel(), joint.dim(), joint.shape[0])
         self.factor = (misfit * torch.randn(shape, generator=torch.Generator().manual_seed(5)).double()).exp()
@@ -32,6 +33,7 @@ class ExactScores:
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         self.sequences += len(x)
+        t = (torch.floor(t / self.grid) + 0.5) * self.grid if self.grid else t
         size, out = (
             self.process.num_states,
             torch.ones(*x.shape, self.process.num_states, dtype=torch.float64),
