@@ -1,0 +1,127 @@
+"""JYS: its saving is the KLUB formula, its search finds peaks, its schedules beat uniform steps."""
+
+import math
+from itertools import pairwise, product
+
+import pytest
+import torch
+
+from lsd_core.distillation.jys import JYSConfig, Split, doubled, fit, golden_section, saving
+from lsd_core.distillation.learned import Problem
+from lsd_core.distillation.prices import price_times
+from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.evaluation.countdown import error
+from lsd_core.samplers.first_hitting import first_hitting
+from lsd_core.samplers.generate import generate
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.table import uniform_times
+from lsd_core.tasks.countdown import exact_backbone as countdown
+from tests.lsd_core.oracles import (
+    TableBackbone,
+    all_states,
+    exact_backbone,
+    features_at,
+    joint_law,
+    misfit_backbone,
+    number_of,
+)
+
+T1, T2, S = 0.9, 0.4, 0.1
+LENGTH, TOKENS = 3, 2
+
+
+def nested_paths() -> tuple[TeacherPaths, torch.Tensor]:
+    """All sequences with each token hidden at T2 (so at T1), hidden at T1 only, or at neither; P(hidden)."""
+    tokens = all_states(TOKENS, LENGTH)
+    classes = list(product((0, 1, 2), repeat=LENGTH))
+    moment = torch.tensor([0.2, 0.6, 0.95], dtype=torch.float64)
+    share = torch.tensor([T2, T1 - T2, 1 - T1], dtype=torch.float64)
+    end = tokens.repeat(len(classes), 1)
+    kind = torch.tensor(classes).repeat_interleave(len(tokens), dim=0)
+    chance = share[kind].prod(dim=1)
+    time = moment[kind]
+    rank = time.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return TeacherPaths(torch.arange(len(end)), end, time, rank, TOKENS), chance
+
+
+def formula(backbone: TableBackbone, paths: TeacherPaths) -> torch.Tensor:
+    """(t2 - s) sum over masked i and y of R2 log(R2 / R1) - R2 + R1, written out."""
+    out = []
+    for end, time in zip(paths.x_end, paths.reveal_time, strict=True):
+        x1, x2 = end.masked_fill(time < T1, TOKENS), end.masked_fill(time < T2, TOKENS)
+        p1 = features_at(backbone, x1[None], T1)[0].softmax(-1)
+        p2 = features_at(backbone, x2[None], T2)[0].softmax(-1)
+        total = 0.0
+        for i, y in product(range(LENGTH), range(TOKENS)):
+            if x2[i] == TOKENS:
+                r1, r2 = float(p1[i, y]) / T1, float(p2[i, y]) / T2
+                total += r2 * math.log(r2 / r1) - r2 + r1
+        out.append((T2 - S) * total)
+    return torch.tensor(out, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("timed", [False, True])
+def test_saving_is_the_klub_formula(timed: bool) -> None:
+    backbone = misfit_backbone(1, TOKENS, LENGTH, timed=timed)
+    paths, _ = nested_paths()
+    assert torch.allclose(saving(backbone, paths, T1, T2, S, batch=50), formula(backbone, paths), atol=1e-12)
+
+
+def test_without_its_reveal_part_it_is_what_path_kl_saves_by_a_second_step() -> None:
+    joint = joint_law(3, TOKENS, LENGTH, 1.5)
+    backbone = exact_backbone(joint)  # calibrated
+    paths, chance = nested_paths()
+    weight = chance * joint.flatten()[number_of(paths.x_end, TOKENS)]
+    masked = (paths.reveal_time < T2).sum(1).double()
+    r1, r2 = 1 / T1, 1 / T2
+    reveals = (T2 - S) * masked * (r2 * math.log(r2 / r1) - r2 + r1)
+    klub = float((weight * (saving(backbone, paths, T1, T2, S, batch=500) - reveals)).sum())
+    saved = 0.0
+    for row, w in enumerate(weight.tolist()):
+        one = TeacherPaths(*(column[row : row + 1] for column in _columns(paths)), TOKENS)
+        cost = price_times(backbone, one, (T1, T2, S), 1, pooled=True).cost
+        saved += w * float(cost[0, 2] - cost[0, 1] - cost[1, 2])
+    assert klub == pytest.approx(saved, abs=1e-9)
+
+
+def _columns(paths: TeacherPaths) -> tuple[torch.Tensor, ...]:
+    return paths.index, paths.x_end, paths.reveal_time, paths.rank
+
+
+def test_golden_section_finds_the_peak() -> None:
+    split = golden_section(lambda t: 2 - (t - 0.3) ** 2, 0.0, 1.0, 25)
+    assert split.time == pytest.approx(0.3, abs=1e-4)
+    assert split.saving == pytest.approx(2, abs=1e-6)
+
+
+def test_doubling_splits_every_interval_and_the_best_of_the_last_round() -> None:
+    def halve(t: float, s: float) -> Split:
+        return Split((t + s) / 2, saving=t)  # early intervals save most
+
+    assert doubled(4, halve)[0] == (1.0, 0.75, 0.5, 0.25, 0.0)
+    assert doubled(5, halve)[0] == (1.0, 0.875, 0.75, 0.5, 0.25, 0.0)
+    assert doubled(1, halve) == ((1.0, 0.0), [])
+
+
+def test_beats_uniform_steps_on_countdown_and_counts_its_cost() -> None:
+    backbone = countdown("small", length=16, num_values=8)
+    calls = 0
+    features = backbone.features
+
+    def counted(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += len(x)
+        return features(x, t)
+
+    backbone.features = counted  # type: ignore[method-assign]
+    teacher = first_hitting(backbone, Draws(1, torch.arange(64)))
+    calls = 0
+    problem = Problem(backbone=backbone, sampler="euler", num_steps=4, trajectories=teacher, seed=0, batch=64)
+    learned = fit(problem, JYSConfig())
+    assert learned.sequences == calls
+    assert all(t > s for t, s in pairwise(learned.table.grid))
+    errors = [
+        error(generate(backbone, "euler", table, 1500, seed=3, batch=500).tokens).mean()
+        for table in (learned.table, uniform_times(4))
+    ]
+    assert errors[0] < 0.8 * errors[1]
