@@ -6,7 +6,8 @@ import numpy as np
 
 from flows.phases import is_family, shipped
 from flows.rebuild import remember_champions
-from flows.report import Outcome, Row, row_of, teacher_row
+from flows.report import Outcome
+from flows.rows import Row, row_of, teacher_row
 from flows.run import Run
 from lsd_core import registry
 from lsd_core.candidates import CandidateSpec

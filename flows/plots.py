@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 from matplotlib.figure import Figure
 
+from flows.rows import Row, merged
 from flows.run import Run
-
-if TYPE_CHECKING:
-    from flows.report import Row
 
 matplotlib.use("agg")
 
 
-def plot_quality(rows: "Sequence[Row]", path: Path) -> None:
+def plot_quality(rows: Sequence[Row], primary: str, path: Path) -> None:
     """Primary metric against network calls, one panel a backbone; the teacher is the dotted line."""
     backbones = list(dict.fromkeys(row.backbone for row in rows))
     figure = Figure(figsize=(6 * max(1, len(backbones)), 4.2), layout="constrained")
@@ -23,9 +20,9 @@ def plot_quality(rows: "Sequence[Row]", path: Path) -> None:
         axes = figure.add_subplot(1, len(backbones), column + 1)
         mine = [row for row in rows if row.backbone == backbone]
         curves: dict[str, list[Row]] = {}
-        for row in mine:
-            if row.method != "teacher":
-                curves.setdefault(f"{row.method} ({row.sampler})", []).append(row)
+        for row, twins in merged([row for row in mine if row.method != "teacher"]):
+            samplers = " = ".join(twin.sampler for twin in (row, *twins))
+            curves.setdefault(f"{row.method} ({samplers})", []).append(row)
         for name, points in curves.items():
             points.sort(key=lambda row: row.nfe)
             nfe, values = [row.nfe for row in points], [max(row.primary, 1e-5) for row in points]
@@ -42,14 +39,15 @@ def plot_quality(rows: "Sequence[Row]", path: Path) -> None:
                 axes.axhline(
                     max(row.primary, 1e-5), color="black", linestyle=":", label=f"teacher, {row.nfe} calls"
                 )
-        axes.set(xscale="log", yscale="log", xlabel="network calls (NFE)", ylabel="error", title=backbone)
+        axes.set(xscale="log", yscale="log", xlabel="network calls (NFE)", ylabel=primary, title=backbone)
         ticks = sorted({row.nfe for row in mine if row.method != "teacher"})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.minorticks_off()
         axes.legend(fontsize=7)
     figure.savefig(path, dpi=130)
 
 
-def plot_tables(run: Run, rows: "Sequence[Row]", path: Path) -> None:
+def plot_tables(run: Run, rows: Sequence[Row], path: Path) -> None:
     """Learned grids and gains by step: one panel a budget, share still masked or time left on top."""
     learned = [
         spec
@@ -67,6 +65,6 @@ def plot_tables(run: Run, rows: "Sequence[Row]", path: Path) -> None:
                 above.plot([value / table.grid[0] for value in table.grid], marker=".", label=spec.method)
                 below.plot(range(1, table.num_steps + 1), table.gains, marker=".", label=spec.method)
         above.set(title=f"{backbone}, NFE {nfe}", ylabel="time, or share masked", xlabel="step")
-        below.set(ylabel="gain", xlabel="step")
+        below.set(ylabel="gain", xlabel="step", yscale="log")
         above.legend(fontsize=7)
     figure.savefig(path, dpi=130)

@@ -8,34 +8,10 @@ from pathlib import Path
 from rich.table import Table
 
 from flows.plots import plot_quality, plot_tables
+from flows.rows import Row, merged
 from flows.run import Run
-from lsd_core.backbones.protocol import Backbone
-from lsd_core.candidates import CandidateSpec
-from lsd_core.cards import Metric
 from lsd_core.evaluation.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One sampler, or the teacher, as it stands in the table."""
-
-    backbone: str
-    nfe: int
-    sampler: str
-    method: str
-    primary: float
-    low: float | None
-    high: float | None
-    entropy: float
-    start_tv: float | None
-    nll: float | None
-    calls_mean: float
-    calls_max: int
-    certificate: float | None
-    seed: int | None
-    aliases: tuple[str, ...]
-    uri: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,63 +30,6 @@ class Outcome:
         return f"{len(self.rows)} rows; learned samplers hold {learned} of {aliases} aliases"
 
 
-def row_of(run: Run, spec: CandidateSpec, verdicts: Mapping[str, Verdict]) -> Row:
-    """The row of a candidate with a card."""
-    card = run.cards[spec.key]
-    report = card.evaluation.report
-    bound = None if card.certificate is None else card.certificate.get("value_nats")
-    return Row(
-        backbone=spec.backbone.name,
-        nfe=spec.nfe,
-        sampler=spec.sampler,
-        method=spec.method,
-        primary=_mean(card.primary),
-        low=card.primary.low,
-        high=card.primary.high,
-        entropy=_mean(card.diversity),
-        start_tv=report["start_tv"].mean if "start_tv" in report else None,
-        nll=report["nll"].mean if "nll" in report else None,
-        calls_mean=card.calls.mean,
-        calls_max=card.calls.max,
-        certificate=bound,
-        seed=card.seed,
-        aliases=tuple(alias for alias, verdict in verdicts.items() if verdict.key == spec.key),
-        uri=run.uris[spec.key],
-    )
-
-
-def teacher_row(run: Run, backbone: Backbone) -> Row | None:
-    """The teacher's own sequences, if any method of this run learned from them."""
-    learners = [
-        spec
-        for spec in run.plan.candidates
-        if spec.teacher is not None and spec.backbone.fingerprint == backbone.fingerprint
-    ]
-    if not learners or not run.store.exists(run.results(learners[0]).teacher_key):
-        return None
-    spec, result = learners[0], run.results(learners[0]).read_teacher()
-    assert spec.teacher is not None
-    task = get_task(spec.evaluation.task)
-    return Row(
-        backbone=backbone.name,
-        nfe=result.calls_max,
-        sampler=spec.teacher.method,
-        method="teacher",
-        primary=result.metrics[task.primary],
-        low=None,
-        high=None,
-        entropy=result.metrics[task.diversity],
-        start_tv=result.metrics.get("start_tv"),
-        nll=result.metrics.get("nll"),
-        calls_mean=result.calls_mean,
-        calls_max=result.calls_max,
-        certificate=None,
-        seed=None,
-        aliases=(),
-        uri="",
-    )
-
-
 def table_of(backbone: str, outcome: Outcome, primary: str) -> Table:
     """The rows of one backbone: best first within each budget, holders of aliases in bold.
 
@@ -125,7 +44,7 @@ def table_of(backbone: str, outcome: Outcome, primary: str) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("holds")
     last = None
-    for row, twins in _merged([row for row in outcome.rows if row.backbone == backbone]):
+    for row, twins in merged([row for row in outcome.rows if row.backbone == backbone]):
         if last is not None and row.nfe != last:
             table.add_section()
         last = row.nfe
@@ -146,15 +65,6 @@ def table_of(backbone: str, outcome: Outcome, primary: str) -> Table:
     return table
 
 
-def _merged(rows: list[Row]) -> list[tuple[Row, list[Row]]]:
-    """Rows in the order of the table, each with those that only differ in the name of the base sampler."""
-    merged: dict[tuple[object, ...], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.method == "teacher", row.nfe, row.primary)):
-        same = (row.nfe, row.method, row.primary, row.entropy, row.nll, row.low)
-        merged.setdefault(same, []).append(row)
-    return [(twins[0], twins[1:]) for twins in merged.values()]
-
-
 def write_report(run: Run, outcome: Outcome) -> Path:
     """Leave table.csv, verdicts.md and the plots in the reports folder, and return it."""
     folder = run.settings.reports / run.plan.config.name
@@ -165,7 +75,9 @@ def write_report(run: Run, outcome: Outcome) -> Path:
         for row in outcome.rows:
             writer.writerow(asdict(row) | {"aliases": " ".join(row.aliases)})
     (folder / "verdicts.md").write_text(verdicts_markdown(outcome))
-    plot_quality(outcome.rows, folder / "quality.png")
+    spec = run.plan.candidates[0]
+    primary = get_task(spec.evaluation.task).primary
+    plot_quality(outcome.rows, primary, folder / "quality.png")
     plot_tables(run, outcome.rows, folder / "tables.png")
     return folder
 
@@ -183,10 +95,6 @@ def verdicts_markdown(outcome: Outcome) -> str:
         parts.append("# Failed\n")
         parts += [f"- {label}: {reason}" for label, reason in outcome.failures.items()]
     return "\n".join(parts)
-
-
-def _mean(metric: Metric) -> float:
-    return float("nan") if metric.mean is None else metric.mean
 
 
 def _optional(value: float | None, form: str) -> str:
