@@ -55,7 +55,7 @@ class Split:
 
 
 def fit(problem: Problem, config: JYSConfig) -> Learned:
-    """JYS times for one cell. Cost: (iterations + 3) calls a (split, path), about 2 M splits."""
+    """JYS times for one cell. Cost: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k."""
     stored = problem.trajectories
     paths = TeacherPaths.read(stored.select(slice(config.paths)) if stored else None, problem.seed)
     search = _Search(problem.backbone, paths, config.iterations, problem.batch)

@@ -104,7 +104,7 @@ def test_doubling_splits_every_interval_and_the_best_of_the_last_round() -> None
 
 
 def test_beats_uniform_steps_on_countdown_and_counts_its_cost() -> None:
-    backbone = countdown("small", length=16, num_values=8)
+    backbone = countdown("countdown", length=64)
     calls = 0
     features = backbone.features
 
@@ -114,14 +114,14 @@ def test_beats_uniform_steps_on_countdown_and_counts_its_cost() -> None:
         return features(x, t)
 
     backbone.features = counted  # type: ignore[method-assign]
-    teacher = first_hitting(backbone, Draws(1, torch.arange(64)))
+    teacher = first_hitting(backbone, Draws(1, torch.arange(48)))
     calls = 0
-    problem = Problem(backbone=backbone, sampler="euler", num_steps=4, trajectories=teacher, seed=0, batch=64)
+    problem = Problem(backbone=backbone, sampler="euler", num_steps=8, trajectories=teacher, seed=0, batch=64)
     learned = fit(problem, JYSConfig())
     assert learned.sequences == calls
     assert all(t > s for t, s in pairwise(learned.table.grid))
     errors = [
-        error(generate(backbone, "euler", table, 1500, seed=3, batch=500).tokens).mean()
-        for table in (learned.table, uniform_times(4))
+        error(generate(backbone, "euler", table, 200, seed=3, batch=200).tokens).mean()
+        for table in (learned.table, uniform_times(8))
     ]
-    assert errors[0] < 0.8 * errors[1]
+    assert errors[0] < 0.65 * errors[1]
