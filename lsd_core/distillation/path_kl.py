@@ -18,6 +18,7 @@ from lsd_core.distillation.prices import EdgePrices, price_counts
 from lsd_core.distillation.schedule import cheapest_schedules
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
+from lsd_core.evaluation.paths import factorised
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 
@@ -58,6 +59,7 @@ def fit_all(problem: Problem, config: PathKLConfig, all_steps: list[int]) -> dic
     Each result counts the pricing pass among its sequences; taken together they paid for it once.
     """
     length = problem.backbone.length
+    factorised(problem.sampler, problem.backbone)
     for num_steps in all_steps:
         if not 1 <= num_steps <= length:
             raise InputError("nfe", f"lie in 1 .. {length}, the length, when stepping in counts", num_steps)

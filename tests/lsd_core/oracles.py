@@ -5,6 +5,7 @@ law over states is a vector of (V + 1)^l probabilities. Backbones are tables fro
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,8 @@ def transition(law: RevealLaw) -> Tensor:
     quota = torch.minimum(law.quota, masked.sum(1))
     for subset in all_states(2, law.x.shape[1]).bool():
         alike = (~subset | masked).all(1) & (subset.sum() == quota)
+        if not bool(alike.any()):
+            continue
         share = 1 / torch.from_numpy(special.comb(masked.sum(1).numpy(), quota.numpy()))
         tokens = torch.where(subset[:, None], token_law, kept)
         out[alike] += share[alike, None] * product_law(tokens[alike])
@@ -266,7 +269,12 @@ def transition_by_size(
 ) -> Callable[[int], Tensor]:
     """Transition (b, N) of half a split as a function of its number of reveals."""
     features = features_at(backbone, x, t)
-    return lambda size: transition(sampler.half(backbone, x, features, step, torch.full((len(x),), size)))
+
+    @cache
+    def of_size(size: int) -> Tensor:
+        return transition(sampler.half(backbone, x, features, step, torch.full((len(x),), size)))
+
+    return of_size
 
 
 def sampler_chance(backbone: Backbone, step: Step) -> float:

@@ -130,8 +130,8 @@ def test_skipped_calls_never_change_a_sample(sampler: str, table: StepTable) -> 
     """The same table, once declared time-free and once not: equal samples, fewer calls."""
     free = exact_backbone(joint_law(1, 3, 3, 1.0))
     timed = TableBackbone(free.table, 3, late=free.table)
-    fine = uniform_times(12) if table.times else table
-    skipping, calling = (generate(b, sampler, fine, 200, seed=6, batch=50) for b in (free, timed))
+    fine = uniform_times(8) if table.times else table
+    skipping, calling = (generate(b, sampler, fine, 150, seed=6, batch=75) for b in (free, timed))
     assert torch.equal(skipping.tokens, calling.tokens)
     assert bool((skipping.calls <= calling.calls).all())
     if table.times and SAMPLERS[sampler].calls_per_step == 1:

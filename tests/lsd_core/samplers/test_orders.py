@@ -33,7 +33,7 @@ MILD = exact_backbone(joint_law(0, 2, 3, 0.15))
 STRONG = exact_backbone(joint_law(1, 2, 3, 2.5))
 TIMED = misfit_backbone(2, 2, 3, timed=True)
 CHAINS = {"mild": MILD, "strong": STRONG, "timed": TIMED}
-STEPS = (8, 16, 32)
+STEPS = (6, 12, 24)
 
 # As measured; a time-dependent table jumps at t = 1/2, where every grid here has a point.
 ORDERS = [

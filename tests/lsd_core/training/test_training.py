@@ -103,7 +103,7 @@ def draw(seed: int, index: Tensor) -> Tensor:
 def test_training_reduces_the_bound(family: str) -> None:
     seen: list[float] = []
     train(
-        config(family, 120),
+        config(family, 80),
         Absorbing(4),
         6,
         draw,
