@@ -1,0 +1,144 @@
+"""Path-KL on the exact countdown: better than any control, at the cost it says, the same every time."""
+
+import pytest
+import torch
+
+from lsd_core.backbones.markov import MarkovExact
+from lsd_core.distillation.gains import settle_gains
+from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.path_kl import PathKLConfig, fit, fit_all
+from lsd_core.errors import InputError
+from lsd_core.evaluation.certificates import reverse
+from lsd_core.evaluation.countdown import error
+from lsd_core.samplers.first_hitting import first_hitting
+from lsd_core.samplers.generate import generate
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.table import StepTable, cosine_times
+from lsd_core.tasks.countdown import exact_backbone
+from lsd_core.trajectories.types import Trajectories
+from tests.lsd_core.oracles import misfit_backbone
+
+LENGTH = 32
+CONFIG = PathKLConfig(price_sequences=32 * LENGTH, gain_paths=64)
+
+
+@pytest.fixture(scope="module")
+def backbone() -> MarkovExact:
+    return exact_backbone("short", LENGTH, num_values=16)
+
+
+@pytest.fixture(scope="module")
+def teacher(backbone: MarkovExact) -> Trajectories:
+    return first_hitting(backbone, Draws(1, torch.arange(40)))
+
+
+@pytest.fixture(scope="module")
+def learned(backbone: MarkovExact, teacher: Trajectories) -> Learned:
+    return fit(problem(backbone, teacher), CONFIG)
+
+
+def problem(backbone: MarkovExact, teacher: Trajectories | None, **changes: object) -> Problem:
+    given = {"sampler": "euler", "num_steps": 6, "seed": 3, "batch": 16} | changes
+    return Problem(backbone=backbone, trajectories=teacher, **given)  # type: ignore[arg-type]
+
+
+def test_beats_cosine_by_half_and_gains_beat_none(
+    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+) -> None:
+    tables = {
+        "learned": learned.table,
+        "schedule": fit(problem(backbone, teacher), PathKLConfig(learn_gains=False)).table,
+        "cosine": cosine_times(6),
+    }
+    errors = {
+        name: float(error(generate(backbone, "euler", table, 1024, seed=7, batch=128).tokens).mean())
+        for name, table in tables.items()
+    }
+    assert errors["learned"] < 0.5 * errors["cosine"]
+    assert errors["learned"] < 0.8 * errors["schedule"]
+    assert errors["schedule"] < errors["cosine"]
+
+
+def test_counts_every_sequence_and_repeats_itself(
+    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+) -> None:
+    calls = 0
+    features = MarkovExact.features
+
+    class Counted(MarkovExact):
+        def features(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            nonlocal calls
+            calls += len(x)
+            return features(self, x, t)
+
+    counted = Counted("short", backbone.config, backbone.tensors())
+    again = fit(problem(counted, teacher, batch=9), CONFIG)
+    assert again.sequences == calls == learned.sequences
+    assert again.table == learned.table
+    assert len(again.history["gains"]) == len(again.history["cost_nats"]) == 6
+
+
+def test_one_pricing_pass_serves_all_numbers_of_steps(
+    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+) -> None:
+    together = fit_all(problem(backbone, teacher), CONFIG, [2, 6])
+    assert [together[m].table.num_steps for m in (2, 6)] == [2, 6]
+    assert together[6].table == learned.table
+
+
+def test_a_single_reveal_is_never_sharpened(backbone: MarkovExact) -> None:
+    table = StepTable(counts=tuple(range(LENGTH, -1, -1)))
+    draws = Draws(1, torch.arange(8))
+    gains = settle_gains(backbone, table, (0.9, 1.0, 2.0), draws, batch=8)
+    assert set(gains.table.gains) == {1.0}
+    assert gains.bound == pytest.approx(0, abs=1e-12)
+    assert gains.sequences == 8 * LENGTH
+
+
+def test_the_cost_that_chooses_gains_is_the_reverse_certificate(backbone: MarkovExact) -> None:
+    table = StepTable(counts=(32, 30, 26, 15, 0))
+    paths = 1500
+    gains = settle_gains(backbone, table, (1.0,), Draws(1, torch.arange(paths)), batch=500)
+    certificate = reverse(backbone, "euler", table, num_paths=paths, seed=2, batch=500)
+    slack = 4 * 2**0.5 * certificate.standard_error
+    assert abs(gains.bound - certificate.value_nats) < slack
+    assert slack < 0.2 * certificate.value_nats
+
+
+def test_gains_lower_the_certificate_on_fresh_paths(backbone: MarkovExact, learned: Learned) -> None:
+    with_gains, without = (
+        reverse(backbone, "euler", table, num_paths=600, seed=5, batch=200)
+        for table in (learned.table, learned.table.with_gains(1.0))
+    )
+    assert with_gains.value_nats < 0.75 * without.value_nats
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_steps": LENGTH + 1}, "nfe must lie in 1 .. 32"),
+        ({"sampler": "balanced_split"}, "sampler must look at the network once a step"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(
+    backbone: MarkovExact, teacher: Trajectories, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        fit(problem(backbone, teacher, **changes), CONFIG)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"price_sequences": 0}, {"gain_paths": 1}, {"candidates": (2.0, 3.0)}, {"candidates": (1.0, -1.0)}],
+)
+def test_settings_are_checked(settings: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=next(iter(settings))):
+        PathKLConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_an_inconsistent_timed_network_is_no_obstacle() -> None:
+    network = misfit_backbone(5, 3, 4, timed=True)
+    paths = first_hitting(network, Draws(1, torch.arange(10)))
+    learned = fit(problem(network, paths, num_steps=2, sampler="fixed_counts"), CONFIG)
+    assert learned.table.counts is not None
+    assert learned.table.counts[0] == 4

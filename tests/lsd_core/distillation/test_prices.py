@@ -1,0 +1,84 @@
+"""Prices of edges: sums along the paths, from one call a (path, node)."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from lsd_core.distillation.prices import price_counts, price_times
+from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.evaluation import divergence
+from lsd_core.evaluation.path_terms import path_cost
+from lsd_core.evaluation.paths import Paths, cut
+from lsd_core.samplers.first_hitting import first_hitting
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.table import StepTable
+from tests.lsd_core.oracles import TableBackbone, misfit_backbone
+
+LENGTH = 4
+
+
+@pytest.fixture(params=[False, True], ids=["time_free", "timed"])
+def backbone(request: pytest.FixtureRequest) -> TableBackbone:
+    return misfit_backbone(1, 3, LENGTH, timed=request.param)
+
+
+@pytest.fixture
+def paths(backbone: TableBackbone) -> TeacherPaths:
+    return TeacherPaths.read(first_hitting(backbone, Draws(2, torch.arange(9))), seed=0)
+
+
+@pytest.mark.parametrize("counts", [(4, 0), (4, 3, 1, 0), (4, 3, 2, 1, 0)])
+def test_a_schedules_price_is_what_its_sampler_charges_for_the_paths(
+    backbone: TableBackbone, paths: TeacherPaths, counts: tuple[int, ...]
+) -> None:
+    cost = price_counts(backbone, paths, batch=4).cost
+    price = sum(float(cost[LENGTH - n, LENGTH - m]) for n, m in pairwise(counts))
+    table = StepTable(counts=counts)
+    singly = Paths(paths.x_end, paths.rank, paths.rank, paths.mask)
+    steps = cut(singly, backbone, "fixed_counts", table, Draws(0, paths.index))
+    assert price == pytest.approx(float(path_cost(backbone, table, steps, 9).mean()), abs=1e-12)
+
+
+def test_own_cost_is_the_price_of_revealing_one_by_one(backbone: TableBackbone, paths: TeacherPaths) -> None:
+    prices = price_counts(backbone, paths, batch=9)
+    assert prices.own == pytest.approx(float(prices.cost.diagonal(1).sum()), abs=1e-12)
+
+
+def test_one_call_prices_all_edges_that_leave_a_node(backbone: TableBackbone, paths: TeacherPaths) -> None:
+    before = backbone.sequences
+    prices = price_counts(backbone, paths, batch=4)
+    assert prices.sequences == backbone.sequences - before == LENGTH * len(paths)
+    before = backbone.sequences
+    timed = price_times(backbone, paths, (1.0, 0.6, 0.3, 0.0), batch=4)
+    assert timed.sequences == backbone.sequences - before == 3 * len(paths)
+
+
+def test_neither_batches_nor_chunks_of_laws_change_a_price(
+    backbone: TableBackbone, paths: TeacherPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = price_counts(backbone, paths, batch=9).cost
+    monkeypatch.setattr(divergence, "ELEMENTS", 7)  # two rows a chunk
+    assert torch.allclose(price_counts(backbone, paths, batch=2).cost, whole, atol=1e-12)
+
+
+def test_pooled_prices_grow_in_proportion_to_the_tokens_revealed(
+    backbone: TableBackbone, paths: TeacherPaths
+) -> None:
+    exact, pooled = (price_counts(backbone, paths, 9, pooled=pooled).cost for pooled in (False, True))
+    assert torch.allclose(pooled[:, -1], exact[:, -1])  # all masked tokens: nothing to pool
+    assert torch.allclose(pooled[0, 1:], pooled[0, 1] * torch.arange(1, LENGTH + 1))
+    assert not torch.allclose(pooled, exact)
+
+
+def test_prices_over_times_charge_an_edge_for_the_tokens_revealed_on_it(
+    backbone: TableBackbone, paths: TeacherPaths
+) -> None:
+    times = (1.0, 0.7, 0.2, 0.0)
+    cost = price_times(backbone, paths, times, batch=4).cost
+    step = sum((paths.reveal_time < t).long() for t in times[1:-1])
+    steps = Paths(paths.x_end, paths.rank, step, paths.mask)
+    charged = path_cost(backbone, StepTable(times=times), steps, 9).mean()
+    assert float(cost.diagonal(1).sum()) == pytest.approx(float(charged), abs=1e-12)
+    assert float(cost[0, -1]) > 0
+    assert float(cost[2, 1]) == 0
