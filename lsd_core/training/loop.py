@@ -65,8 +65,8 @@ def train(
             group["lr"] = config.lr * schedule(step, config)
         index = torch.arange(config.batch) + step * config.batch
         x0 = draw(derive_seed("data", config.seed), index)
-        with torch.autocast("cpu", torch.bfloat16):
-            value = loss(network, config.family, process, x0, derive_seed("noise", config.seed), index)
+        noise = derive_seed("noise", config.seed)
+        value = loss(network, config.family, process, x0, noise, index, low_precision=True)
         optimiser.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -27,17 +27,29 @@ def corrupt(x0: Tensor, process: Absorbing, seed: int, trajectory: Tensor) -> tu
     return torch.where(reveal_time <= t, process.mask, x0), t[:, 0], n
 
 
-def loss(network: DDiT, family: str, process: Absorbing, x0: Tensor, seed: int, trajectory: Tensor) -> Tensor:
+def loss(
+    network: DDiT,
+    family: str,
+    process: Absorbing,
+    x0: Tensor,
+    seed: int,
+    trajectory: Tensor,
+    *,
+    low_precision: bool = False,
+) -> Tensor:
     """Upper bound on the negative log-likelihood per sequence, in nats.
 
     `radd`: cross-entropy of the x0 law (RADD, lambda-DCE, Eq. 3.6). `sedd`: denoising score entropy (SEDD,
     Eq. 9), sum_y w_y - 1 - log w_{x0} with w the log-weights' exponentials; equal to the former where
-    the rows sum to 1.
+    the rows sum to 1. With `low_precision` the body runs in bfloat16, as it will when sampling; the head and
+    the loss never do.
     """
     x, t, n = corrupt(x0, process, seed, trajectory)
     sigma_bar = None if family == "radd" else process.noise.sigma_bar(t)
     rows = (x == process.mask).nonzero(as_tuple=True)
-    logits = network.head(network.features(x, sigma_bar)[rows].float())[:, : process.num_tokens]
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=low_precision):
+        features = network.features(x, sigma_bar)[rows]
+    logits = network.head(features.to(network.output_layer.linear.weight.dtype))[:, : process.num_tokens]
     target = x0[rows][:, None]
     if family == "radd":
         per_token = -logits.log_softmax(-1).gather(1, target)[:, 0]

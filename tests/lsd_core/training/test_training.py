@@ -103,13 +103,13 @@ def draw(seed: int, index: Tensor) -> Tensor:
 def test_training_reduces_the_bound(family: str) -> None:
     seen: list[float] = []
     train(
-        config(family, 80),
+        config(family, 300),
         Absorbing(4),
         6,
         draw,
         name="n",
         report=lambda _, v: seen.append(v),
-        report_every=20,
+        report_every=50,
     )
     assert seen[-1] < 0.9 * seen[0]
 
