@@ -91,7 +91,7 @@ def test_the_released_draw_cuts_the_tail() -> None:
     weights = 1 / torch.arange(1, 50_258, dtype=torch.float64)
     tokens = weights / weights.sum()
     probs = torch.cat([tokens / 8, torch.tensor([7 / 8], dtype=torch.float64)])
-    gen, rows = torch.Generator().manual_seed(0), 6_000
+    gen, rows = torch.Generator().manual_seed(0), 4_000
     drawn = torch.cat(
         [
             draw_released(probs.float().expand(200, -1), torch.rand(200, len(probs), generator=gen))
@@ -101,7 +101,7 @@ def test_the_released_draw_cuts_the_tail() -> None:
     reveals, tail = int((drawn < 50_257).sum()), int(((drawn >= 5_000) & (drawn < 50_257)).sum())
     assert float(tokens[5_000:].sum()) == pytest.approx(0.2, abs=0.01)
     assert tail / reveals == pytest.approx(0.06, abs=0.03)
-    assert reveals / (rows / 8) == pytest.approx(0.82, abs=0.08)
+    assert reveals / (rows / 8) == pytest.approx(0.82, abs=0.1)
     share = torch.exp(-1e-6 / probs[:-1]) * tokens  # the share that is left, to first order
     assert stats.binomtest(tail, rows, float(share[5_000:].sum()) / 8).pvalue > 0.001
     exact = draw_categorical(probs.expand(1_000, -1), torch.rand(1_000, generator=gen, dtype=torch.float64))
