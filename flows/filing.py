@@ -150,7 +150,7 @@ def _scored(run: Run, spec: CandidateSpec, temperature: float = 1.0) -> Scored:
 
 def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Sequence[float]]]:
     """Learning curves by seed; a series of lists becomes one series for each entry."""
-    if not get_method(spec.method).learned:
+    if not get_method(spec.method).needs_paths:
         return {}
     histories: dict[int, dict[str, Sequence[float]]] = {}
     for which in range(spec.evaluation.seeds):

@@ -114,7 +114,7 @@ def candidate_pool(run: Run) -> Pool[Any, Any]:
 
 def table_seeds(spec: CandidateSpec) -> range:
     """The learning runs of a candidate: one where nothing is random."""
-    return range(spec.evaluation.seeds if get_method(spec.method).learned else 1)
+    return range(spec.evaluation.seeds if get_method(spec.method).needs_paths else 1)
 
 
 def is_family(spec: CandidateSpec) -> bool:
@@ -127,7 +127,7 @@ def shipped(run: Run, spec: CandidateSpec) -> int:
     results = run.results(spec)
     seeds = range(spec.evaluation.seeds)
     seed = shipped_seed(spec, [results.read_measurement("selection", which, 1.0) for which in seeds])
-    return seed if get_method(spec.method).learned else 0
+    return seed if get_method(spec.method).needs_paths else 0
 
 
 def _alive(run: Run) -> list[CandidateSpec]:

@@ -86,8 +86,8 @@ def _candidates(config: GridConfig, backbone: Backbone, teacher: TeacherSpec) ->
                     method=name,
                     nfe=nfe,
                     method_config=method.settings(settings),
-                    teacher=teacher if method.learned else None,
-                    trajectories=config.teacher.trajectories if method.learned else None,
+                    teacher=teacher if method.needs_paths else None,
+                    trajectories=config.teacher.trajectories if method.needs_paths else None,
                     evaluation=evaluation,
                     seed=config.seed,
                 )

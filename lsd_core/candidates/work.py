@@ -26,6 +26,7 @@ def learn(
         sampler=spec.sampler,
         num_steps=num_steps(spec.sampler, spec.nfe, backbone.process),
         trajectories=trajectories,
+        teacher_seed=None if spec.teacher is None else spec.teacher.seed,
         seed=spec.learning_seed(which),
         batch=spec.evaluation.batch,
         progress=progress,
@@ -77,7 +78,7 @@ def measure(
 
 def table_index(spec: CandidateSpec, which: int) -> int:
     """The learning run whose table seed `which` measures: a control has one table for all seeds."""
-    return which if get_method(spec.method).learned else 0
+    return which if get_method(spec.method).needs_paths else 0
 
 
 def measure_teacher(

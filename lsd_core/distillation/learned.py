@@ -23,6 +23,8 @@ class Problem:
     """Steps M that the budget of network calls pays for."""
     trajectories: Trajectories | None
     """Stored teacher paths; a method says how it splits them. None for controls, which learn nothing."""
+    teacher_seed: int | None = None
+    """Seed that drew the trajectories, so that a student can share the teacher's noise."""
     seed: int
     """Everything random follows from it."""
     batch: int

@@ -25,7 +25,7 @@ class Method:
 
     name: str
     kind: Literal["control", "learned"]
-    """A control chooses without trajectories; what is learned must beat every control."""
+    """What is learned must beat every control to hold an alias."""
     description: str
     module: str
     """Where it lives, below lsd_core.distillation."""
@@ -35,13 +35,20 @@ class Method:
     """Name of its function (problem, config) -> Learned."""
     own_sampler: str | None = None
     """The base sampler it brings, whatever the cell's; its steps are what the budget pays for there."""
+    reads_paths: bool = False
+    """Whether a control looks at teacher paths too; what is learned always does."""
     sweep: bool = False
     """Whether it is measured at a sweep of temperatures, for the comparison at equal diversity."""
 
     @property
     def learned(self) -> bool:
-        """Whether it learns from trajectories, once for each seed."""
+        """Whether it is a candidate that must beat the controls."""
         return self.kind == "learned"
+
+    @property
+    def needs_paths(self) -> bool:
+        """Whether it needs trajectories, and chooses its table anew for each seed."""
+        return self.learned or self.reads_paths
 
     @property
     def available(self) -> bool:
@@ -112,6 +119,15 @@ _ALL = (
         own_sampler="theta_trapezoidal",
         sweep=True,
     ),
+    Method(
+        name="jys",
+        kind="control",
+        description="times that minimise the KLUB, by golden section and doubling",
+        module="jys",
+        config_name="JYSConfig",
+        reads_paths=True,
+        sweep=True,
+    ),
     _learned("lsd", "a gain a step that aligns the student's scores with the teacher's", "LSDConfig"),
     _learned("lsd_plus", "LSD with learned times: aligns what a step does, not its score", "LSDPlusConfig"),
     _learned(
@@ -121,7 +137,6 @@ _ALL = (
         module="lsd_plus",
         fit_name="fit_literal",
     ),
-    _learned("jys", "times that minimise the KLUB, by golden section and doubling", "JYSConfig"),
     _learned("path_kl", "the schedule of least path divergence, by dynamic programming", "PathKLConfig"),
 )
 
