@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from flows.phases import is_family, shipped
+from flows.phases import shipped, temperatures_of
 from flows.rebuild import remember_champions
 from flows.report import Outcome
 from flows.rows import Row, row_of, teacher_row
@@ -16,7 +16,7 @@ from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.work import table_index
 from lsd_core.cards import SamplerCard
-from lsd_core.distillation.methods import get_method
+from lsd_core.distillation.methods import TEMPERATURE, get_method
 from lsd_core.environment import environment
 from lsd_core.evaluation.promotion import Scored, Verdict
 from lsd_core.evaluation.promotion import promote as decide
@@ -110,7 +110,7 @@ def _decide(run: Run, eligible: Sequence[CandidateSpec], everyone: Sequence[Cand
     families = {
         f"{spec.method} ({spec.sampler})": _family(run, spec)
         for spec in {other.work.key: other for other in everyone}.values()
-        if is_family(spec)
+        if not get_method(spec.method).learned and spec.method != TEMPERATURE
     }
     keepers = [_scored(run, spec) for spec in eligible if not get_method(spec.method).learned]
     candidates = [_scored(run, spec) for spec in learned]
@@ -126,7 +126,7 @@ def _teacher_entropy(run: Run, learned: Sequence[CandidateSpec]) -> float | None
 
 
 def _family(run: Run, spec: CandidateSpec) -> list[Scored]:
-    return [_scored(run, spec, temperature) for temperature in spec.evaluation.temperatures]
+    return [_scored(run, spec, temperature) for temperature in temperatures_of(spec)]
 
 
 def _scored(run: Run, spec: CandidateSpec, temperature: float = 1.0) -> Scored:

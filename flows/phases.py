@@ -93,7 +93,7 @@ def measure_report(run: Run, pool: Pool[Any, Any]) -> None:
         MeasureJob(spec=spec.to_dict(), part="report", which=which, temperature=temperature)
         for spec in _alive(run)
         for which in range(spec.evaluation.seeds)
-        for temperature in (spec.evaluation.temperatures if is_family(spec) else (1.0,))
+        for temperature in temperatures_of(spec)
     ]
     _measure(run, pool, "measure: report", jobs)
 
@@ -117,9 +117,9 @@ def table_seeds(spec: CandidateSpec) -> range:
     return range(spec.evaluation.seeds if get_method(spec.method).needs_paths else 1)
 
 
-def is_family(spec: CandidateSpec) -> bool:
-    """Whether it is a control that is measured at a sweep of temperatures."""
-    return get_method(spec.method).sweep
+def temperatures_of(spec: CandidateSpec) -> tuple[float, ...]:
+    """Temperatures at which a candidate is reported: a sweep for the controls that every other is held against."""
+    return spec.evaluation.temperatures if get_method(spec.method).sweep else (1.0,)
 
 
 def shipped(run: Run, spec: CandidateSpec) -> int:

@@ -117,7 +117,6 @@ _ALL = (
         "theta_trapezoidal",
         "uniform steps of the two-call theta-trapezoidal sampler",
         own_sampler="theta_trapezoidal",
-        sweep=True,
     ),
     Method(
         name="jys",
@@ -126,7 +125,6 @@ _ALL = (
         module="jys",
         config_name="JYSConfig",
         reads_paths=True,
-        sweep=True,
     ),
     _learned("lsd", "a gain a step that aligns the student's scores with the teacher's", "LSDConfig"),
     _learned("lsd_plus", "LSD with learned times: aligns what a step does, not its score", "LSDPlusConfig"),
