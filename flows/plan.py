@@ -11,7 +11,7 @@ from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method
 from lsd_core.samplers import get_sampler, num_steps
-from lsd_core.teacher import teacher_spec
+from lsd_core.teacher import calls_a_path, teacher_spec
 from lsd_core.trajectories.spec import TeacherSpec
 
 
@@ -98,7 +98,7 @@ def plan_record(plan: Plan) -> dict[str, Any]:
     config = plan.config
     shards = sum(teacher.num_shards(config.teacher.trajectories) for teacher in plan.teachers)
     rows = shards * config.teacher.shard_rows if plan.needs_teacher else 0
-    per_row = [teacher.steps or teacher.length for teacher in plan.teachers]
+    per_row = [calls_a_path(teacher) for teacher in plan.teachers]
     measured = 0
     for spec in plan.work:
         sweep = len(spec.evaluation.temperatures) if get_method(spec.method).sweep else 1

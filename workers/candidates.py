@@ -9,6 +9,7 @@ from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
 from lsd_core.store import Store
+from lsd_core.teacher import calls_a_path
 from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
@@ -44,7 +45,9 @@ class CandidateWorker:
             case TeacherJob():
                 paths = self._paths(spec)
                 assert paths is not None
-                measured = measure_teacher(spec.evaluation, paths, backbone, spec.sampling_seed("report", 0))
+                assert spec.teacher is not None
+                seed, calls = spec.sampling_seed("report", 0), calls_a_path(spec.teacher)
+                measured = measure_teacher(spec.evaluation, paths, backbone, seed, calls)
                 results.write_teacher(measured)
                 return results.teacher_key
 

@@ -82,13 +82,12 @@ def table_index(spec: CandidateSpec, which: int) -> int:
 
 
 def measure_teacher(
-    evaluation: EvaluationSpec, trajectories: Trajectories, backbone: Backbone, seed: int
+    evaluation: EvaluationSpec, trajectories: Trajectories, backbone: Backbone, seed: int, calls: int
 ) -> Measurement:
-    """What the teacher's own sequences score: the row that students are held against."""
+    """What the teacher's own sequences score, at `calls` a sequence: the row that students are held against."""
     tokens = trajectories.x_end
     assert tokens is not None
     scores = evaluate_tokens(evaluation.task, tokens.long(), backbone, seed)
-    calls = trajectories.steps or backbone.length
     return Measurement(
         metrics=dict(scores.metrics), calls_mean=float(calls), calls_max=calls, scores=scores.primary
     )

@@ -10,6 +10,7 @@ from lsd_core.errors import InputError
 from lsd_core.evaluation import countdown, entropy
 from lsd_core.evaluation.likelihood import any_order_nll, perplexity
 from lsd_core.evaluation.scores import Scores
+from lsd_core.tasks.countdown import draw_sequences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class Task:
     """Id of what measures, recorded beside every score; a new version when a metric changes."""
     evaluate: Callable[[Tensor, Backbone, int], Scores]
     """(tokens (n, l), frozen backbone, seed) -> Scores."""
+    draw: Callable[[int, Tensor, int, int], Tensor] | None = None
+    """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the task's law can be drawn from."""
 
 
 def evaluate_countdown(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
@@ -50,6 +53,7 @@ TASKS: dict[str, Task] = {
         diversity="unigram_entropy",
         judge="countdown-v1",
         evaluate=evaluate_countdown,
+        draw=draw_sequences,
     )
 }
 
