@@ -1,5 +1,6 @@
 """GridConfig: what a run of the flow is asked to do. Prefect shows it as a form, a YAML file holds it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,13 @@ GRIDS = Path(__file__).parent / "grids"
 Count = Annotated[StrictInt, Field(ge=1)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Frozen, and closed to fields that it does not name."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TeacherConfig(_Section):
+class TeacherConfig(Section):
     """Which trajectories the methods learn from."""
 
     method: str = Field("first_hitting", description="first_hitting (exact), or a base sampler with `steps`")
@@ -27,7 +30,7 @@ class TeacherConfig(_Section):
     seed: Annotated[StrictInt, Field(ge=0)] = Field(0, description="root of the teacher's random numbers")
 
 
-class EvaluationConfig(_Section):
+class EvaluationConfig(Section):
     """How candidates are measured."""
 
     samples: Count = Field(4096, description="sequences a seed that are reported")
@@ -45,7 +48,7 @@ class EvaluationConfig(_Section):
     )
 
 
-class GridConfig(_Section):
+class GridConfig(Section):
     """A grid of cells (backbone x NFE x base sampler) and the methods that fill them."""
 
     name: str = Field("countdown", description="shows in run names and reports")
@@ -88,16 +91,21 @@ def load_grid(name: str, **overrides: Any) -> GridConfig:
 
     An override named with a dot, `evaluation.samples`, reaches into a section.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else GRIDS / f"{name}.yaml"
+    return parse_grid(read_yaml("grid", name, GRIDS, overrides))
+
+
+def read_yaml(what: str, name: str, folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The record in `folder`/`name`.yaml, or in the .yaml file of that name, with overrides put in."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
-        remedy = "or name a .yaml file"
-        raise InputError("grid", f"be one of {', '.join(grid_names())}", name, remedy)
+        ready = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise InputError(what, f"be one of {ready}", name, "or name a .yaml file")
     try:
         record = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise InputError(f"grid {path}", "be YAML", " ".join(str(error).split())) from None
+        raise InputError(f"{what} {path}", "be YAML", " ".join(str(error).split())) from None
     if not isinstance(record, dict):
-        raise InputError(f"grid {path}", "be a mapping of GridConfig's fields", type(record).__name__)
+        raise InputError(f"{what} {path}", "be a mapping of fields", type(record).__name__)
     for field, value in overrides.items():
         if value is None:
             continue
@@ -106,7 +114,7 @@ def load_grid(name: str, **overrides: Any) -> GridConfig:
         for section in sections:
             target = target.setdefault(section, {})
         target[last] = value
-    return parse_grid(record)
+    return record
 
 
 def parse_grid(record: dict[str, Any]) -> GridConfig:
@@ -114,13 +122,14 @@ def parse_grid(record: dict[str, Any]) -> GridConfig:
     try:
         return GridConfig.model_validate(record)
     except ValidationError as error:
-        raise _explain(error) from None
+        raise explain("grid", error, GridConfig) from None
 
 
-def _explain(error: ValidationError) -> InputError:
+def explain(what: str, error: ValidationError, model: type[BaseModel]) -> InputError:
+    """The first thing that is wrong, in our words."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
-    known = {"extra_forbidden": f"be one of {', '.join(GridConfig.model_fields)}"}
+    known = {"extra_forbidden": f"be one of {', '.join(model.model_fields)}"}
     rule = {
         "int_type": "be an integer",
         "greater_than_equal": f"be >= {first.get('ctx', {}).get('ge')}",
@@ -130,4 +139,4 @@ def _explain(error: ValidationError) -> InputError:
     if first["type"] == "int_type" and field.startswith("nfe"):
         rule = "be an integer >= 1"
     value = field if first["type"] == "extra_forbidden" else first["input"]
-    return InputError(f"grid.{field}", rule, value)
+    return InputError(f"{what}.{field}", rule, value)

@@ -51,7 +51,7 @@ def measure_teachers(run: Run, pool: Pool[Any, Any]) -> None:
     """What the teachers' own sequences score, once each."""
     learners = {run.results(spec).teacher_key: spec for spec in _alive(run) if spec.teacher is not None}
     jobs = [TeacherJob(spec=spec.to_dict()) for spec in learners.values()]
-    _work(run, pool, "measurements", "measure: teacher", jobs, lambda s, job: run.results(s).teacher_key)
+    have_done(run, pool, "measurements", "measure: teacher", jobs, lambda s, job: run.results(s).teacher_key)
 
 
 def distill(run: Run, pool: Pool[Any, Any]) -> None:
@@ -62,7 +62,7 @@ def distill(run: Run, pool: Pool[Any, Any]) -> None:
         if spec.method != TEMPERATURE
         for which in table_seeds(spec)
     ]
-    _work(run, pool, "tables", "distil", jobs, lambda spec, job: run.results(spec).table_key(job.which))
+    have_done(run, pool, "tables", "distil", jobs, lambda spec, job: run.results(spec).table_key(job.which))
 
 
 def measure_selection(run: Run, pool: Pool[Any, Any]) -> None:
@@ -102,7 +102,7 @@ def certify_tables(run: Run, pool: Pool[Any, Any]) -> None:
     """Certificates of the tables that ship."""
     certified = [spec for spec in _alive(run) if certifiable(spec)]
     jobs = [CertifyJob(spec=spec.to_dict(), which=shipped(run, spec)) for spec in certified]
-    _work(
+    have_done(
         run, pool, "certificates", "certify", jobs, lambda s, job: run.results(s).certificate_key(job.which)
     )
 
@@ -158,10 +158,10 @@ def _measure(run: Run, pool: Pool[Any, Any], title: str, jobs: Sequence[MeasureJ
     def key(spec: CandidateSpec, job: Any) -> str:
         return run.results(spec).measurement_key(job.part, job.which, job.temperature)
 
-    _work(run, pool, "measurements", title, jobs, key)
+    have_done(run, pool, "measurements", title, jobs, key)
 
 
-def _work(
+def have_done(
     run: Run,
     pool: Pool[Any, Any],
     phase: str,

@@ -1,10 +1,10 @@
 """From a GridConfig to the work it means: teachers, candidates, jobs. Bad input ends here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flows.config import GridConfig
+from flows.config import EvaluationConfig, GridConfig
 from lsd_core.backbones.catalog import BACKBONES, load_backbone
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
@@ -59,38 +59,66 @@ def make_plan(config: GridConfig) -> Plan:
 
 
 def _candidates(config: GridConfig, backbone: Backbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
-    task = BACKBONES[backbone.name].task if backbone.name in BACKBONES else "countdown"
-    evaluation = EvaluationSpec(
-        task=task,
-        samples=config.evaluation.samples,
-        selection_samples=config.evaluation.selection_samples or config.evaluation.samples,
-        seeds=config.evaluation.seeds,
-        batch=config.evaluation.batch,
-        temperatures=tuple(sorted({1.0, *config.evaluation.temperatures}, reverse=True)),
-        certificate_paths=config.evaluation.certificate_paths,
-    )
-    reference = BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family)
+    evaluation = evaluation_spec(config.evaluation, backbone)
     for nfe in config.nfe:
         for base in config.samplers:
-            get_sampler(base, backbone.process)
             for name in dict.fromkeys([BASELINE, *config.methods]):
-                method = get_method(name)
-                sampler = method.own_sampler or base
-                num_steps(sampler, nfe, backbone.process)
-                settings = method.config(config.method_configs.get(name, {}))
-                yield CandidateSpec(
-                    backbone=reference,
-                    process=backbone.process.to_dict(),
-                    length=backbone.length,
-                    sampler=sampler,
+                yield candidate_spec(
+                    backbone=backbone,
+                    sampler=base,
                     method=name,
+                    settings=config.method_configs.get(name, {}),
                     nfe=nfe,
-                    method_config=method.settings(settings),
-                    teacher=teacher if method.needs_paths else None,
-                    trajectories=config.teacher.trajectories if method.needs_paths else None,
+                    teacher=teacher,
+                    trajectories=config.teacher.trajectories,
                     evaluation=evaluation,
                     seed=config.seed,
                 )
+
+
+def evaluation_spec(section: EvaluationConfig, backbone: Backbone) -> EvaluationSpec:
+    """How candidates of this backbone are measured."""
+    return EvaluationSpec(
+        task=BACKBONES[backbone.name].task if backbone.name in BACKBONES else "countdown",
+        samples=section.samples,
+        selection_samples=section.selection_samples or section.samples,
+        seeds=section.seeds,
+        batch=section.batch,
+        temperatures=tuple(sorted({1.0, *section.temperatures}, reverse=True)),
+        certificate_paths=section.certificate_paths,
+    )
+
+
+def candidate_spec(
+    *,
+    backbone: Backbone,
+    sampler: str,
+    method: str,
+    settings: Mapping[str, Any],
+    nfe: int,
+    teacher: TeacherSpec,
+    trajectories: int,
+    evaluation: EvaluationSpec,
+    seed: int,
+) -> CandidateSpec:
+    """The spec of one candidate; a name, setting or budget that cannot be raises InputError."""
+    filled = get_method(method)
+    get_sampler(sampler, backbone.process)
+    sampler = filled.own_sampler or sampler
+    num_steps(sampler, nfe, backbone.process)
+    return CandidateSpec(
+        backbone=BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family),
+        process=backbone.process.to_dict(),
+        length=backbone.length,
+        sampler=sampler,
+        method=method,
+        nfe=nfe,
+        method_config=filled.settings(filled.config(settings)),
+        teacher=teacher if filled.needs_paths else None,
+        trajectories=trajectories if filled.needs_paths else None,
+        evaluation=evaluation,
+        seed=seed,
+    )
 
 
 def plan_record(plan: Plan) -> dict[str, Any]:

@@ -38,9 +38,9 @@ class CandidateWorker:
                 results.write_measurement(job.part, job.which, job.temperature, measured)
                 return results.measurement_key(job.part, job.which, job.temperature)
             case CertifyJob():
-                certificate = certify(spec, job.which, results.read_table(job.which), backbone)
-                self.store.write_json(results.certificate_key(job.which), certificate)
-                return results.certificate_key(job.which)
+                certificate = certify(spec, job.which, results.read_table(job.which), backbone, job.kind)
+                self.store.write_json(results.certificate_key(job.which, job.kind), certificate)
+                return results.certificate_key(job.which, job.kind)
 
             case TeacherJob():
                 paths = self._paths(spec)

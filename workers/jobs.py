@@ -27,10 +27,12 @@ class MeasureJob:
 
 @dataclass(frozen=True, kw_only=True)
 class CertifyJob:
-    """Compute the certificate of one table of a candidate."""
+    """Compute a certificate of one table of a candidate."""
 
     spec: dict[str, Any]
     which: int
+    kind: str = "reverse"
+    """Or `forward_swapped`."""
 
 
 @dataclass(frozen=True, kw_only=True)

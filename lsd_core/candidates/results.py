@@ -53,8 +53,9 @@ class Results:
     def measurement_key(self, part: str, which: int, temperature: float) -> str:
         return f"{self.spec.work.folder}/{part}-{which}-T{temperature:g}.json"
 
-    def certificate_key(self, which: int) -> str:
-        return f"{self.spec.work.folder}/certificate-{which}.json"
+    def certificate_key(self, which: int, kind: str = "reverse") -> str:
+        named = "certificate" if kind == "reverse" else f"certificate-{kind}"
+        return f"{self.spec.work.folder}/{named}-{which}.json"
 
     @property
     def card_key(self) -> str:
