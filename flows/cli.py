@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
 from rich.markup import escape
 
@@ -29,6 +29,22 @@ Registry = Annotated[
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for a program")]
 Listed = Parameter(consume_multiple=True, negative="")
+
+
+def _whole(kind: Any, tokens: Any) -> int:
+    """An integer as it was typed: 2.5 is not 2."""
+    text = tokens[0].value
+    if not text.lstrip("+-").isdigit():
+        raise ValueError(f"must be an integer, got {text}")
+    return int(text)
+
+
+def _wholes(kind: Any, tokens: Any) -> list[int]:
+    return [_whole(int, [token]) for token in tokens]
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
+Wholes = Annotated[list[int] | None, Parameter(converter=_wholes, consume_multiple=True, negative="")]
 care = Group("Care of the store and the registry")
 
 
@@ -36,15 +52,15 @@ care = Group("Care of the store and the registry")
 def grid(
     name: Annotated[str, Parameter(help="a ready grid, or a .yaml file")] = "countdown",
     *,
-    nfe: Annotated[list[int] | None, Listed] = None,
+    nfe: Wholes = None,
     methods: Annotated[list[str] | None, Listed] = None,
     samplers: Annotated[list[str] | None, Listed] = None,
     backbones: Annotated[list[str] | None, Listed] = None,
-    samples: int | None = None,
-    seeds: int | None = None,
+    samples: Whole | None = None,
+    seeds: Whole | None = None,
     store: Store = None,
     registry: Registry = None,
-    workers: int | None = None,
+    workers: Whole | None = None,
 ) -> int:
     """Distil, measure and register samplers for a grid of cells (backbone x NFE x base sampler).
 
@@ -52,13 +68,20 @@ def grid(
 
     Parameters
     ----------
-    nfe: budgets of network calls, such as `--nfe 4 8 16`.
-    methods: what fills a cell, or `all`; `plain` is always there.
-    samplers: base samplers.
-    backbones: names, or .safetensors files.
-    samples: sequences a seed that are reported.
-    seeds: seeds, for learning and for sampling.
-    workers: Ray workers; as many as fit if left out.
+    nfe:
+        budgets of network calls, such as `--nfe 4 8 16`.
+    methods:
+        what fills a cell, or `all`; `plain` is always there.
+    samplers:
+        base samplers.
+    backbones:
+        names, or .safetensors files.
+    samples:
+        sequences a seed that are reported.
+    seeds:
+        seeds, for learning and for sampling.
+    workers:
+        Ray workers; as many as fit if left out.
     """
     from flows.config import load_grid
     from flows.embedded import run_embedded
@@ -100,11 +123,11 @@ def train(
     name: Annotated[str, Parameter(help="what to train on: countdown")],
     *,
     family: str = "radd",
-    length: int = 64,
-    steps: int = 10_000,
-    batch: int = 64,
+    length: Whole = 64,
+    steps: Whole = 10_000,
+    batch: Whole = 64,
     lr: float = 3e-3,
-    seed: int = 0,
+    seed: Whole = 0,
     init: Path | None = None,
     out: Path | None = None,
 ) -> int:
@@ -112,14 +135,22 @@ def train(
 
     Parameters
     ----------
-    family: `sedd` (time-conditioned log-scores) or `radd` (time-free x0 law).
-    length: positions a sequence.
-    steps: optimiser steps.
-    batch: sequences a step.
-    lr: peak learning rate.
-    seed: root of everything random.
-    init: weights to start from, of the same family.
-    out: where the weights go; NAME-FAMILY-LENGTH.safetensors if left out.
+    family:
+        `sedd` (time-conditioned log-scores) or `radd` (time-free x0 law).
+    length:
+        positions a sequence.
+    steps:
+        optimiser steps.
+    batch:
+        sequences a step.
+    lr:
+        peak learning rate.
+    seed:
+        root of everything random.
+    init:
+        weights to start from, of the same family.
+    out:
+        where the weights go; NAME-FAMILY-LENGTH.safetensors if left out.
     """
     from flows.training import train_backbone
 
@@ -161,8 +192,8 @@ def samplers(backbone: str, *, registry: Registry = None, json_: Json = False) -
 def sample(
     uri: Annotated[str, Parameter(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a card's path or URL")],
     *,
-    num_samples: Annotated[int, Parameter(name=["-n", "--num-samples"])] = 4,
-    seed: int = 0,
+    num_samples: Annotated[int, Parameter(name=["-n", "--num-samples"], converter=_whole)] = 4,
+    seed: Whole = 0,
     store: Store = None,
     registry: Registry = None,
     json_: Json = False,
@@ -171,8 +202,10 @@ def sample(
 
     Parameters
     ----------
-    num_samples: how many.
-    seed: names the endless list of sequences that these are the first of.
+    num_samples:
+        how many.
+    seed:
+        names the endless list of sequences that these are the first of.
     """
     from lsd_core.sampler import load_sampler
 
@@ -190,7 +223,7 @@ def sample(
 def pick(
     backbone: str,
     *,
-    max_nfe: int,
+    max_nfe: Whole,
     min_entropy: float | None = None,
     registry: Registry = None,
 ) -> int:
@@ -198,8 +231,10 @@ def pick(
 
     Parameters
     ----------
-    max_nfe: most network calls a sample may use.
-    min_entropy: least unigram entropy, in nats.
+    max_nfe:
+        most network calls a sample may use.
+    min_entropy:
+        least unigram entropy, in nats.
     """
     from lsd_core.registry import pick as choose
 
@@ -208,7 +243,7 @@ def pick(
 
 
 @app.command(group=care)
-def promote(backbone: str, alias: str, version: int, *, registry: Registry = None) -> int:
+def promote(backbone: str, alias: str, version: Whole, *, registry: Registry = None) -> int:
     """Point an alias, such as nfe8, at a version."""
     from lsd_core.registry import promote as move
 
@@ -260,7 +295,8 @@ def gc(*, older_than_hours: float = 24.0, store: Store = None) -> int:
 
     Parameters
     ----------
-    older_than_hours: younger ones may be in use by a run and stay.
+    older_than_hours:
+        younger ones may be in use by a run and stay.
     """
     from flows.settings import resolve
     from lsd_core.store import Store as Place
@@ -277,7 +313,11 @@ def gc(*, older_than_hours: float = 24.0, store: Store = None) -> int:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
     try:
-        result: Any = app(arguments, result_action="return_value")
+        result: Any = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        text = " ".join(str(error).split())
+        complaints.print(f"[bold red]error:[/] {escape(text)} (see lsd --help)", highlight=False)
+        sys.exit(2)
     except InputError as error:
         complaints.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(2)

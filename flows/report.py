@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from rich import box
 from rich.table import Table
 
 from flows.plots import plot_quality, plot_tables
@@ -33,29 +34,35 @@ class Outcome:
 def table_of(backbone: str, outcome: Outcome, primary: str) -> Table:
     """The rows of one backbone: best first within each budget, holders of aliases in bold.
 
-    Narrow enough for 80 columns: base samplers with one law share a row, and what is left out here is in
-    table.csv.
+    Fits 80 columns: base samplers with one law share a row, and what is left out here is in table.csv.
     """
-    table = Table(title=f"{backbone}: lower {primary} is better", title_justify="left", header_style="bold")
+    groups = merged([row for row in outcome.rows if row.backbone == backbone])
+    laws = {" = ".join(twin.sampler for twin in (row, *twins)) for row, twins in groups if twins}
+    table = Table(
+        title=f"{backbone}: lower {primary} is better",
+        caption=f"one law, computed once: {', '.join(sorted(laws))}" if laws else None,
+        title_justify="left",
+        caption_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
     table.add_column("NFE", justify="right")
     table.add_column("method")
-    table.add_column("sampler")
-    for column in (primary, "95% interval", "entropy", "TV", "bound"):
+    for column in (primary, "+-", "entropy", "TV", "bound"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("holds")
     last = None
-    for row, twins in merged([row for row in outcome.rows if row.backbone == backbone]):
+    for row, twins in groups:
         if last is not None and row.nfe != last:
             table.add_section()
         last = row.nfe
-        interval = "" if row.low is None or row.high is None else f"{row.low:.4f}-{row.high:.4f}"
+        half = "" if row.low is None or row.high is None else f"{(row.high - row.low) / 2:.4f}"
         holds = [alias for twin in (row, *twins) for alias in twin.aliases]
         table.add_row(
             str(row.nfe),
-            row.method,
-            " = ".join(twin.sampler for twin in (row, *twins)),
+            row.method if twins or row.method == row.sampler else f"{row.method} ({row.sampler})",
             f"{row.primary:.4f}",
-            interval,
+            half,
             f"{row.entropy:.3f}",
             _optional(row.start_tv, ".3f"),
             _optional(row.certificate, ".1f"),

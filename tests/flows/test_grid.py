@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from lsd_core.cards import SamplerCard
 from lsd_core.registry import list_versions
@@ -147,6 +148,20 @@ def test_samples_from_an_empty_folder_given_only_registry_and_store(
     assert json.loads(finished.stdout) == sampler.sample(3, seed=0).tolist()
 
 
+def test_the_readme_example_runs(calm: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    example = readme.split("```python")[1].split("```")[0]
+    assert "countdown@nfe8" in example
+    monkeypatch.setenv("LSD_HOME", str(calm[0]))
+    names: dict[str, object] = {}
+    exec(example.replace("countdown@nfe8", "countdown-exact@nfe4"), names)
+    tokens = names["tokens"]
+    assert isinstance(tokens, torch.Tensor)
+    assert (tuple(tokens.shape), tokens.dtype) == ((16, 64), torch.int64)
+    more = names["sampler"].sample(32, seed=0)  # type: ignore[attr-defined]
+    assert torch.equal(more[:16], tokens)
+
+
 def test_the_registry_is_rebuilt_from_the_store(calm: tuple[Path, str], tmp_path: Path) -> None:
     home, fresh = calm[0], f"sqlite:///{tmp_path / 'fresh.db'}"
     command = [
@@ -174,6 +189,8 @@ def test_the_registry_is_rebuilt_from_the_store(calm: tuple[Path, str], tmp_path
     ("arguments", "words"),
     [
         (["grid", "tiny", "--nfe", "0"], ["nfe", ">= 1", "0"]),
+        (["grid", "tiny", "--nfe", "2.5"], ["nfe", "2.5", "integer"]),
+        (["grid", "tiny", "--colour", "red"], ["colour"]),
         (["grid", "tiny", "--backbones", "countup"], ["backbone", "countdown", "countup"]),
         (["grid", "tiny", "--samplers", "ruler"], ["sampler", "euler", "ruler"]),
         (["grid", "tiny", "--methods", "magic"], ["method", "lsd", "magic"]),
