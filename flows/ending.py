@@ -25,6 +25,9 @@ def print_ending(
         for alias, verdict in outcome.verdicts[backbone].items():
             if "-" not in alias:
                 console.print(f"  {alias}: {verdict.sentence}", highlight=False)
+                for comparison in verdict.comparisons:
+                    if not comparison.wins:
+                        console.print(f"      {comparison.sentence}", highlight=False)
     console.print()
     for phase, reused in run.reused.items():
         console.print(f"  {phase}: {reused} reused, {run.made.get(phase, 0)} made", highlight=False)

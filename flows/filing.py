@@ -106,15 +106,23 @@ def _decide(run: Run, eligible: Sequence[CandidateSpec], everyone: Sequence[Cand
 
     Candidates with one law share results, so each law is compared once.
     """
-    learned = [spec for spec in eligible if get_method(spec.method).learned]
+    learned = [spec for spec in _one_a_law(eligible) if get_method(spec.method).learned]
     families = {
         f"{spec.method} ({spec.sampler})": _family(run, spec)
-        for spec in {other.work.key: other for other in everyone}.values()
+        for spec in _one_a_law(everyone)
         if not get_method(spec.method).learned and spec.method != TEMPERATURE
     }
     keepers = [_scored(run, spec) for spec in eligible if not get_method(spec.method).learned]
     candidates = [_scored(run, spec) for spec in learned]
     return decide(candidates, families, keepers=keepers, teacher_entropy=_teacher_entropy(run, learned))
+
+
+def _one_a_law(specs: Sequence[CandidateSpec]) -> list[CandidateSpec]:
+    """The specs, the first of each law: the others share its results."""
+    laws: dict[str, CandidateSpec] = {}
+    for spec in specs:
+        laws.setdefault(spec.work.key, spec)
+    return list(laws.values())
 
 
 def _teacher_entropy(run: Run, learned: Sequence[CandidateSpec]) -> float | None:
