@@ -14,15 +14,13 @@ tokens: dropping order and cut can only shrink a divergence. A certificate holds
 about only if its paths did not help to choose them.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.evaluation.certificate import Certificate
 from lsd_core.evaluation.path_terms import path_cost, stopped_mean, teacher_cost
 from lsd_core.evaluation.paths import Paths, cut, one_at_a_time, own_paths
 from lsd_core.randomness import Purpose, uniform_grid
@@ -32,26 +30,6 @@ from lsd_core.trajectories.types import Trajectories
 
 ONE_AT_A_TIME = "the network revealing one token at a time, told t = n / (l + 1)"
 EXACT_TEACHER = "the exact reverse chain of the network (first hitting)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Certificate:
-    """An estimate in nats a sequence, with what it is an estimate of."""
-
-    kind: str
-    """Which of the forms."""
-    bounds: str | None
-    """The divergence that its expectation is never below; None where it bounds nothing."""
-    reference: str
-    """The law that is compared with."""
-    value_nats: float
-    standard_error: float
-    num_paths: int
-    sequences: int
-    """Sequences sent through the network for it."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @torch.inference_mode()
@@ -74,7 +52,7 @@ def reverse(
     paths, drawn = own_paths(backbone, sampler, table, draws, batch)
     values = stopped_mean(backbone, table, paths, "reverse", draws, batch, stops)
     sequences = drawn + 2 * stops * num_paths
-    return _certificate("reverse", "KL(sampler || reference)", ONE_AT_A_TIME, values, sequences)
+    return Certificate.of("reverse", "KL(sampler || reference)", ONE_AT_A_TIME, values, sequences)
 
 
 @torch.inference_mode()
@@ -99,7 +77,7 @@ def forward_swapped(
     paths = cut(paths, backbone, sampler, table, draws)
     values = stopped_mean(backbone, table, paths, "forward", draws, batch, stops)
     sequences = drawn + 2 * stops * len(paths)
-    return _certificate("forward_swapped", "KL(reference || sampler)", ONE_AT_A_TIME, values, sequences)
+    return Certificate.of("forward_swapped", "KL(reference || sampler)", ONE_AT_A_TIME, values, sequences)
 
 
 @torch.inference_mode()
@@ -116,7 +94,7 @@ def forward_teacher(
     values = path_cost(backbone, table, paths, batch) - own
     reference = EXACT_TEACHER if teacher.steps is None else f"the teacher of {teacher.steps} steps"
     sequences = len(teacher) * (table.num_steps + calls)
-    return _certificate("forward_teacher", "KL(reference || sampler)", reference, values, sequences)
+    return Certificate.of("forward_teacher", "KL(reference || sampler)", reference, values, sequences)
 
 
 @torch.inference_mode()
@@ -136,24 +114,10 @@ def forward_data(
     own = path_cost(backbone, every, singly, batch)
     values = path_cost(backbone, table, cut(singly, backbone, sampler, table, draws), batch) - own
     sequences = len(data) * (table.num_steps + data.shape[1])
-    return _certificate("excess_over_network_on_data", None, ONE_AT_A_TIME, values, sequences)
+    return Certificate.of("excess_over_network_on_data", None, ONE_AT_A_TIME, values, sequences)
 
 
 def as_paths(teacher: Trajectories) -> Paths:
     """Stored teacher paths, one token at a time in their order."""
     read = TeacherPaths.read(teacher, seed=0)
     return Paths(read.x_end, read.rank, read.rank, read.mask)
-
-
-def _certificate(
-    kind: str, bounds: str | None, reference: str, values: Tensor, sequences: int
-) -> Certificate:
-    return Certificate(
-        kind=kind,
-        bounds=bounds,
-        reference=reference,
-        value_nats=float(values.mean()),
-        standard_error=float(values.std() / len(values) ** 0.5),
-        num_paths=len(values),
-        sequences=sequences,
-    )
