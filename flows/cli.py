@@ -1,4 +1,4 @@
-"""The command line: `lsd grid`, `train`, `samplers`, `sample`, `register`, and the care of the store.
+"""The command line: `lsd grid`, `study`, `train`, `samplers`, `sample`, `register`, and the care of the store.
 
 Wrong input ends with one line and exit code 2, before any work; a grid in which a cell failed with 1.
 """
@@ -116,6 +116,51 @@ def plan(name: str = "countdown", *, json_: Json = False) -> int:
         for key, value in record.items():
             console.print(f"{key}: {value}", highlight=False)
     return 0
+
+
+@app.command
+def study(
+    name: Annotated[str | None, Parameter(help="a ready study, or a .yaml file")] = None,
+    *,
+    list_: Annotated[bool, Parameter(name="--list", negative="", help="show the ready studies")] = False,
+    samples: Whole | None = None,
+    seeds: Whole | None = None,
+    trajectories: Whole | None = None,
+    store: Store = None,
+    workers: Whole | None = None,
+) -> int:
+    """Answer a question about methods: one table, one figure, one sentence computed from the numbers.
+
+    Nothing is registered. Run it again to resume, or to see it again.
+
+    Parameters
+    ----------
+    samples: sequences a seed that are measured.
+    seeds: seeds, for learning and for sampling.
+    trajectories: the teacher's, for variants that do not ask for a number of their own.
+    workers: Ray workers; as many as fit if left out.
+    """
+    from flows.study.config import load_study, study_names
+
+    if list_:
+        for ready in study_names():
+            console.print(f"[bold]{ready:<16}[/]{escape(load_study(ready).question)}", highlight=False)
+        return 0
+    if name is None:
+        raise InputError("study", f"be one of {', '.join(study_names())}", name, "or name a .yaml file")
+    config = load_study(
+        name,
+        store=store,
+        workers=workers,
+        **{
+            "evaluation.samples": samples,
+            "evaluation.seeds": seeds,
+            "teacher.trajectories": trajectories,
+        },
+    )
+    from flows.study.run import run_study
+
+    return run_study(config, console)
 
 
 @app.command

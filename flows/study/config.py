@@ -83,7 +83,8 @@ class StudyConfig(Section):
     def sizes(self) -> str:
         """Said wherever results are shown."""
         of = self.evaluation
-        text = f"{of.samples} samples x {of.seeds} seeds, {self.teacher.trajectories} teacher trajectories"
+        seeds = "1 seed" if of.seeds == 1 else f"{of.seeds} seeds"
+        text = f"{of.samples} samples x {seeds}, {self.teacher.trajectories} teacher trajectories"
         small = of.samples < 4096 or of.seeds < 3
         return f"{text}: small sizes; for claims run it with --samples 4096 --seeds 3" if small else text
 

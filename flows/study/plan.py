@@ -7,8 +7,11 @@ from flows.plan import Plan, candidate_spec, evaluation_spec
 from flows.study.config import StudyConfig, Variant, teacher_of
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.candidates import CandidateSpec
+from lsd_core.errors import InputError
 from lsd_core.teacher import teacher_spec
 from lsd_core.trajectories.spec import TeacherSpec
+
+EXACT = "first_hitting"
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ def make_study_plan(study: StudyConfig) -> StudyPlan:
         study.evaluation.model_copy(
             update={
                 "temperatures": [1.0],
-                "certificate_paths": study.evaluation.certificate_paths if study.kind == "certificates" else 0,
+                "certificate_paths": study.evaluation.certificate_paths
+                if study.kind == "certificates"
+                else 0,
             }
         ),
         backbone,
@@ -67,14 +72,11 @@ def make_study_plan(study: StudyConfig) -> StudyPlan:
                 evaluation=evaluation,
                 seed=study.seed,
             )
-            entries.append(
-                Entry(variant, spec.work, study.measure_nfe is None or nfe in study.measure_nfe)
-            )
+            entries.append(Entry(variant, spec.work, study.measure_nfe is None or nfe in study.measure_nfe))
             if spec.teacher is not None:
                 teachers[teacher.hash] = teacher
-    if study.beat:
-        entries_teacher = _exact_teacher(study, backbone_name=backbone.name)
-        teachers.setdefault(entries_teacher.hash, entries_teacher)
+    if study.beat and not any(teacher.method == EXACT for teacher in teachers.values()):
+        raise InputError("study.beat", f"have a variant that learns from {EXACT}", study.beat)
     most = max(spec.trajectories or 1 for spec in (entry.spec for entry in entries))
     config = GridConfig(
         name=study.name,

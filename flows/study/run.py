@@ -1,0 +1,91 @@
+"""`lsd study`: do a study's work, analyse it, and leave table.csv, figure.png and verdict.md."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.progress import TerminalProgress
+from flows.settings import resolve
+from flows.study import budget, certificates, compare, speed_up
+from flows.study.config import StudyConfig
+from flows.study.findings import Findings, Row
+from flows.study.plan import make_study_plan
+from flows.study.points import Point, TeacherPoint, read_points, read_teachers
+from flows.study.work import do_work
+
+Analyse = Callable[[StudyConfig, Sequence[Point], Sequence[TeacherPoint]], Findings]
+ANALYSES: dict[str, Analyse] = {
+    "compare": compare.analyse,
+    "speed-up": speed_up.analyse,
+    "budget": budget.analyse,
+    "certificates": certificates.analyse,
+}
+NOT_SHOWN = {
+    "low",
+    "high",
+    "difference_low",
+    "difference_high",
+    "teacher_sequences",
+    "start_tv",
+}  # in the file
+
+
+def run_study(study: StudyConfig, console: Console) -> int:
+    """Run it with bars on the terminal; the exit code is 1 where a variant failed."""
+    settings = resolve(config={"store": study.store, "ray_address": study.ray_address})
+    plan = make_study_plan(study)
+    settings.apply()
+    console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
+    console.print(f"{study.backbone}; {study.sizes}", style="yellow", highlight=False)
+    run = do_work(plan, settings, TerminalProgress(console))
+    points = read_points(run, plan)
+    for phase, reused in run.reused.items():
+        console.print(f"  {phase}: {reused} reused, {run.made.get(phase, 0)} made", highlight=False)
+    failures = {e.variant.label: run.failures[e.spec.work.key] for e in plan.entries if run.failed(e.spec)}
+    if points:
+        findings = ANALYSES[study.kind](study, points, read_teachers(run, plan))
+        folder = write(study, findings, settings.reports / "studies" / study.name, failures)
+        console.print(table_of(findings.rows))
+        console.print(findings.sentence, highlight=False)
+        console.print(f"  report    {folder} (table.csv, figure.png, verdict.md)", soft_wrap=True)
+    for label, reason in failures.items():
+        console.print(f"[bold red]failed[/] {label}: {reason}", highlight=False)
+    return 1 if failures else 0
+
+
+def write(study: StudyConfig, findings: Findings, folder: Path, failures: dict[str, str]) -> Path:
+    """The files of a study, and the folder they lie in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = list(dict.fromkeys(name for row in findings.rows for name in row))
+    with (folder / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(findings.rows)
+    findings.figure.savefig(folder / "figure.png", dpi=130)
+    failed = "".join(f"\nFailed: {label}: {reason}\n" for label, reason in failures.items())
+    text = f"# {study.question}\n\n{findings.sentence}\n\n{study.backbone}; {study.sizes}.\n{failed}"
+    (folder / "verdict.md").write_text(text)
+    return folder
+
+
+def table_of(rows: Sequence[Row]) -> Table:
+    """The rows on a terminal; errors with their intervals."""
+    columns = [c for c in dict.fromkeys(name for row in rows for name in row) if c not in NOT_SHOWN]
+    table = Table(header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="left" if column == "variant" else "right")
+    for row in rows:
+        table.add_row(*(_shown(row, column) for column in columns))
+    return table
+
+
+def _shown(row: Row, column: str) -> str:
+    value, low, high = row.get(column), row.get("low"), row.get("high")
+    if value is None:
+        return ""
+    if column == "error" and isinstance(low, float) and isinstance(high, float):
+        return f"{value:.4f} ({low:.4f}-{high:.4f})"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
