@@ -88,7 +88,7 @@ def measure_selection(run: Run, pool: Pool[Any, Any]) -> None:
 
 
 def measure_report(run: Run, pool: Pool[Any, Any]) -> None:
-    """Fresh samples that are quoted: learned methods as they are, controls at every temperature."""
+    """Fresh samples that are quoted: every candidate as it is, the plain sampler at every temperature."""
     jobs = [
         MeasureJob(spec=spec.to_dict(), part="report", which=which, temperature=temperature)
         for spec in _alive(run)
@@ -118,7 +118,7 @@ def table_seeds(spec: CandidateSpec) -> range:
 
 
 def temperatures_of(spec: CandidateSpec) -> tuple[float, ...]:
-    """Temperatures at which a candidate is reported: a sweep for the controls that every other is held against."""
+    """Temperatures at which a candidate is reported: a sweep for the plain sampler, for comparison at equal entropy."""
     return spec.evaluation.temperatures if get_method(spec.method).sweep else (1.0,)
 
 

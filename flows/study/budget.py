@@ -8,6 +8,8 @@ from flows.study.config import StudyConfig
 from flows.study.findings import Comparison, Findings, compared_rows, comparisons_of, listed, teacher_rows
 from flows.study.points import Point, TeacherPoint
 
+SHOWN = ("learning_sequences", "verdict")
+
 
 def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[TeacherPoint]) -> Findings:
     """The table, the sentence and the figure of a study of budgets."""
@@ -18,7 +20,10 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Teac
         for row, point in zip(compared_rows(points, comparisons), points, strict=True)
     ]
     return Findings(
-        [*rows, *teacher_rows(teachers)], sentence(points, comparisons), plot(study, points, comparisons)
+        [*rows, *teacher_rows(teachers)],
+        sentence(points, comparisons),
+        plot(study, points, comparisons),
+        SHOWN,
     )
 
 

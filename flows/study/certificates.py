@@ -12,6 +12,7 @@ from flows.study.points import Point, TeacherPoint
 from lsd_core.evaluation.ranking import spearman
 
 REVERSE, FORWARD = "reverse", "forward_swapped"
+SHOWN = ("reverse_nats", "forward_swapped_nats")
 NEAR_NAT = 0.1  # candidates are ranked whose unigram entropy is so close to the teacher's
 WANTED = 0.9
 
@@ -27,7 +28,7 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Teac
         for point in points
     ]
     told = [clause(kind, of, len(points)) for kind, of in ranked.items()]
-    return Findings([*rows, *teacher_rows(teachers)], f"{'; '.join(told)}.", plot(study, ranked))
+    return Findings([*rows, *teacher_rows(teachers)], f"{'; '.join(told)}.", plot(study, ranked), SHOWN)
 
 
 def eligible(points: Sequence[Point], teacher: TeacherPoint | None) -> dict[str, list[Point]]:

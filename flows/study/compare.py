@@ -18,6 +18,7 @@ from flows.study.plan import EXACT
 from flows.study.points import Point, TeacherPoint
 from lsd_core.evaluation.differences import unpaired
 
+SHOWN = ("difference", "verdict")
 SPELLED_OUT = 4  # so many comparisons are told one by one; of more, the largest each way
 
 
@@ -29,7 +30,7 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Teac
         exact = next((teacher for teacher in teachers if teacher.method == EXACT), None)
         said.append(beaten(points, exact) if exact else "the teacher could not be measured")
     rows = [*compared_rows(points, comparisons), *teacher_rows(teachers)]
-    return Findings(rows, "; ".join(said) + ".", plot(study, points, teachers if study.beat else []))
+    return Findings(rows, "; ".join(said) + ".", plot(study, points, teachers if study.beat else []), SHOWN)
 
 
 def sentence(comparisons: Sequence[Comparison]) -> str:

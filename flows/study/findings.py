@@ -9,6 +9,7 @@ from flows.study.points import Point, TeacherPoint
 from lsd_core.evaluation.differences import Difference, paired
 
 NOTED_NAT = 0.02  # a loss of entropy larger than this may have bought an error
+ALWAYS = ("variant", "NFE", "error", "low", "high", "entropy")
 Row = dict[str, object]
 
 
@@ -19,6 +20,8 @@ class Findings:
     rows: list[Row]
     sentence: str
     figure: Figure
+    shown: tuple[str, ...]
+    """Columns that a terminal of 80 has room for beside ALWAYS; the file has them all."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -11,7 +12,7 @@ from flows.progress import TerminalProgress
 from flows.settings import resolve
 from flows.study import budget, certificates, compare, speed_up
 from flows.study.config import StudyConfig
-from flows.study.findings import Findings, Row
+from flows.study.findings import ALWAYS, Findings
 from flows.study.plan import make_study_plan
 from flows.study.points import Point, TeacherPoint, read_points, read_teachers
 from flows.study.work import do_work
@@ -48,7 +49,7 @@ def run_study(study: StudyConfig, console: Console) -> int:
     if points:
         findings = ANALYSES[study.kind](study, points, read_teachers(run, plan))
         folder = write(study, findings, settings.reports / "studies" / study.name, failures)
-        console.print(table_of(findings.rows))
+        console.print(table_of(findings))
         console.print(findings.sentence, highlight=False)
         console.print(f"  report    {folder} (table.csv, figure.png, verdict.md)", soft_wrap=True)
     for label, reason in failures.items():
@@ -71,21 +72,18 @@ def write(study: StudyConfig, findings: Findings, folder: Path, failures: dict[s
     return folder
 
 
-def table_of(rows: Sequence[Row]) -> Table:
-    """The rows on a terminal; errors with their intervals."""
-    columns = [c for c in dict.fromkeys(name for row in rows for name in row) if c not in NOT_SHOWN]
-    table = Table(header_style="bold")
+def table_of(findings: Findings) -> Table:
+    """The rows on a terminal of 80 columns."""
+    table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    columns = (*ALWAYS, *findings.shown)
     for column in columns:
-        table.add_column(column.replace("_", " "), justify="left" if column == "variant" else "right")
-    for row in rows:
-        table.add_row(*(_shown(row, column) for column in columns))
+        text = column == "variant"
+        title = column.removesuffix("_nats").replace("_", " ")
+        table.add_column(title, justify="left" if text else "right", no_wrap=not text, min_width=12 * text)
+    for row in findings.rows:
+        table.add_row(*(_shown(row.get(column)) for column in columns))
     return table
 
 
-def _shown(row: Row, column: str) -> str:
-    value, low, high = row.get(column), row.get("low"), row.get("high")
-    if value is None:
-        return ""
-    if column == "error" and isinstance(low, float) and isinstance(high, float):
-        return f"{value:.4f} ({low:.4f}-{high:.4f})"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _shown(value: object) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

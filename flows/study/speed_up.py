@@ -9,6 +9,8 @@ from flows.study.findings import Findings, Row, entropy_note, listed, row_of, te
 from flows.study.points import Point, TeacherPoint
 from lsd_core.evaluation.speed_up import Reach, reach
 
+SHOWN = ("baseline_NFE", "speed_up")
+
 
 def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[TeacherPoint]) -> Findings:
     """The table, the sentence and the figure of a speed-up."""
@@ -34,7 +36,7 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Teac
             f"{entropy_note(point.entropy - nearest.entropy)}"
         )
     sentence = listed(told) + "." if told and curve else "Nothing could be compared."
-    return Findings([*rows, *teacher_rows(teachers)], sentence, plot(study, curve, others))
+    return Findings([*rows, *teacher_rows(teachers)], sentence, plot(study, curve, others), SHOWN)
 
 
 def reached(point: Point, curve: Sequence[Point]) -> tuple[Reach, tuple[Reach, Reach]]:

@@ -111,7 +111,7 @@ def _learned(name: str, description: str, config_name: str, **others: Any) -> Me
 
 _ALL = (
     _control("plain", "uniform steps, nothing learned: the baseline", sweep=True),
-    _control("cosine", "the cosine schedule: few reveals first, many last", sweep=True),
+    _control("cosine", "the cosine schedule: few reveals first, many last"),
     _control("temperature", "plain steps that draw from cooled laws", config_name="TemperatureConfig"),
     _control(
         "theta_trapezoidal",
