@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lsd_core.candidates.results import Measurement, TableResult
+from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CODE_EPOCH, PARTS, CandidateSpec
 from lsd_core.canonical import digest
 from lsd_core.cards import Calls, Evaluation, Metric, Provenance, SamplerCard
+from lsd_core.distillation.learned import Learned
 from lsd_core.evaluation.promotion import median_seed
 from lsd_core.evaluation.scores import Scores
 from lsd_core.evaluation.statistics import summarise
@@ -15,7 +16,7 @@ from lsd_core.tasks.catalog import get_task
 
 def make_card(
     spec: CandidateSpec,
-    tables: Sequence[TableResult],
+    tables: Sequence[Learned],
     measurements: Mapping[str, Sequence[Measurement]],
     certificate: dict[str, Any] | None,
     environment: Mapping[str, Any],

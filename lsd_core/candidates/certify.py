@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.candidates.results import TableResult
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.canonical import derive_seed
+from lsd_core.distillation.learned import Learned
 from lsd_core.evaluation import certificates
 from lsd_core.samplers import SAMPLERS
 
@@ -22,7 +22,7 @@ def certifiable(spec: CandidateSpec) -> bool:
 
 
 def certify(
-    spec: CandidateSpec, which: int, learned: TableResult, backbone: Backbone, kind: str = "reverse"
+    spec: CandidateSpec, which: int, learned: Learned, backbone: Backbone, kind: str = "reverse"
 ) -> dict[str, Any]:
     """A certificate of a table: a bound in nats on the divergence from, or to, the network's own law."""
     certificate = KINDS[kind](

@@ -4,8 +4,7 @@ Every file is a function of the candidate's spec alone, so a file that exists ne
 """
 
 import io
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -14,19 +13,9 @@ from jaxtyping import Float
 
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.cards import plain
+from lsd_core.distillation.learned import Learned
 from lsd_core.samplers.table import StepTable
 from lsd_core.store import Store
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableResult:
-    """The table that one learning run arrived at."""
-
-    table: StepTable
-    sequences: int
-    """Cost of learning: sequences sent through the network."""
-    history: dict[str, list[Any]] = field(default_factory=dict)
-    diagnostics: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +58,7 @@ class Results:
         assert spec.teacher is not None
         return f"cells/teacher-{spec.teacher.hash}-{spec.trajectories}-{spec.evaluation.task}.json"
 
-    def write_table(self, which: int, result: TableResult) -> None:
+    def write_table(self, which: int, result: Learned) -> None:
         record = {
             "spec": self.spec.work.to_dict(),
             "table": result.table.to_dict(),
@@ -79,9 +68,9 @@ class Results:
         }
         self.store.write_json(self.table_key(which), record)
 
-    def read_table(self, which: int) -> TableResult:
+    def read_table(self, which: int) -> Learned:
         record = self.store.read_json(self.table_key(which))
-        return TableResult(
+        return Learned(
             table=StepTable.from_dict(record["table"]),
             sequences=record["sequences"],
             history=record["history"],

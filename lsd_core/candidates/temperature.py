@@ -1,12 +1,13 @@
 """The temperature control: plain steps, cooled as far as diversity allows. It learns nothing else."""
 
-from lsd_core.candidates.results import Results, TableResult
+from lsd_core.candidates.results import Results
+from lsd_core.distillation.learned import Learned
 from lsd_core.tasks.catalog import get_task
 
 TOLERANCE = 0.02  # nat: a loss of entropy smaller than this is none
 
 
-def choose_temperature(plain: Results) -> TableResult:
+def choose_temperature(plain: Results) -> Learned:
     """The plain table at the temperature with the lowest primary metric on the selection seeds.
 
     Only temperatures whose diversity is at most 0.02 nat below that of the uncooled sampler may be chosen:
@@ -31,4 +32,4 @@ def choose_temperature(plain: Results) -> TableResult:
         {"temperature": temperature, task.primary: error, task.diversity: entropy}
         for temperature, (error, entropy) in sweep.items()
     ]
-    return TableResult(table=table, sequences=0, diagnostics={"temperature": best, "sweep": sweep_rows})
+    return Learned(table=table, sequences=0, diagnostics={"temperature": best, "sweep": sweep_rows})

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.candidates.results import Measurement, TableResult
+from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
-from lsd_core.distillation.learned import Problem, Progress
+from lsd_core.distillation.learned import Learned, Problem, Progress
 from lsd_core.distillation.methods import get_method
 from lsd_core.evaluation.evaluate import evaluate_tokens
 from lsd_core.samplers import generate, num_steps
@@ -18,7 +18,7 @@ def learn(
     backbone: Backbone,
     trajectories: Trajectories | None,
     progress: Progress = lambda stage, share: None,
-) -> TableResult:
+) -> Learned:
     """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories."""
     method = get_method(spec.method)
     problem = Problem(
@@ -31,13 +31,7 @@ def learn(
         batch=spec.evaluation.batch,
         progress=progress,
     )
-    learned = method.fit(problem, method.config(spec.method_config))
-    return TableResult(
-        table=learned.table,
-        sequences=learned.sequences,
-        history=learned.history,
-        diagnostics=learned.diagnostics,
-    )
+    return method.fit(problem, method.config(spec.method_config))
 
 
 def measure(
@@ -45,7 +39,7 @@ def measure(
     part: str,
     which: int,
     temperature: float,
-    learned: TableResult,
+    learned: Learned,
     backbone: Backbone,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Measurement:

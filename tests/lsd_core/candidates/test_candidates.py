@@ -7,10 +7,11 @@ import pytest
 
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.card import make_card
-from lsd_core.candidates.results import Measurement, Results, TableResult
+from lsd_core.candidates.results import Measurement, Results
 from lsd_core.candidates.temperature import choose_temperature
 from lsd_core.candidates.work import learn, measure, table_index
 from lsd_core.cards import BackboneRef, SamplerCard
+from lsd_core.distillation.learned import Learned
 from lsd_core.samplers import StepTable, uniform_times
 from lsd_core.store import Store
 from lsd_core.tasks.countdown import exact_backbone
@@ -48,7 +49,7 @@ def measurement(error: float, entropy: float, size: int = 8) -> Measurement:
 
 def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
     results = Results(Store(str(tmp_path / "store")), spec_of())
-    table = TableResult(
+    table = Learned(
         table=uniform_times(4), sequences=7, history={"gains": [[1.0, 2.0]]}, diagnostics={"a": 1}
     )
     results.write_table(1, table)
@@ -62,7 +63,7 @@ def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_a_card_ships_the_median_seed_of_the_selection_and_reports_all(tmp_path: Path) -> None:
-    tables = [TableResult(table=uniform_times(4).with_gains(1.0 + k), sequences=1) for k in range(3)]
+    tables = [Learned(table=uniform_times(4).with_gains(1.0 + k), sequences=1) for k in range(3)]
     selection = [measurement(error, 3.3, 4) for error in (0.3, 0.1, 0.2)]
     report = [measurement(error, 3.3) for error in (0.2, 0.4, 0.3)]
     card = make_card(spec_of(), tables, {"selection": selection, "report": report}, None, {"device": "cpu"})
@@ -78,7 +79,7 @@ def test_cooling_stops_where_diversity_goes(
     tmp_path: Path, entropies: tuple[float, float, float], chosen: float
 ) -> None:
     results = Results(Store(str(tmp_path / "store")), spec_of())
-    results.write_table(0, TableResult(table=uniform_times(4), sequences=0))
+    results.write_table(0, Learned(table=uniform_times(4), sequences=0))
     for temperature, entropy in zip((1.0, 0.8, 0.5), entropies, strict=True):
         for which in range(3):
             results.write_measurement(
@@ -104,9 +105,9 @@ def test_a_control_is_measured_with_its_one_table_and_within_budget() -> None:
 
 
 def test_a_temperature_divides_the_gains() -> None:
-    cold = TableResult(table=StepTable(counts=(16, 8, 0), gains=(1.0, 2.0)), sequences=0)
+    cold = Learned(table=StepTable(counts=(16, 8, 0), gains=(1.0, 2.0)), sequences=0)
     by_temperature = measure(spec_of(nfe=2), "report", 0, 0.5, cold, BACKBONE)
-    hot = TableResult(table=StepTable(counts=(16, 8, 0), gains=(2.0, 4.0)), sequences=0)
+    hot = Learned(table=StepTable(counts=(16, 8, 0), gains=(2.0, 4.0)), sequences=0)
     by_gain = measure(spec_of(nfe=2), "report", 0, 1.0, hot, BACKBONE)
     assert np.array_equal(by_temperature.scores, by_gain.scores)
 
