@@ -85,8 +85,9 @@ def draw_released(probs: Float[Tensor, "r v"], uniform: Float[Tensor, "r v"]) ->
     """argmax_y p_y / (eps - log u_y) in float32 with eps = 1e-6: the Gumbel draw of the released samplers.
 
     Biased: the denominator, an exponential variable, never falls below eps, so a token of probability p wins
-    only if the others do no better than p / eps. A share of about exp(-eps / p) of its probability is left;
-    the rest goes to likelier states, MASK above all. float32 also rounds u to multiples of 2^-24.
+    only if no other does better than p / eps. About exp(-eps / p) of its probability is left; the rest goes to
+    likelier states, MASK above all: of a Zipf law over 50257 tokens, revealed with chance 1/8, the mass beyond
+    rank 5000 falls from 0.20 to 0.067 and the reveals to 0.84. float32 also rounds u to multiples of 2^-24.
     """
     clipped = uniform.float().clamp(min=2**-24, max=1.0)  # a uniform that rounds to 0 would have no logarithm
     return (probs.float() / (RELEASED_EPS - clipped.log())).argmax(dim=-1)

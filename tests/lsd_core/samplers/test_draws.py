@@ -9,7 +9,8 @@ from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
-from lsd_core.samplers.state import Draws
+from lsd_core.samplers.state import Draws, start
+from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
 from lsd_core.trajectories.types import TIME_GRID
 from tests.lsd_core.oracles import (
@@ -157,3 +158,14 @@ def test_chains_that_finish_early_stop_costing(sampler: str) -> None:
         samples = generate(backbone, sampler, table, 6, seed=0, batch=2)
         assert int(samples.calls.max()) <= SAMPLERS[sampler].calls_per_step
         assert int(samples.tokens.max()) < 3
+
+
+def test_balanced_split_calls_only_for_what_it_reveals() -> None:
+    """No reveal, no call; one reveal, one call; more, two."""
+    backbone = misfit_backbone(2, 3, 3, timed=True)
+    draws, step = Draws(1, torch.arange(500)), Step(0, 1.0, 0.6, 1.0, "score")
+    before = start(backbone, 500)
+    after = SAMPLERS["balanced_split"].step(backbone, before, step, draws)
+    revealed = (after.x != backbone.process.mask).sum(1)
+    assert torch.equal(after.calls, revealed.clamp(max=2))
+    assert set(revealed.tolist()) == {0, 1, 2, 3}

@@ -9,6 +9,7 @@ import torch
 
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.halves import cut
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
 from lsd_core.samplers.tau_leaping import TauLeapingCorrected
@@ -200,3 +201,12 @@ def test_wrong_numbers_are_named() -> None:
         TauLeapingCorrected(0.0)
     with pytest.raises(InputError, match="table of tau_leaping must hold times"):
         push_named(SAMPLERS["tau_leaping"], MILD, StepTable(counts=(3, 0)))
+
+
+def test_a_cut_step_shares_its_time_and_its_count() -> None:
+    early, late = cut(Step(3, 0.8, 0.4, 1.5, "score"), 0.25, 9)
+    assert (early.index, late.index, early.t, late.s) == (6, 7, 0.8, 0.4)
+    assert early.s == late.t == pytest.approx(0.7)
+    early, late = cut(Step(3, 0.8, 0.4, 1.5, "log_score", counts=(8, 3)), 0.5, 9)
+    assert (early.counts, late.counts, late.t) == ((8, 6), (6, 3), 0.6)
+    assert early.gain == late.gain == 1.5

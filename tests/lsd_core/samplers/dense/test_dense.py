@@ -16,7 +16,13 @@ from lsd_core.samplers.dense import (
     x0_rate_bound,
 )
 from lsd_core.samplers.dense.laws import gained, last_jump_law, ordinal_law, reverse_rates, single_jump_law
-from lsd_core.samplers.dense.steps import DenseTauLeapingCorrected, DenseTrapezoidal, rates_at, score_at
+from lsd_core.samplers.dense.steps import (
+    DenseRK2,
+    DenseTauLeapingCorrected,
+    DenseTrapezoidal,
+    rates_at,
+    score_at,
+)
 from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
@@ -136,6 +142,17 @@ def test_order(backbone: ExactScores, name: str, order: float) -> None:
     start, target = backbone.law_at(T), backbone.law_at(S)
     errors = [tv(push_dense(DENSE_SAMPLERS[name], backbone, start, T, S, m), target) for m in COUNTS]
     assert abs(fitted_order(COUNTS, errors) - order) < (0.3 if order == 2 else 0.2)
+
+
+def test_rk2_mixes_the_rates_of_both_stages_where_the_probe_stood_still() -> None:
+    step, x, probe = Step(0, 0.7, 0.5, 1.0, "score"), torch.tensor([[0, 2]]), torch.tensor([[0, 1]])
+    method, rho = DenseRK2(0.4), 0.62
+    score, score_mid = score_at(MISFIT, x, 0.7, step), score_at(MISFIT, probe, rho, step)
+    early, late = rates_at(MISFIT, x, score, 0.7)[0], rates_at(MISFIT, probe, score_mid, rho)[0]
+    mixed = (-0.25 * early[0] + 1.25 * late[0]).clamp(min=0)
+    expected = last_jump_law(torch.stack([mixed, early[1]])[None], x, 0.2).probs
+    law = method.second(MISFIT, x, score, probe, score_mid, step).probs
+    torch.testing.assert_close(law, expected, atol=1e-12, rtol=0)
 
 
 def test_rejecting_multiple_jumps_costs_an_order() -> None:
