@@ -14,6 +14,8 @@ from lsd_core.candidates.work import table_index
 from lsd_core.tasks.catalog import get_task
 from lsd_core.teacher import calls_a_path
 
+_NAMES = {"first_hitting": "exact", "data": "data"}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Point:
@@ -87,7 +89,7 @@ def read_teachers(run: Run, study: StudyPlan) -> list[TeacherPoint]:
             continue
         measured = run.results(entry.spec).read_teacher()
         points[teacher.hash] = TeacherPoint(
-            label=teacher.method if teacher.steps is None else f"{teacher.method} {teacher.steps}",
+            label=_NAMES.get(teacher.method, f"{teacher.method} {teacher.steps}"),
             method=teacher.method,
             calls=measured.calls_max,
             scores=measured.scores[None],
