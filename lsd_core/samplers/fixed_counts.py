@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
 from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.laws import RevealLaw
+from lsd_core.samplers.step import Step
 
 
 @dataclass(frozen=True)
@@ -17,3 +23,9 @@ class FixedCounts(Euler):
     """
 
     name: ClassVar[str] = "fixed_counts"
+
+    def law(self, backbone: Backbone, x: Tensor, features: Tensor, step: Step) -> RevealLaw:
+        """Law of the tokens after the step; raises InputError on a grid of times, which says no counts."""
+        if step.counts is None:
+            raise InputError("table", "be a grid of counts for fixed_counts", "times", "euler steps in times")
+        return super().law(backbone, x, features, step)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Geometric, LogLinear
 from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.fixed_counts import FixedCounts
@@ -177,3 +178,10 @@ def test_absorbing_law_key_follows_the_noise() -> None:
 
     assert law_key("tweedie", Absorbing(3)) == law_key("euler", Absorbing(3)) == "euler"
     assert law_key("tweedie", Absorbing(3, Geometric())) == "tweedie"
+
+
+def test_fixed_counts_refuses_a_grid_of_times():
+    backbone = BACKBONES["exact"]
+    x = all_states(backbone.process.num_states, backbone.length)
+    with pytest.raises(InputError, match="grid of counts"):
+        FixedCounts().law(backbone, x, features_at(backbone, x, 0.5), STEPS[1])
