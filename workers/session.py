@@ -49,11 +49,23 @@ def ray_session(
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
         }
-    ray.init(**options)
+    _start(options)
     try:
         yield where
     finally:
         ray.shutdown()
+
+
+def _start(options: dict[str, object], tries: int = 3) -> None:
+    """`ray.init`, again where a busy machine did not have the node up within Ray's fixed 30 s."""
+    for attempt in range(1, tries + 1):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # Ray raises a bare Exception for it
+            ray.shutdown()
+            if "timed out during startup" not in str(error) or attempt == tries:
+                raise
 
 
 def workers_for(num_items: int, *, num_cpus: float = 1, num_gpus: float = 0) -> int:

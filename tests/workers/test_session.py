@@ -34,3 +34,28 @@ def test_the_runtime_env_carries_threads_and_nothing_else(monkeypatch: pytest.Mo
 )
 def test_workers_are_no_more_than_items_or_room(num_items: int, num_cpus: float, expected: int) -> None:
     assert workers_for(num_items, num_cpus=num_cpus) == expected
+
+
+def test_a_node_that_was_slow_to_start_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workers import session
+
+    tries: list[dict[str, object]] = []
+
+    def slow(**options: object) -> None:
+        tries.append(options)
+        if len(tries) < 3:
+            raise Exception("The current node timed out during startup. This could happen because ...")
+
+    monkeypatch.setattr(session.ray, "init", slow)
+    monkeypatch.setattr(session.ray, "shutdown", lambda: None)
+    session._start({"address": "local"})
+    assert len(tries) == 3
+
+    def broken(**options: object) -> None:
+        tries.append(options)
+        raise Exception("wrong password")
+
+    monkeypatch.setattr(session.ray, "init", broken)
+    with pytest.raises(Exception, match="wrong password"):
+        session._start({"address": "local"})
+    assert len(tries) == 4
