@@ -130,6 +130,16 @@ def test_leaping_vanishes_with_the_steps_and_kernels_keeps_a_floor() -> None:
     assert kernels_bound(UNIFORM, "tau_leaping", StepTable(times=FINE)) > fine
 
 
+@pytest.mark.parametrize("backbone", [UNIFORM, GAUSSIAN], ids=["uniform", "gaussian"])
+def test_the_prior_is_charged_for_what_the_forward_chain_remembers(backbone: ScoreBackbone) -> None:
+    process, delta = backbone.process, 0.9  # so late that much is remembered
+    end = states(backbone)
+    forward = product_law(process.transition(growth(process, 1.0, delta))[end])
+    remembered = torch.tensor([kl(law, prior(backbone)) for law in forward], dtype=torch.float64)
+    assert float(remembered.min()) > 0.01
+    torch.testing.assert_close(prior_term(process, end, delta), remembered)
+
+
 def test_equal_rates_do_not_diverge_and_impossible_jumps_do_so_without_bound() -> None:
     x = torch.tensor([[0]])
     rates = torch.tensor([[[9.0, 1.0, 2.0]]])
