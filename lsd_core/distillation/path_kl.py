@@ -35,7 +35,7 @@ class PathKLConfig:
     """Whether to learn gains; else all are 1 and the schedule alone is learned."""
     gain_paths: int = 128
     """The student's own paths on which gains are compared."""
-    candidates: tuple[float, ...] = (0.9, 1.0, 1.2, 1.5, 2.0, 2.7, 4.0, 6.0)
+    candidates: tuple[float, ...] = (0.9, 1.0, 1.2, 1.5, 2.0, 2.7, 4.0)
     """Gains to choose from."""
 
     def __post_init__(self) -> None:
