@@ -5,6 +5,7 @@ does the work in actors that never import Prefect. Every phase asks the store wh
 that was cut off is resumed by running it again.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 from prefect import flow, task
@@ -83,14 +84,12 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     show_plan(run)
     publish_backbones(run)
     filing.read_cards(run)
-    if len(run.cards) < len(plan.candidates):
-        with ray_session(settings.ray_address, num_cpus=plan.config.workers):
-            if plan.needs_teacher:
-                for teacher in plan.teachers:
-                    generate_teacher(run, teacher)
-            fill_cells(run)
-    else:
-        run.count("cells", reused=len(plan.candidates))
+    teachers = plan.teachers if plan.needs_teacher else ()
+    unfinished = len(run.cards) < len(plan.candidates) or any(phases.lacks(run, spec) for spec in teachers)
+    with ray_session(settings.ray_address, num_cpus=plan.config.workers) if unfinished else nullcontext():
+        for spec in teachers:
+            generate_teacher(run, spec)
+        fill_cells(run)
     register(run)
     outcome = promote(run)
     write_report(run, outcome)

@@ -47,6 +47,12 @@ def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
     publish_manifest(run.store, teacher, records.values())
 
 
+def lacks(run: Run, teacher: TeacherSpec) -> bool:
+    """Whether a shard that the run asks for is missing or damaged."""
+    wanted = range(teacher.num_shards(run.plan.config.teacher.trajectories))
+    return not set(wanted) <= set(committed(run.store, teacher))
+
+
 def measure_teachers(run: Run, pool: Pool[Any, Any]) -> None:
     """What the teachers' own sequences score, once each."""
     learners = {run.results(spec).teacher_key: spec for spec in _alive(run) if spec.teacher is not None}

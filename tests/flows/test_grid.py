@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,8 +90,27 @@ def test_a_second_run_reuses_everything(calm: tuple[Path, str]) -> None:
     again = run(GRID, home)
     assert again.returncode == 0, again.stderr
     assert "cells: 8 reused, 0 made" in again.stdout
+    assert "shards: 2 reused, 0 made" in again.stdout
     assert contents(home, "") == before
     assert list_versions("countdown-exact", tracking_uri=tracking(home)) == versions
+
+
+def test_a_damaged_shard_is_named_and_made_again_and_nothing_else_is(
+    calm: tuple[Path, str], tmp_path: Path
+) -> None:
+    home = tmp_path / "lsd-data"
+    shutil.copytree(calm[0], home)
+    before = contents(home, "teachers") | contents(home, "cells")
+    shard = next(home.glob("store/teachers/*/*/shard-00001-*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-100])  # truncated
+    checked = run([sys.executable, "-m", "flows.cli", "verify", "--store", str(home / "store")], home)
+    assert checked.returncode == 1
+    assert shard.name in checked.stdout.replace("\n", "")
+    finished = run(GRID, home)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "shards: 1 reused, 1 made" in finished.stdout
+    assert "cells: 8 reused, 0 made" in finished.stdout
+    assert contents(home, "teachers") | contents(home, "cells") == before
 
 
 def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
