@@ -29,7 +29,15 @@ def to_bytes(backbone: Backbone, notes: dict[str, Any] | None = None) -> bytes:
     if notes:
         metadata["notes"] = canonical_json(notes)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.tensors().items()}
-    return save_tensors(tensors, metadata)
+    return _canonical_header(save_tensors(tensors, metadata))
+
+
+def _canonical_header(data: bytes) -> bytes:
+    """The same file with a sorted header, since the library writes its metadata in any order: equal bytes."""
+    size = int.from_bytes(data[:8], "little")
+    header = canonical_json(json.loads(data[8 : 8 + size])).encode()
+    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
 def from_bytes(data: bytes, source: str) -> Backbone:

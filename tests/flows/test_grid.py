@@ -139,6 +139,24 @@ def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
         assert contents(home, prefix) == contents(calm[0], prefix)
 
 
+def test_a_store_on_s3_holds_the_same_bytes(
+    calm: tuple[Path, str], bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, url = tmp_path / "lsd-data", f"{bucket}/lsd"
+    finished = run([*GRID, "--store", url], home)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "secret-of-the-test" not in finished.stdout + finished.stderr
+    store = Store(url)
+    for prefix in ("teachers", "cells", "champions", "backbones"):
+        assert {key: store.read_bytes(key) for key in store.list(prefix)} == contents(calm[0], prefix)
+    again = run([*GRID, "--store", url], home)
+    assert "shards: 2 reused, 0 made" in again.stdout
+    assert "cells: 8 reused, 0 made" in again.stdout
+    monkeypatch.setenv("LSD_CACHE", str(tmp_path / "cache"))
+    sampler = load_sampler("models:/countdown-exact@nfe4", tracking_uri=tracking(home))
+    assert sampler.sample(2).shape == (2, 64)
+
+
 def test_samples_from_an_empty_folder_given_only_registry_and_store(
     calm: tuple[Path, str], tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from lsd_core.backbones.storage import from_bytes, load_file, read_notes, to_byt
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 from lsd_core.samplers import generate, uniform_times
+from lsd_core.tasks.countdown import exact_backbone
 
 
 def tiny(family: str, seed: int = 0) -> DDiTBackbone:
@@ -180,3 +181,10 @@ def test_wrong_tensors_are_named() -> None:
         build("n", backbone.config, {**tensors, "output_layer.linear.bias": torch.ones(7)})
     with pytest.raises(InputError, match="backbone config must have exactly the keys"):
         build("n", {**backbone.config, "extra": 1}, tensors)
+
+
+def test_a_backbone_is_written_with_the_same_bytes_every_time() -> None:
+    backbone = exact_backbone("countdown-exact", 8, 4)
+    written = {to_bytes(backbone, {"b": 1, "a": 2}) for _ in range(20)}
+    assert len(written) == 1
+    assert from_bytes(written.pop(), "here").fingerprint == backbone.fingerprint
