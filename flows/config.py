@@ -75,6 +75,11 @@ class GridConfig(Section):
     workers: Count | None = Field(None, description="Ray workers; as many as fit if left out")
     num_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs a worker; fractions share one")
 
+    @property
+    def places(self) -> dict[str, str | None]:
+        """The URLs it names, as `settings.resolve` takes them."""
+        return {"store": self.store, "tracking_uri": self.tracking_uri, "ray_address": self.ray_address}
+
     @field_validator("backbones", "nfe", "samplers", "methods")
     @classmethod
     def _no_duplicates(cls, values: list[Any]) -> list[Any]:

@@ -101,12 +101,7 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
 def lsd(config: GridConfig = GridConfig()) -> State[Any]:
     """Distil samplers for every (backbone, NFE, base sampler) of a grid and file the best in the registry."""
     config = GridConfig.model_validate(config)
-    places = {
-        "store": config.store,
-        "tracking_uri": config.tracking_uri,
-        "ray_address": config.ray_address,
-    }
-    settings = resolve(config=places)
+    settings = resolve(config=config.places)
     settings.apply()
     shown = current()
     progress = LogProgress(get_run_logger()) if shown is None else shown.progress

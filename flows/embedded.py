@@ -8,9 +8,7 @@ from flows.settings import EMBEDDED, quiet_console, resolve
 
 def run_embedded(config: GridConfig, console: Console) -> int:
     """Run the flow with bars on the terminal; returns the exit code."""
-    settings = resolve(
-        config={"store": config.store, "tracking_uri": config.tracking_uri, "ray_address": config.ray_address}
-    )
+    settings = resolve(config=config.places)
     settings.apply()  # before Prefect is imported
     quiet_console()
     from flows.distill_grid import lsd, prepare

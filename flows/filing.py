@@ -29,7 +29,7 @@ def check_registry(tracking_uri: str) -> None:
 
 
 def read_cards(run: Run) -> None:
-    """Take the cards of candidates that are done; a damaged one is named and made again."""
+    """Take the cards of candidates that are done; a damaged one raises InputError that names its file."""
     present = set(run.store.list("cells"))
     for spec in run.plan.candidates:
         key = run.results(spec).card_key

@@ -12,6 +12,7 @@ from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.card import shipped_seed
 from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.temperature import choose_temperature
+from lsd_core.candidates.work import table_index
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
 from lsd_core.trajectories.manifest import committed, publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
@@ -133,7 +134,7 @@ def shipped(run: Run, spec: CandidateSpec) -> int:
     results = run.results(spec)
     seeds = range(spec.evaluation.seeds)
     seed = shipped_seed(spec, [results.read_measurement("selection", which, 1.0) for which in seeds])
-    return seed if get_method(spec.method).needs_paths else 0
+    return table_index(spec, seed)
 
 
 def _alive(run: Run) -> list[CandidateSpec]:

@@ -18,8 +18,7 @@ from workers.session import ray_session
 @flow(name="teacher", flow_run_name="teacher {config.name}", persist_result=False)
 def teacher(config: GridConfig = GridConfig()) -> State[Any]:
     """Generate and publish the trajectories of every backbone of a grid."""
-    places = {"store": config.store, "tracking_uri": config.tracking_uri, "ray_address": config.ray_address}
-    settings = resolve(config=places)
+    settings = resolve(config=config.places)
     settings.apply()
     run = Run(make_plan(config), settings, LogProgress(get_run_logger()))
     run.store.check()

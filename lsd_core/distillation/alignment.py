@@ -134,7 +134,7 @@ def begin(
     x = perturbed(state.x, process, config.zeta, derive_seed(problem.seed, "zeta", epoch), index)
     coupling: Coupling = Independent(own)
     if config.coupling == "common":
-        shared = teacher_seed(problem)
+        shared = problem.teacher_seed
         tokens = own if shared is None else Draws(shared, index)
         clock: tuple[float, ...] = ()
         if table.times is not None:
@@ -144,15 +144,9 @@ def begin(
     return state.moved(x, problem.backbone), coupling
 
 
-def teacher_seed(problem: Problem) -> int | None:
-    """The seed of the teacher's uniforms, where the problem says it."""
-    seed: int | None = getattr(problem, "teacher_seed", None)
-    return seed
-
-
 def token_noise(problem: Problem, coupling: CouplingName) -> str:
     """Whose token uniforms the student used."""
-    common = coupling == "common" and teacher_seed(problem) is not None
+    common = coupling == "common" and problem.teacher_seed is not None
     return "the teacher's" if common else "its own"
 
 
