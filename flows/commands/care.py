@@ -1,0 +1,71 @@
+"""Commands that keep the store and the registry in order."""
+
+from flows.commands.shared import Registry, Store, Whole, app, care, console
+
+
+@app.command(group=care)
+def promote(backbone: str, alias: str, version: Whole, *, registry: Registry = None) -> int:
+    """Point an alias, such as nfe8, at a version."""
+    from lsd_core.registry import promote as move
+
+    previous = move(backbone, alias, version, tracking_uri=registry)
+    console.print(f"{backbone}@{alias}: version {previous} -> {version}", highlight=False)
+    return 0
+
+
+@app.command(group=care)
+def rollback(backbone: str, alias: str, *, registry: Registry = None) -> int:
+    """Give an alias back to its previous holder."""
+    from lsd_core.registry import rollback as undo
+
+    console.print(
+        f"{backbone}@{alias}: version {undo(backbone, alias, tracking_uri=registry)}", highlight=False
+    )
+    return 0
+
+
+@app.command(group=care)
+def register(*, store: Store = None, registry: Registry = None) -> int:
+    """Rebuild the registry from the store: every card a version, every champion its alias."""
+    from flows.rebuild import rebuild_registry
+    from flows.settings import resolve
+
+    settings = resolve(command_line={"store": store, "tracking_uri": registry})
+    cards, aliases = rebuild_registry(settings, console)
+    console.print(f"{cards} cards and {aliases} aliases in {settings.tracking_uri}", highlight=False)
+    return 0
+
+
+@app.command(group=care)
+def verify(prefix: str = "", *, store: Store = None) -> int:
+    """Check every published file against its manifest and name the bad ones; exit 1 if there are any."""
+    from flows.settings import resolve
+    from lsd_core.store import Store as Place
+    from lsd_core.trajectories.verify import verify as check
+
+    problems = check(Place(resolve(command_line={"store": store}).store), prefix)
+    for problem in problems:
+        console.print(str(problem), highlight=False)
+    console.print("no bad file" if not problems else f"{len(problems)} bad: run the same `lsd grid` again")
+    return 1 if problems else 0
+
+
+@app.command(group=care)
+def gc(*, older_than_hours: float = 24.0, store: Store = None) -> int:
+    """Remove files that no manifest lists.
+
+    Parameters
+    ----------
+    older_than_hours:
+        younger ones may be in use by a run and stay.
+    """
+    from flows.settings import resolve
+    from lsd_core.store import Store as Place
+    from lsd_core.trajectories.verify import collect_garbage
+
+    place = Place(resolve(command_line={"store": store}).store)
+    removed = collect_garbage(place, older_than_hours * 3600)
+    for key in removed:
+        console.print(f"removed {key}", highlight=False)
+    console.print(f"{len(removed)} files removed", highlight=False)
+    return 0

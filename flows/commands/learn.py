@@ -1,0 +1,179 @@
+"""Commands that learn: grids, their plans, studies, and the training of small backbones."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from flows.commands.shared import Json, Listed, Registry, Store, Whole, Wholes, app, console
+from lsd_core.errors import InputError
+
+
+@app.command
+def grid(
+    name: Annotated[str, Parameter(help="a ready grid, or a .yaml file")] = "countdown",
+    *,
+    nfe: Wholes = None,
+    methods: Annotated[list[str] | None, Listed] = None,
+    samplers: Annotated[list[str] | None, Listed] = None,
+    backbones: Annotated[list[str] | None, Listed] = None,
+    samples: Whole | None = None,
+    seeds: Whole | None = None,
+    store: Store = None,
+    registry: Registry = None,
+    workers: Whole | None = None,
+) -> int:
+    """Distil, measure and register samplers for a grid of cells (backbone x NFE x base sampler).
+
+    Run it again to resume: shards and cells that are done are reused.
+
+    Parameters
+    ----------
+    nfe:
+        budgets of network calls, such as `--nfe 4 8 16`.
+    methods:
+        what fills a cell, or `all`; `plain` is always there.
+    samplers:
+        base samplers.
+    backbones:
+        names, or .safetensors files.
+    samples:
+        sequences a seed that are reported.
+    seeds:
+        seeds, for learning and for sampling.
+    workers:
+        Ray workers; as many as fit if left out.
+    """
+    from flows.config import load_grid
+    from flows.embedded import run_embedded
+    from lsd_core.distillation.methods import method_names
+
+    if methods == ["all"]:
+        methods = method_names()
+    config = load_grid(
+        name,
+        nfe=nfe,
+        methods=methods,
+        samplers=samplers,
+        backbones=backbones,
+        store=store,
+        tracking_uri=registry,
+        workers=workers,
+        **{"evaluation.samples": samples, "evaluation.seeds": seeds},
+    )
+    return run_embedded(config, console)
+
+
+@app.command
+def plan(name: str = "countdown", *, json_: Json = False) -> int:
+    """Show what a grid would do, without doing it."""
+    from flows.config import load_grid
+    from flows.plan import make_plan, plan_record
+
+    record = plan_record(make_plan(load_grid(name)))
+    if json_:
+        print(json.dumps(record, indent=2))
+    else:
+        for key, value in record.items():
+            console.print(f"{key}: {value}", highlight=False)
+    return 0
+
+
+@app.command
+def study(
+    name: Annotated[str | None, Parameter(help="a ready study, or a .yaml file")] = None,
+    *,
+    list_: Annotated[bool, Parameter(name="--list", negative="", help="show the ready studies")] = False,
+    samples: Whole | None = None,
+    seeds: Whole | None = None,
+    trajectories: Whole | None = None,
+    store: Store = None,
+    workers: Whole | None = None,
+) -> int:
+    """Answer a question about methods: one table, one figure, one sentence computed from the numbers.
+
+    Nothing is registered. Run it again to resume, or to see it again.
+
+    Parameters
+    ----------
+    samples: sequences a seed that are measured.
+    seeds: seeds, for learning and for sampling.
+    trajectories: the teacher's, for variants that do not ask for a number of their own.
+    workers: Ray workers; as many as fit if left out.
+    """
+    from flows.study.config import load_study, study_names
+
+    if list_:
+        for ready in study_names():
+            console.print(f"[bold]{ready:<16}[/]{escape(load_study(ready).question)}", highlight=False)
+        return 0
+    if name is None:
+        raise InputError("study", f"be one of {', '.join(study_names())}", name, "or name a .yaml file")
+    config = load_study(
+        name,
+        store=store,
+        workers=workers,
+        **{
+            "evaluation.samples": samples,
+            "evaluation.seeds": seeds,
+            "teacher.trajectories": trajectories,
+        },
+    )
+    from flows.study.run import run_study
+
+    return run_study(config, console)
+
+
+@app.command
+def train(
+    name: Annotated[str, Parameter(help="what to train on: countdown")],
+    *,
+    family: str = "radd",
+    length: Whole = 64,
+    steps: Whole = 10_000,
+    batch: Whole = 64,
+    lr: float = 3e-3,
+    seed: Whole = 0,
+    init: Path | None = None,
+    out: Path | None = None,
+) -> int:
+    """Train a small backbone; resumes from its checkpoint if there is one.
+
+    Parameters
+    ----------
+    family:
+        `sedd` (time-conditioned log-scores) or `radd` (time-free x0 law).
+    length:
+        positions a sequence.
+    steps:
+        optimiser steps.
+    batch:
+        sequences a step.
+    lr:
+        peak learning rate.
+    seed:
+        root of everything random.
+    init:
+        weights to start from, of the same family.
+    out:
+        where the weights go; NAME-FAMILY-LENGTH.safetensors if left out.
+    """
+    from flows.training import train_backbone
+
+    path = out or Path(f"{name}-{family}-{length}.safetensors")
+    train_backbone(
+        name,
+        path,
+        console,
+        family=family,
+        length=length,
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        seed=seed,
+        init=init,
+    )
+    console.print(f"Next: lsd grid countdown --backbones {path}", highlight=False)
+    return 0

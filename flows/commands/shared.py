@@ -1,0 +1,39 @@
+"""What every command is made of: the app, its two consoles, and the types of common options."""
+
+from typing import Annotated, Any
+
+from cyclopts import App, Group, Parameter
+from rich.console import Console
+
+app = App(
+    name="lsd",
+    help="Learn few-step samplers for frozen discrete diffusion models, measure them honestly, and use them.",
+    version_flags=["--version"],
+)
+console = Console()
+complaints = Console(stderr=True, soft_wrap=True)
+care = Group("Care of the store and the registry")
+
+Store = Annotated[str | None, Parameter(help="folder or URL; else LSD_STORE, else ./lsd-data/store")]
+Registry = Annotated[
+    str | None,
+    Parameter(name="--registry", help="MLflow; else LSD_TRACKING_URI, MLFLOW_TRACKING_URI, else ./lsd-data"),
+]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for a program")]
+Listed = Parameter(consume_multiple=True, negative="")
+
+
+def whole(kind: Any, tokens: Any) -> int:
+    """An integer as it was typed: 2.5 is not 2."""
+    text = tokens[0].value
+    if not text.lstrip("+-").isdigit():
+        raise ValueError(f"must be an integer, got {text}")
+    return int(text)
+
+
+def _wholes(kind: Any, tokens: Any) -> list[int]:
+    return [whole(int, [token]) for token in tokens]
+
+
+Whole = Annotated[int, Parameter(converter=whole)]
+Wholes = Annotated[list[int] | None, Parameter(converter=_wholes, consume_multiple=True, negative="")]

@@ -1,0 +1,79 @@
+"""Commands for a person who wants a sampler: list, sample, pick."""
+
+import json
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.commands.shared import Json, Registry, Store, Whole, app, care, console, whole
+
+
+@app.command
+def samplers(backbone: str, *, registry: Registry = None, json_: Json = False) -> int:
+    """List the registered samplers of a backbone, controls included, champions marked by their aliases."""
+    from flows.listing import samplers_table
+    from lsd_core.registry import list_versions
+
+    rows = list_versions(backbone, tracking_uri=registry)
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return 0
+    console.print(samplers_table(backbone, rows))
+    champion = next((alias for row in rows for alias in row["aliases"]), None)
+    if champion:
+        console.print(f"Next: lsd sample models:/{backbone}@{champion} -n 4", highlight=False)
+    return 0
+
+
+@app.command
+def sample(
+    uri: Annotated[str, Parameter(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a card's path or URL")],
+    *,
+    num_samples: Annotated[int, Parameter(name=["-n", "--num-samples"], converter=whole)] = 4,
+    seed: Whole = 0,
+    store: Store = None,
+    registry: Registry = None,
+    json_: Json = False,
+) -> int:
+    """Draw sequences; `-n 32` begins with the same sequences as `-n 16`.
+
+    Parameters
+    ----------
+    num_samples:
+        how many.
+    seed:
+        names the endless list of sequences that these are the first of.
+    """
+    from lsd_core.sampler import load_sampler
+
+    sampler = load_sampler(uri, tracking_uri=registry, store=store)
+    tokens = sampler.sample(num_samples, seed=seed)
+    if json_:
+        print(json.dumps(tokens.tolist()))
+    else:
+        for row in tokens.tolist():
+            print(" ".join(str(token) for token in row))
+    return 0
+
+
+@app.command(group=care)
+def pick(
+    backbone: str,
+    *,
+    max_nfe: Whole,
+    min_entropy: float | None = None,
+    registry: Registry = None,
+) -> int:
+    """Print the URI of the best sampler within a budget.
+
+    Parameters
+    ----------
+    max_nfe:
+        most network calls a sample may use.
+    min_entropy:
+        least unigram entropy, in nats.
+    """
+    from lsd_core.registry import pick as choose
+
+    print(choose(backbone, max_nfe=max_nfe, min_entropy=min_entropy, tracking_uri=registry)["uri"])
+    return 0
