@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO ?= grid demo
 PYTEST_ARGS ?=
+GRID ?= demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test lint format clean stack stack-demo stack-status stack-down
 
 help: ## Show the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv and install the tested set of packages in it.
 
@@ -23,6 +24,18 @@ $(READY): pyproject.toml constraints.txt
 
 demo: setup ## Distil, evaluate and register countdown samplers at demo sizes.
 	$(BIN)/lsd $(DEMO)
+
+stack: setup ## Start real servers on this machine (S3, PostgreSQL, MLflow, Prefect, Ray) and deploy the flows.
+	$(BIN)/python -m infra.stack up
+
+stack-demo: setup ## Start them, run GRID (demo) on them as a deployment, wait until it is Completed.
+	$(BIN)/python -m infra.stack demo $(GRID)
+
+stack-status: setup ## Say which of them run.
+	$(BIN)/python -m infra.stack status
+
+stack-down: setup ## Stop them; what is stored stays.
+	$(BIN)/python -m infra.stack down
 
 lint: setup ## Lint, check the format and the types.
 	$(BIN)/ruff check .

@@ -39,7 +39,7 @@ class Swift:
     """Endpoint, such as http://127.0.0.1:8333."""
     access_key: str
     secret_key: str = field(repr=False)
-    """Made at start; the same account with a new key after a restart."""
+    """Made at start unless given; the same account with a new key after a restart."""
     pids: tuple[int, ...]
 
     def env(self) -> dict[str, str]:
@@ -80,18 +80,20 @@ class Swift:
         self.stop()
 
 
-def start_swift(home: Path, port: int | None = None, wait_s: float = 60.0) -> Swift:
+def start_swift(
+    home: Path, port: int | None = None, *, secret_key: str | None = None, wait_s: float = 60.0
+) -> Swift:
     """Start a server that keeps its files in `home`; one that still runs there is stopped first.
 
-    `port` is a free one if left out. Raises StackError where it cannot be installed or does not answer
-    within `wait_s`, with the last line that the server said.
+    `port` is a free one if left out, `secret_key` a new one. It outlives this process. Raises StackError
+    where it cannot be installed or does not answer within `wait_s`, with the last line that the server said.
     """
     bin_folder = installed("swift", REQUIREMENTS)
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     stop_swift(home)
     ports = _ports(port)
-    secret_key = secrets.token_urlsafe(24)
+    secret_key = secret_key or secrets.token_urlsafe(24)
     write_files(home, bin_folder, ports, secret_key)
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
@@ -128,6 +130,16 @@ def stop_swift(home: Path, wait_s: float = 10.0) -> None:
     (home / _PIDS).unlink(missing_ok=True)
 
 
+def swift_runs(home: Path) -> bool:
+    """Whether all its processes live."""
+    home = home.absolute()
+    try:
+        pids = list(json.loads((home / _PIDS).read_text()).values())
+    except FileNotFoundError:
+        return False
+    return all(_is_ours(pid, home) for pid in pids)
+
+
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -146,7 +158,12 @@ def _launch(home: Path, bin_folder: Path, name: str) -> subprocess.Popen[bytes]:
     command = [str(bin_folder / f"swift-{name}-server"), f"{home}/etc/{name}.conf", "--verbose"]
     with open(home / f"{name}.log", "wb") as log:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=clean_environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=clean_environment(),
+            start_new_session=True,  # the terminal that started it may be closed
         )
 
 

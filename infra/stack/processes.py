@@ -1,0 +1,82 @@
+"""Processes that outlive whoever started them: found again by number and birth, stopped with all they started."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of this machine; its birth tells it from a later one with the same number."""
+
+    pid: int
+    born: int
+    """Clock ticks from boot to its start."""
+
+    @staticmethod
+    def of(pid: int) -> "Process | None":
+        """The process with that number, if it lives."""
+        fields = _stat(pid)
+        return None if fields is None else Process(pid, int(fields[19]))
+
+    @staticmethod
+    def read(file: Path) -> "Process | None":
+        """The one that a pid file names, if it still lives."""
+        try:
+            named = Process(**json.loads(file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return named if named.alive else None
+
+    def write(self, file: Path) -> None:
+        file.write_text(json.dumps(asdict(self)))
+
+    @property
+    def alive(self) -> bool:
+        return Process.of(self.pid) == self
+
+    def family(self) -> set["Process"]:
+        """Itself and all in the session that it leads, orphans included."""
+        found = {self} if self.alive else set()
+        for entry in PROC.iterdir():
+            if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[3]) == self.pid:
+                found.add(Process(int(entry.name), int(fields[19])))
+        return found
+
+
+def end(processes: Iterable[Process], sign: signal.Signals) -> None:
+    """Send a signal to those that still live."""
+    for process in processes:
+        if process.alive:
+            try:
+                os.kill(process.pid, sign)
+            except ProcessLookupError:
+                continue
+
+
+def wait_gone(processes: Iterable[Process], wait_s: float) -> list[Process]:
+    """Those that are still alive after the wait."""
+    deadline = time.monotonic() + wait_s
+    left = [process for process in processes if process.alive]
+    while left and time.monotonic() < deadline:
+        time.sleep(0.05)
+        left = [process for process in left if process.alive]
+    return left
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat after the name, state first; None for one that is gone or a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # a child of ours that has ended is gone for good
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields
