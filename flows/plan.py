@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.config import EvaluationConfig, GridConfig
-from lsd_core.backbones.catalog import BACKBONES, load_backbone
+from lsd_core.backbones.catalog import load_backbone, task_of
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method
 from lsd_core.samplers import get_sampler, num_steps
+from lsd_core.tasks.catalog import get_task
 from lsd_core.teacher import calls_a_path, teacher_spec
 from lsd_core.trajectories.spec import TeacherSpec
 
@@ -78,8 +79,10 @@ def _candidates(config: GridConfig, backbone: Backbone, teacher: TeacherSpec) ->
 
 def evaluation_spec(section: EvaluationConfig, backbone: Backbone) -> EvaluationSpec:
     """How candidates of this backbone are measured."""
+    task = get_task(task_of(backbone))
+    task.check(backbone)
     return EvaluationSpec(
-        task=BACKBONES[backbone.name].task if backbone.name in BACKBONES else "countdown",
+        task=task.name,
         samples=section.samples,
         selection_samples=section.selection_samples or section.samples,
         seeds=section.seeds,

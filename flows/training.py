@@ -1,67 +1,125 @@
 """`lsd train`: a small backbone of our own, with progress, a checkpoint and a record of how it was made."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
+from flows.ready import write_grid
 from lsd_core.backbones import storage
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.errors import InputError
+from lsd_core.evaluation.likelihood import any_order_nll
+from lsd_core.evaluation.text_judge import NAME as TEXT_JUDGE
 from lsd_core.processes import Absorbing
-from lsd_core.tasks import countdown
 from lsd_core.training.config import TrainConfig
-from lsd_core.training.loop import train
+from lsd_core.training.loop import Report, train
+from lsd_core.training.sources import Source, find_source
+from lsd_core.training.text_judge import JudgeConfig, train_judge
 
-DATA: dict[str, tuple[int, Callable[[int, Tensor, int], Tensor]]] = {
-    "countdown": (countdown.NUM_VALUES, countdown.draw_sequences)
-}
+JUDGES = (TEXT_JUDGE,)
+
+
+def default_path(name: str, family: str, length: int) -> Path:
+    """Where the weights go when nobody says; its stem is the backbone's name."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).stem).strip(".-") or "backbone"
+    return Path(f"{stem}-{family}-{length}.safetensors")
 
 
 def train_backbone(
-    name: str, path: Path, console: Console, *, length: int, init: Path | None, **settings: Any
+    name: str,
+    path: Path | None,
+    console: Console,
+    *,
+    length: int | None = None,
+    split: str = "characters",
+    init: Path | None = None,
+    family: str = "radd",
+    **settings: Any,
 ) -> DDiTBackbone:
-    """Train on the data of that name and write the weights to `path`."""
-    if name not in DATA:
-        raise InputError("name", f"be one of {sorted(DATA)}", name)
-    if length < 2:
-        raise InputError("length", "be >= 2", length)
-    config = TrainConfig(**settings)
-    num_tokens, draw = DATA[name]
+    """Train on the task or the file of that name and write the weights to `path`; settings of None are defaults."""
+    source = find_source(name, length, split)
+    given = {key: value for key, value in settings.items() if value is not None}
+    config = TrainConfig(family=family, **{**source.settings, **given})
+    path = path or default_path(name, family, source.length)
     start = None if init is None else storage.load_file(init)
     if start is not None and not isinstance(start, DDiTBackbone):
         raise InputError("init", "hold a sedd or radd network", str(init))
+    if source.remark:
+        console.print(source.remark, highlight=False)
     checkpoint = path.with_suffix(".checkpoint")
-    columns = (
-        TextColumn("train {task.fields[family]}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("steps, {task.fields[nats]:.3f} nats a sequence, left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bars:
-        bar = bars.add_task("train", total=config.steps, family=config.family, nats=float("nan"))
+    with _progress(console, f"train {family}", config.steps, "nats a sequence") as report:
         trained = train(
             config,
-            Absorbing(num_tokens),
-            length,
-            lambda seed, index: draw(seed, index, length),
+            Absorbing(source.num_tokens),
+            source.length,
+            source.draw,
             name=path.stem,
             checkpoint=checkpoint,
             init=start,
-            report=lambda step, nats: bars.update(bar, completed=step, nats=nats),
+            report=report,
+            labels=source.labels,
+            identity=source.identity,
         )
     notes = {
-        "task": name,
+        "task": source.labels.get("task", name),
         "train": config.to_dict(),
         "init": None if start is None else start.fingerprint,
         "torch": torch.__version__,
+        **source.identity,
     }
+    if source.held_out is not None:
+        notes["held_out_nats"] = _held_out(trained, source, console)
     path.write_bytes(storage.to_bytes(trained, notes))
     checkpoint.unlink(missing_ok=True)
     console.print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)", highlight=False)
+    if source.grid is not None:
+        console.print(f"Next: lsd grid {source.grid} --backbones {path}", highlight=False)
+    else:
+        console.print(f"Next: lsd grid {write_grid(path, trained.length)}", highlight=False)
     return trained
+
+
+def train_named_judge(path: Path | None, console: Console, *, steps: int | None, seed: int) -> None:
+    """Train the judge of text and write it to `path`."""
+    config = JudgeConfig(seed=seed) if steps is None else JudgeConfig(steps=steps, seed=seed)
+    path = path or Path(f"{TEXT_JUDGE}.safetensors")
+    checkpoint = path.with_suffix(".checkpoint")
+    with _progress(console, "train judge", config.steps, "nats a held-out character") as report:
+        judge, notes = train_judge(config, report=report, checkpoint=checkpoint)
+    path.write_bytes(judge.to_file(notes).to_bytes())
+    checkpoint.unlink(missing_ok=True)
+    console.print(f"wrote {path}: {notes['held_out_nats']:.3f} nats a held-out character", highlight=False)
+
+
+def _held_out(trained: DDiTBackbone, source: Source, console: Console) -> float:
+    """Mean nats of the sequences that were kept aside, said beside as many that were learned from."""
+    assert source.held_out is not None
+    seen = source.draw(0, torch.arange(len(source.held_out)))
+    held_out, learned = (
+        float(any_order_nll(trained, tokens, seed=0).mean()) for tokens in (source.held_out, seen)
+    )
+    console.print(
+        f"held-out sequences: {held_out:.2f} nats each; those learned from: {learned:.2f}", highlight=False
+    )
+    return held_out
+
+
+@contextmanager
+def _progress(console: Console, title: str, steps: int, unit: str) -> Iterator[Report]:
+    """A bar that is told (steps done, nats)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(f"steps, {{task.fields[nats]:.3f}} {unit}, left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        bar = bars.add_task(title, total=steps, nats=float("nan"))
+        yield lambda step, nats: bars.update(bar, completed=step, nats=nats)

@@ -12,6 +12,7 @@ from lsd_core.backbones.publish import find
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.home import default_store
+from lsd_core.prompts import BLANK, Given, given_tokens, written
 from lsd_core.registry import resolve
 from lsd_core.samplers import generate
 from lsd_core.store import Store
@@ -32,9 +33,27 @@ class LoadedSampler:
         """Network calls that no sample exceeds."""
         return self.card.nfe
 
-    def sample(self, num_samples: int, seed: int = 0) -> Int[Tensor, "n l"]:
-        """Finished sequences, (num_samples, l) int64 on the CPU; `sample(32)` begins with `sample(16)`."""
-        return generate(self.backbone, self.card.sampler, self.card.step_table, num_samples, seed).tokens
+    def sample(
+        self,
+        num_samples: int,
+        seed: int = 0,
+        *,
+        prompt: Given | None = None,
+        infill: Given | None = None,
+        blank: str = BLANK,
+    ) -> Int[Tensor, "n l"]:
+        """Finished sequences, (num_samples, l) int64 on the CPU; `sample(32)` begins with `sample(16)`.
+
+        `prompt` (token numbers, or text in the backbone's own tokens) is what all begin with; `infill` is a
+        template with None, or in text `blank`, where tokens are to be drawn. What is given never changes.
+        """
+        given = given_tokens(self.backbone, prompt, infill, blank)
+        card = self.card
+        return generate(self.backbone, card.sampler, card.step_table, num_samples, seed, given=given).tokens
+
+    def write(self, tokens: Int[Tensor, "n l"]) -> list[str]:
+        """Sequences as a person reads them: text where the backbone has a vocabulary, else token numbers."""
+        return written(self.backbone, tokens)
 
     def __repr__(self) -> str:
         return f"LoadedSampler({self.card.title}, seed {self.card.seed}, card {self.card.sha256[:8]})"

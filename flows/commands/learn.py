@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.markup import escape
@@ -128,52 +128,68 @@ def study(
 
 @app.command
 def train(
-    name: Annotated[str, Parameter(help="what to train on: countdown")],
+    name: Annotated[str, Parameter(help="countdown, text, text-judge, or a file with one sequence a line")],
     *,
     family: str = "radd",
-    length: Whole = 64,
-    steps: Whole = 10_000,
-    batch: Whole = 64,
-    lr: float = 3e-3,
+    split: Literal["characters", "spaces"] = "characters",
+    length: Whole | None = None,
+    steps: Whole | None = None,
+    batch: Whole | None = None,
+    dim: Whole | None = None,
+    blocks: Whole | None = None,
+    lr: float | None = None,
     seed: Whole = 0,
     init: Path | None = None,
     out: Path | None = None,
 ) -> int:
     """Train a small backbone; resumes from its checkpoint if there is one.
 
+    A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Empty lines are
+    skipped, short ones padded, and one in twenty is held out to see what was learned by heart.
+
     Parameters
     ----------
     family:
         `sedd` (time-conditioned log-scores) or `radd` (time-free x0 law).
+    split:
+        what a token of the file is: each of the `characters`, or what stands between `spaces`.
     length:
-        positions a sequence.
+        positions a sequence; of a file, those of its longest line, 256 at most.
     steps:
         optimiser steps.
     batch:
         sequences a step.
+    dim:
+        width of the transformer.
+    blocks:
+        transformer blocks.
     lr:
         peak learning rate.
     seed:
         root of everything random.
     init:
-        weights to start from, of the same family.
+        weights to start from, of the same family and tokens.
     out:
         where the weights go; NAME-FAMILY-LENGTH.safetensors if left out.
     """
-    from flows.training import train_backbone
+    from flows.training import JUDGES, train_backbone, train_named_judge
 
-    path = out or Path(f"{name}-{family}-{length}.safetensors")
+    if name in JUDGES:
+        train_named_judge(out, console, steps=steps, seed=seed)
+        return 0
     train_backbone(
         name,
-        path,
+        out,
         console,
         family=family,
+        split=split,
         length=length,
         steps=steps,
         batch=batch,
+        dim=dim,
+        num_blocks=blocks,
         lr=lr,
         seed=seed,
         init=init,
     )
-    console.print(f"Next: lsd grid countdown --backbones {path}", highlight=False)
     return 0

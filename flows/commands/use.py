@@ -31,11 +31,17 @@ def sample(
     *,
     num_samples: Annotated[int, Parameter(name=["-n", "--num-samples"], converter=whole)] = 4,
     seed: Whole = 0,
+    prompt: str | None = None,
+    infill: str | None = None,
+    blank: str = "_",
     store: Store = None,
     registry: Registry = None,
     json_: Json = False,
 ) -> int:
     """Draw sequences; `-n 32` begins with the same sequences as `-n 16`.
+
+    Given tokens never change and cost no network calls. They are written as the sequences are: text where the
+    backbone has a vocabulary, else token numbers with spaces between them.
 
     Parameters
     ----------
@@ -43,16 +49,22 @@ def sample(
         how many.
     seed:
         names the endless list of sequences that these are the first of.
+    prompt:
+        what all sequences begin with.
+    infill:
+        a template, with blanks where tokens are to be drawn, as after its end: `--infill "a _____ is"`.
+    blank:
+        what stands for a blank in the template.
     """
     from lsd_core.sampler import load_sampler
 
     sampler = load_sampler(uri, tracking_uri=registry, store=store)
-    tokens = sampler.sample(num_samples, seed=seed)
+    tokens = sampler.sample(num_samples, seed=seed, prompt=prompt, infill=infill, blank=blank)
     if json_:
         print(json.dumps(tokens.tolist()))
     else:
-        for row in tokens.tolist():
-            print(" ".join(str(token) for token in row))
+        for text in sampler.write(tokens):
+            print(text.replace("\n", "\\n"))  # a sequence a line
     return 0
 
 

@@ -65,3 +65,15 @@ def load_backbone(name: str) -> Backbone:
     if name.endswith(".safetensors"):
         return storage.load_file(Path(name))
     return get_entry(name).make(name)
+
+
+def task_of(backbone: Backbone) -> str:
+    """What a backbone's samples are judged on: as the catalog says, or else its own configuration.
+
+    A file that says nothing is of `lsd train countdown` if it has that task's tokens; anything else is judged
+    as sequences of whatever it may be.
+    """
+    if backbone.name in BACKBONES:
+        return BACKBONES[backbone.name].task
+    silent = "countdown" if backbone.process.num_tokens == countdown.NUM_VALUES else "sequences"
+    return str(backbone.config.get("task", silent))

@@ -11,8 +11,10 @@ from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
+from lsd_core.tensorfile import check_tensors
 
 CONFIG_KEYS = {"family", "process", "length", "dim", "num_blocks", "num_heads", "cond_dim", "body_dtype"}
+OPTIONAL_KEYS = {"task", "vocabulary"}  # what its samples are judged on, and how they are written
 
 
 class DDiTBackbone:
@@ -61,7 +63,7 @@ class DDiTBackbone:
 
 def build_network(config: dict[str, Any]) -> DDiT:
     """An untrained network of the configured size."""
-    if set(config) != CONFIG_KEYS:
+    if set(config) - OPTIONAL_KEYS != CONFIG_KEYS:
         raise InputError("backbone config", f"have exactly the keys {sorted(CONFIG_KEYS)}", sorted(config))
     if config["family"] not in ("sedd", "radd"):
         raise InputError("backbone config.family", "be 'sedd' or 'radd'", config["family"])
@@ -77,13 +79,6 @@ def build_network(config: dict[str, Any]) -> DDiT:
 def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> DDiTBackbone:
     """The backbone with these tensors; a wrong layout names the first missing and unexpected keys."""
     network = build_network(config)
-    expected = network.state_dict()
-    missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
-    if missing or unexpected:
-        shown = f"missing {missing[:1] or 'none'}, unexpected {unexpected[:1] or 'none'}"
-        raise InputError("backbone tensors", f"be those of a {config['family']} network", shown)
-    for key, tensor in tensors.items():
-        if tensor.shape != expected[key].shape:
-            raise InputError(f"tensor {key}", f"have shape {tuple(expected[key].shape)}", tuple(tensor.shape))
+    check_tensors(f"a {config['family']} network", tensors, network.state_dict())
     network.load_state_dict(tensors)
     return DDiTBackbone(name, config, network)

@@ -1,19 +1,15 @@
 """Backbones at rest: one safetensors file that carries its own configuration. Nothing is pickled."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import safetensors
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from lsd_core.backbones import ddit_backbone
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.canonical import canonical_json
 from lsd_core.errors import InputError
+from lsd_core.tensorfile import TensorFile
 
 
 def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> Backbone:
@@ -25,48 +21,26 @@ def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> Back
 
 def to_bytes(backbone: Backbone, notes: dict[str, Any] | None = None) -> bytes:
     """Safetensors bytes: the tensors, and as metadata the name, the configuration and training notes."""
-    metadata = {"name": backbone.name, "config": canonical_json(backbone.config)}
-    if notes:
-        metadata["notes"] = canonical_json(notes)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in backbone.tensors().items()}
-    return _canonical_header(save_tensors(tensors, metadata))
-
-
-def _canonical_header(data: bytes) -> bytes:
-    """The same file with a sorted header, since the library writes its metadata in any order: equal bytes."""
-    size = int.from_bytes(data[:8], "little")
-    header = canonical_json(json.loads(data[8 : 8 + size])).encode()
-    header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight
-    return len(header).to_bytes(8, "little") + header + data[8 + size :]
+    return TensorFile(
+        name=backbone.name, config=backbone.config, tensors=backbone.tensors(), notes=notes or {}
+    ).to_bytes()
 
 
 def from_bytes(data: bytes, source: str) -> Backbone:
     """The backbone in a file written by `to_bytes`; `source` names it in errors."""
+    file = TensorFile.from_bytes(data, source)
     try:
-        header_size = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + header_size])["__metadata__"]
-        config = json.loads(metadata["config"])
-        if not isinstance(config, dict):
-            raise TypeError("no configuration")
-        return build(metadata["name"], config, load_tensors(data))
-    except (
-        safetensors.SafetensorError,
-        KeyError,
-        TypeError,
-        UnicodeDecodeError,
-        json.JSONDecodeError,
-    ) as error:
-        remedy = "write it with `lsd train`, or fetch it from the store again"
-        raise InputError(
-            source, "be a whole backbone in safetensors", f"a file with {error!r}", remedy
-        ) from None
+        return build(file.name, file.config, file.tensors)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # what a damaged configuration leads to
+        rule, remedy = "describe a network that can be built", "write it with `lsd train`"
+        raise InputError(f"configuration in {source}", rule, repr(error), remedy) from None
 
 
 def read_notes(data: bytes) -> dict[str, Any]:
     """The training notes of such a file: how the weights came to be."""
-    header_size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + header_size])["__metadata__"]
-    return dict(json.loads(metadata.get("notes", "{}")))
+    return TensorFile.from_bytes(data, "file").notes
 
 
 def load_file(path: str | Path) -> Backbone:

@@ -1,29 +1,40 @@
 """Exact simulation of the absorbing reverse chain: one token at a time, at its own time."""
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose, uniform_grid
 from lsd_core.samplers.categorical import draw_categorical
+from lsd_core.samplers.conditional import Conditioned, check_template
 from lsd_core.samplers.state import Draws, call, start
 from lsd_core.trajectories.types import TIME_GRID, Trajectories
 
 
-def first_hitting(backbone: Backbone, draws: Draws) -> Trajectories:
+def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | None = None) -> Trajectories:
     """Trajectories of the exact chain (first-hitting sampler, Zheng et al. 2024, Sec. 4.1).
 
     For log-linear noise every token's reveal time is uniform on (0, 1), independently; they are drawn on the
     2^16 grid, and equal times are ordered by position. Between reveals nothing changes, so l network calls,
     each told the time of the reveal it serves (a rate is read when its jump happens), give the exact law of
     the network's reverse chain: with an inexact network, the uniform-order mixture.
+
+    `given` tokens (l,), the mask where there is none, are there from the start: they rank first, at the
+    latest time, cost no call, and the others have their law given them.
     """
-    state = start(backbone, len(draws.trajectory), draws.trajectory.device)
+    state = start(backbone, len(draws.trajectory), draws.trajectory.device, given)
+    if given is not None:
+        check_template(backbone, given)
+        backbone = Conditioned(backbone)
     b, length = state.x.shape
     uniform = uniform_grid(draws.seed, draws.trajectory, 0, length, Purpose.TIME)
     ticks = (uniform * TIME_GRID).long()
-    order = ticks.argsort(dim=1, descending=True, stable=True)  # positions, first revealed first
+    fixed = state.x != backbone.process.mask
+    ticks = torch.where(fixed, TIME_GRID - 1, ticks)
+    order = (ticks + fixed).argsort(dim=1, descending=True, stable=True)  # positions, first revealed first
     chain = torch.arange(b, device=state.x.device)
-    for event in range(length):
+    for event in range(int(fixed[0].sum()), length):
         position = order[:, event]
         t = ticks.gather(1, position[:, None])[:, 0].clamp(min=1).double() / TIME_GRID
         features, state = call(backbone, state, t)

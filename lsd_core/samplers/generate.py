@@ -10,6 +10,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import get_sampler
+from lsd_core.samplers.conditional import Conditioned, check_template, rescaled
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
@@ -30,11 +31,18 @@ def default_batch(length: int) -> int:
     return max(1, TOKENS_PER_BATCH // length)
 
 
-def run_chains(backbone: Backbone, sampler: str, table: StepTable, draws: Draws) -> State:
-    """Walk one batch of chains from the prior through all the table's steps."""
+def run_chains(
+    backbone: Backbone, sampler: str, table: StepTable, draws: Draws, given: Int[Tensor, " l"] | None = None
+) -> State:
+    """Walk one batch of chains from the prior, and the `given` tokens, through all the table's steps."""
     method = get_sampler(sampler, backbone.process)
     check_table(table, backbone)
-    state = start(backbone, len(draws.trajectory), draws.trajectory.device)
+    state = start(backbone, len(draws.trajectory), draws.trajectory.device, given)
+    if given is not None:
+        num_free = int((given == backbone.process.mask).sum())
+        if num_free == 0:
+            return state
+        backbone, table = Conditioned(backbone), rescaled(table, num_free)
     for step in steps_of(table, backbone.length):
         state = method.step(backbone, state, step, draws)
     return state
@@ -51,13 +59,16 @@ def generate(
     first: int = 0,
     batch: int | None = None,
     device: torch.device | str = "cpu",
+    given: Int[Tensor, " l"] | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Samples:
     """Samples `first` ... `first + num_samples - 1` of the endless list that `seed` names.
 
     Batches are cut at multiples of `batch` and always run whole, so a sample is the same whatever the number
-    asked for: sample(16) is the beginning of sample(32).
+    asked for: sample(16) is the beginning of sample(32). `given` fixes tokens (`conditional.template`).
     """
+    if given is not None:
+        check_template(backbone, given)
     if num_samples < 1:
         raise InputError("num_samples", "be an integer >= 1", num_samples)
     batch = batch or default_batch(backbone.length)
@@ -65,7 +76,7 @@ def generate(
     tokens, calls = [], []
     for offset in range(begin, end, batch):
         draws = Draws(seed, torch.arange(offset, offset + batch, device=device))
-        state = run_chains(backbone, sampler, table, draws)
+        state = run_chains(backbone, sampler, table, draws, given)
         tokens.append(state.x.cpu())
         calls.append(state.calls.cpu())
         progress(min(offset + batch, end) - max(offset, first))

@@ -35,18 +35,31 @@ class State:
     """Output of the last call (b, l, d), while it is still of use."""
     fresh: Bool[Tensor, " b"] | None = None
     """Which chains' features still describe their x (time-free backbones only)."""
+    given: Bool[Tensor, "b l"] | None = None
+    """Which tokens were given and stay as they are, whatever a step draws."""
 
     def moved(self, x: Tensor, backbone: Backbone) -> "State":
         """The state after a step; on a time-free backbone an unchanged chain keeps its features."""
+        if self.given is not None:
+            x = torch.where(self.given, self.x, x)
         if self.fresh is None:
             return replace(self, x=x)
         return replace(self, x=x, fresh=self.fresh & (x == self.x).all(dim=1))
 
 
-def start(backbone: Backbone, num_chains: int, device: torch.device | str = "cpu") -> State:
-    """All chains at t = 1: the prior, no call paid yet."""
+def start(
+    backbone: Backbone,
+    num_chains: int,
+    device: torch.device | str = "cpu",
+    given: Int[Tensor, " l"] | None = None,
+) -> State:
+    """All chains at t = 1, the prior with the `given` tokens in place; no call paid yet."""
     x = backbone.process.prior(num_chains, backbone.length, device)
-    return State(x=x, calls=torch.zeros(num_chains, dtype=torch.long, device=device))
+    kept = None
+    if given is not None:
+        x = given.to(device).repeat(num_chains, 1)
+        kept = x != backbone.process.mask
+    return State(x=x, calls=torch.zeros(num_chains, dtype=torch.long, device=device), given=kept)
 
 
 def call(

@@ -11,6 +11,8 @@ from lsd_core.evaluation import countdown, entropy
 from lsd_core.evaluation.likelihood import any_order_nll, perplexity
 from lsd_core.evaluation.scores import Scores
 from lsd_core.tasks.countdown import draw_sequences
+from lsd_core.tasks.sequences import evaluate_sequences
+from lsd_core.tasks.text import check_text, evaluate_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +30,8 @@ class Task:
     """(tokens (n, l), frozen backbone, seed) -> Scores."""
     draw: Callable[[int, Tensor, int, int], Tensor] | None = None
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the task's law can be drawn from."""
+    check: Callable[[Backbone], None] = lambda backbone: None
+    """Raises InputError for a backbone that the task cannot judge, before any work."""
 
 
 def evaluate_countdown(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
@@ -54,7 +58,22 @@ TASKS: dict[str, Task] = {
         judge="countdown-v1",
         evaluate=evaluate_countdown,
         draw=draw_sequences,
-    )
+    ),
+    "text": Task(
+        name="text",
+        primary="judge_nll",
+        diversity="unigram_entropy",
+        judge="text-judge-v1",
+        evaluate=evaluate_text,
+        check=check_text,
+    ),
+    "sequences": Task(
+        name="sequences",
+        primary="nll_per_token",
+        diversity="unigram_entropy",
+        judge="own-network-v1",
+        evaluate=evaluate_sequences,
+    ),
 }
 
 

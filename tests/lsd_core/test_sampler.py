@@ -10,6 +10,7 @@ import torch
 
 from lsd_core.backbones.publish import publish
 from lsd_core.errors import InputError
+from lsd_core.prompts import given_tokens, written
 from lsd_core.registry import register
 from lsd_core.sampler import LoadedSampler, load_sampler
 from lsd_core.samplers import generate
@@ -132,3 +133,29 @@ def test_the_package_offers_load_sampler_at_its_top():
     assert lsd_core.load_sampler is load_sampler
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         lsd_core.nonsense  # noqa: B018
+
+
+def test_a_prompt_and_a_template_are_kept(make_card, tiny_backbone):
+    sampler = LoadedSampler(make_card(), tiny_backbone)
+    tokens = sampler.sample(8, seed=3, prompt="3 2")
+    assert tokens[:, :2].tolist() == [[3, 2]] * 8
+    assert torch.equal(tokens, sampler.sample(8, seed=3, prompt=[3, 2]))
+    filled = sampler.sample(8, seed=3, infill="_ 1 _ _ 0")
+    assert (filled[:, 1].tolist(), filled[:, 4].tolist()) == ([1] * 8, [0] * 8)
+    assert torch.equal(filled, sampler.sample(8, seed=3, infill=[None, 1, None, None, 0, None]))
+    assert torch.equal(sampler.sample(4), sampler.sample(4, prompt=[]))
+    assert sampler.write(tokens[:1]) == [" ".join(map(str, tokens[0].tolist()))]
+    for wrong in ({"prompt": "3 x"}, {"prompt": "3 _"}, {"prompt": "4"}, {"prompt": "1", "infill": "2"}):
+        with pytest.raises(InputError):
+            sampler.sample(1, **wrong)
+
+
+def test_text_is_given_and_written_in_the_backbones_own_tokens():
+    backbone = exact_backbone("letters", length=6, num_values=4)
+    backbone.config = backbone.config | {"vocabulary": {"tokens": ["a", "b", "_", ""], "separator": ""}}
+    assert given_tokens(backbone, infill="a_b").tolist() == [0, 4, 1, 4, 4, 4]
+    assert given_tokens(backbone, infill="a_?", blank="?").tolist() == [0, 2, 4, 4, 4, 4]
+    assert given_tokens(backbone, prompt="ba_").tolist() == [1, 0, 2, 4, 4, 4]
+    assert written(backbone, torch.tensor([[1, 0, 2, 3, 3, 3]])) == ["ba_"]
+    with pytest.raises(InputError, match="prompt must be written in the backbone's tokens"):
+        given_tokens(backbone, prompt="abc")

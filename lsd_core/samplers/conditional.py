@@ -1,0 +1,86 @@
+"""Given tokens: a prefix, or any positions, that every chain keeps while it draws the rest.
+
+On the absorbing process conditioning needs no new law. A chain that has revealed some tokens and masks the
+others is in a state like any other; started there, the exact chain reveals the rest with the conditional law
+of the network (Bayes' rule, where the network is consistent). What changes is the budget: a table's counts
+are shares of what is masked, and here less is.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
+from lsd_core.samplers.table import StepTable
+
+
+def template(backbone: Backbone, tokens: Sequence[int | None], field: str = "prompt") -> Int[Tensor, " l"]:
+    """The state (l,) that chains start from: the tokens given, the mask where there is None and after their end."""
+    if len(tokens) > backbone.length:
+        raise InputError(field, f"have at most {backbone.length} tokens, the length", len(tokens))
+    given = torch.full((backbone.length,), backbone.process.mask)
+    for position, token in enumerate(tokens):
+        if token is None:
+            continue
+        if (
+            isinstance(token, bool)
+            or not isinstance(token, int)
+            or not 0 <= token < backbone.process.num_tokens
+        ):
+            raise InputError(f"{field}[{position}]", f"lie in 0..{backbone.process.num_tokens - 1}", token)
+        given[position] = token
+    return given
+
+
+def check_template(backbone: Backbone, given: Int[Tensor, " l"]) -> None:
+    """Raise InputError unless these are `length` states of the backbone's process."""
+    if given.shape != (backbone.length,):
+        raise InputError("given", f"have shape ({backbone.length},)", tuple(given.shape))
+    if int(given.min()) < 0 or int(given.max()) > backbone.process.mask:
+        rule = f"lie in 0..{backbone.process.num_tokens - 1}, or be {backbone.process.mask} where free"
+        raise InputError("given", rule, f"values from {int(given.min())} to {int(given.max())}")
+
+
+def rescaled(table: StepTable, num_free: int) -> StepTable:
+    """The table for `num_free` masked tokens: the same shares of them, steps that would reveal none dropped.
+
+    Times are left as they are: a chance to be revealed does not depend on how many tokens wait for it.
+    """
+    if table.counts is None or num_free == table.counts[0]:
+        return table
+    counts, gains = [num_free], []
+    for count, gain in zip(table.counts[1:], table.gains, strict=True):
+        scaled = round(num_free * count / table.counts[0])
+        if scaled < counts[-1]:
+            counts.append(scaled)
+            gains.append(gain)
+    return StepTable(counts=tuple(counts), gains=tuple(gains), gain_on=table.gain_on)
+
+
+class Conditioned:
+    """A backbone as chains with given tokens see it: it is told the time at which so many tokens are masked.
+
+    A time-conditioned network learned t together with the number of masked tokens, t ~ Beta(n, l + 1 - n). A
+    chain that starts with half of its tokens given has at t = 1 a state that belongs to t = 1/2; so the
+    network is told n / (l + 1), n the tokens that are masked.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = backbone
+        self.name, self.family, self.config = backbone.name, backbone.family, backbone.config
+        self.process, self.length = backbone.process, backbone.length
+        self.time_free, self.normalised = backbone.time_free, backbone.normalised
+        self.head, self.tensors = backbone.head, backbone.tensors
+
+    def features(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l d"]:
+        """One network call; `t` is replaced."""
+        masked = (x == self.process.mask).sum(dim=1).double()
+        told = torch.where(masked == self.length, 1.0, masked / (self.length + 1))
+        return self.backbone.features(x, told)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.backbone.fingerprint

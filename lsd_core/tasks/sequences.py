@@ -1,0 +1,32 @@
+"""Sequences of anything: what can be said of samples when there is no judge but the frozen network itself.
+
+The likelihood of few-step samples under the network that drew them says how much worse they are than its
+own exact samples, and nothing about the data. It can be had cheaply by drawing likely things again and again, so it is
+compared at equal entropy, and the share of different sequences stands beside it.
+"""
+
+import torch
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.canonical import derive_seed
+from lsd_core.evaluation import entropy
+from lsd_core.evaluation.likelihood import any_order_nll
+from lsd_core.evaluation.scores import Scores
+
+LOOKS = 8  # random subsets of each sequence that are masked
+
+
+def evaluate_sequences(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
+    """Nats a token under the frozen network, in random order, and diversity; 8 calls a sequence."""
+    looks = [any_order_nll(backbone, tokens, derive_seed("look", seed, look)) for look in range(LOOKS)]
+    nll = torch.stack(looks).mean(0)
+    per_token = nll / tokens.shape[1]
+    metrics = {
+        "nll_per_token": float(per_token.mean()),
+        "unigram_entropy": entropy.unigram_entropy(tokens),
+        "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
+        "distinct_sequences": len(tokens.unique(dim=0)) / len(tokens),
+        "nll": float(nll.mean()),
+    }
+    return Scores(primary=per_token.numpy(), metrics=metrics)

@@ -1,0 +1,38 @@
+"""Text: characters of English prose, judged by a model that learned from other prose than the backbones did."""
+
+import math
+
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.evaluation import entropy
+from lsd_core.evaluation.likelihood import any_order_nll
+from lsd_core.evaluation.scores import Scores
+from lsd_core.evaluation.text_judge import shipped_judge
+from lsd_core.vocabulary import Vocabulary
+
+LENGTH = 128
+GRAM = 4  # characters
+
+
+def check_text(backbone: Backbone) -> None:
+    """Raise InputError unless the judge is there and reads what the backbone writes."""
+    shipped_judge().check_vocabulary(Vocabulary.of(backbone.config))
+
+
+def evaluate_text(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
+    """Nats a character under the judge, diversity, and the likelihood under the frozen network itself.
+
+    The judge's perplexity is the exponential of the primary metric; it rewards repetition, so two entropies
+    and the share of different 4-grams stand beside it.
+    """
+    nll = shipped_judge().nll(tokens)
+    metrics = {
+        "judge_nll": float(nll.mean()),
+        "judge_perplexity": math.exp(float(nll.mean())),
+        "unigram_entropy": entropy.unigram_entropy(tokens),
+        "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
+        "distinct_4": entropy.distinct(tokens, GRAM),
+        "nll": float(any_order_nll(backbone, tokens, seed).mean()),
+    }
+    return Scores(primary=nll.numpy(), metrics=metrics)

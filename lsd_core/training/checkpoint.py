@@ -1,0 +1,56 @@
+"""Where a training run stands: one safetensors file, replaced whole, that only its own configuration reads."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lsd_core.canonical import canonical_json
+from lsd_core.errors import InputError
+
+Groups = dict[str, dict[str, Tensor]]  # tensors by group and name: `network`, `average`, ...
+
+
+def save_checkpoint(
+    path: Path, config: dict[str, Any], step: int, optimiser: torch.optim.Optimizer, groups: Groups
+) -> None:
+    """Weights, whatever else is in `groups`, and the optimiser's moments after `step` steps."""
+    tensors = {f"{group}/{key}": value.clone() for group, of in groups.items() for key, value in of.items()}
+    for index, moments in optimiser.state_dict()["state"].items():
+        tensors |= {f"moment/{index}/{key}": value.clone() for key, value in moments.items()}
+    scratch = path.with_suffix(".partial")
+    save_file(tensors, scratch, {"step": str(step), "config": canonical_json(config)})
+    scratch.replace(path)
+
+
+def load_checkpoint(
+    path: Path, config: dict[str, Any], optimiser: torch.optim.Optimizer
+) -> tuple[int, Groups]:
+    """Steps done and the groups that `save_checkpoint` wrote; the optimiser gets its moments back."""
+    remedy = "remove it to start afresh"
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        recorded, step = json.loads(metadata["config"]), int(metadata["step"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(
+            "checkpoint", "be one that `lsd train` wrote", f"{path} ({error!r})", remedy
+        ) from None
+    if recorded != config:
+        raise InputError("checkpoint", "be of the same training configuration", str(path), remedy)
+    groups: Groups = {}
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        group, _, name = key.partition("/")
+        if group == "moment":
+            index, _, moment = name.partition("/")
+            state.setdefault(int(index), {})[moment] = value
+        else:
+            groups.setdefault(group, {})[name] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return step, groups

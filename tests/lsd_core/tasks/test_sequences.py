@@ -1,0 +1,33 @@
+"""What is said of samples without a judge is the network's own likelihood, and how varied they are."""
+
+import pytest
+import torch
+
+from lsd_core.backbones.catalog import task_of
+from lsd_core.evaluation.entropy import distinct
+from lsd_core.tasks.catalog import get_task
+from lsd_core.tasks.countdown import draw_sequences, entropy_of_data, exact_backbone
+
+
+def test_data_of_a_known_law_score_its_entropy() -> None:
+    backbone = exact_backbone("tiny", 8, 4)
+    tokens = draw_sequences(3, torch.arange(3000), 8, 4)
+    scores = get_task("sequences").evaluate(tokens, backbone, 1)
+    assert scores.metrics["nll"] == pytest.approx(entropy_of_data(8, 4), rel=0.02)
+    assert scores.metrics["nll_per_token"] == pytest.approx(scores.metrics["nll"] / 8)
+    assert scores.metrics["nll_per_token"] == pytest.approx(float(scores.primary.mean()))
+    worse = torch.randint(0, 4, (500, 8), generator=torch.Generator().manual_seed(0))
+    assert get_task("sequences").evaluate(worse, backbone, 1).metrics["nll"] > 2 * scores.metrics["nll"]
+
+
+def test_repeating_oneself_shows() -> None:
+    backbone = exact_backbone("tiny", 8, 4)
+    same = draw_sequences(3, torch.zeros(40, dtype=torch.long), 8, 4)
+    assert get_task("sequences").evaluate(same, backbone, 1).metrics["distinct_sequences"] == 1 / 40
+    assert distinct(torch.tensor([[0, 1, 0, 1], [0, 1, 0, 2]]), 2) == pytest.approx(3 / 6)
+    assert distinct(torch.tensor([[0, 1, 2, 3]]), 1) == 1.0
+
+
+def test_a_backbone_that_names_no_task_is_judged_as_what_it_can_be() -> None:
+    assert task_of(exact_backbone("mine", 8)) == "countdown"
+    assert task_of(exact_backbone("other", 8, 4)) == "sequences"
