@@ -52,7 +52,9 @@ class GridConfig(Section):
     """A grid of cells (backbone x NFE x base sampler) and the methods that fill them."""
 
     name: str = Field("countdown", description="shows in run names and reports")
-    backbones: list[str] = Field(["countdown"], min_length=1, description="names, or .safetensors files")
+    backbones: list[str] = Field(
+        ["countdown"], min_length=1, description="names, hf://OWNER/NAME, folders or files"
+    )
     nfe: list[Count] = Field([4, 8, 16], min_length=1, description="budgets of network calls")
     samplers: list[str] = Field(["euler", "tweedie"], min_length=1, description="base samplers")
     methods: list[str] = Field(

@@ -23,6 +23,12 @@ def default_tracking_uri() -> str:
     return given or f"sqlite:///{home() / 'mlflow.db'}"
 
 
+def weights_dir() -> Path:
+    """Where downloaded weights are looked for by name: `LSD_WEIGHTS`, else `weights` in the home folder."""
+    given = os.environ.get("LSD_WEIGHTS")
+    return Path(given).expanduser().absolute() if given else home() / "weights"
+
+
 def cache_dir() -> Path:
     """Where fetched weights are kept: `LSD_CACHE`, else `lsd` in the user's cache folder."""
     given = os.environ.get("LSD_CACHE")

@@ -71,12 +71,21 @@ def _canonical_header(data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + size :]
 
 
-def check_tensors(what: str, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    """Raise InputError that names the first missing and unexpected tensors, or the first wrong shape."""
-    missing, unexpected = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+def check_tensors(
+    what: str, tensors: dict[str, Tensor], expected: dict[str, Tensor], *, prefix: str = "", source: str = ""
+) -> None:
+    """Raise InputError that names the first missing and unexpected tensors, or the first wrong one.
+
+    The names are those expected with `prefix` before them; `source` names the file they come from.
+    """
+    known, where = {prefix + key: tensor for key, tensor in expected.items()}, f" in {source}" * bool(source)
+    missing, unexpected = sorted(set(known) - set(tensors)), sorted(set(tensors) - set(known))
     if missing or unexpected:
         shown = f"missing {missing[:1] or 'none'}, unexpected {unexpected[:1] or 'none'}"
-        raise InputError("tensors", f"be those of {what}", shown)
+        raise InputError(f"tensors{where}", f"be those of {what}", shown)
     for key, tensor in tensors.items():
-        if tensor.shape != expected[key].shape:
-            raise InputError(f"tensor {key}", f"have shape {tuple(expected[key].shape)}", tuple(tensor.shape))
+        if tensor.shape != known[key].shape:
+            rule = f"have shape {tuple(known[key].shape)}"
+            raise InputError(f"tensor {key}{where}", rule, tuple(tensor.shape))
+        if not tensor.is_floating_point():
+            raise InputError(f"tensor {key}{where}", "hold floating-point numbers", str(tensor.dtype))

@@ -38,7 +38,7 @@ def grid(
     samplers:
         base samplers.
     backbones:
-        names, or .safetensors files.
+        names, hf://OWNER/NAME, folders or files; see docs/backbones.md.
     samples:
         sequences a seed that are reported.
     seeds:

@@ -1,4 +1,4 @@
-"""The backbones that ship with us, by name."""
+"""Backbones by name: those that ship with us, the published ones, and any file, folder or hub id."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,18 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from lsd_core.backbones import storage
+from lsd_core.backbones import address, storage
+from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
-from lsd_core.tasks import countdown
+from lsd_core.home import weights_dir
+from lsd_core.tasks import countdown, openwebtext
 
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneEntry:
-    """A backbone that needs no download, and the task it is judged on."""
+    """A backbone that has a name, and the task it is judged on."""
 
     task: str
     """Name of the task, as in `tasks.catalog`."""
@@ -42,6 +45,31 @@ def _countdown(kind: str, length: int) -> BackboneEntry:
     return BackboneEntry(task="countdown", description=f"countdown, length {length}: {text}", make=_shipped)
 
 
+def _published(repository: str, description: str) -> BackboneEntry:
+    """Weights that a person downloads: in the weights folder, or already in the hub's cache."""
+
+    def make(name: str) -> Backbone:
+        folder = weights_dir() / name
+        found = folder if folder.is_dir() else cached_hub(repository)
+        if found is None:
+            remedy = (
+                f"download them with: hf download {repository} --local-dir {folder}; "
+                f"or run with --backbones hf://{repository}, or with a folder or file that has them"
+            )
+            raise InputError(f"backbone {name}", "have its weights", f"nothing in {folder}", remedy)
+        return load_published(found, name)
+
+    return BackboneEntry(task="openwebtext", description=f"{description} ({repository})", make=make)
+
+
+HUB = {
+    "sedd-small": ("louaaron/sedd-small", "SEDD absorb, 12 blocks, GPT-2 tokens, length 1024"),
+    "sedd-medium": ("louaaron/sedd-medium", "SEDD absorb, 24 blocks, GPT-2 tokens, length 1024"),
+    "radd": ("JingyangOu/radd-t-dce", "RADD trained on t-DCE, GPT-2 tokens, length 1024"),
+    "radd-lambda": ("JingyangOu/radd-lambda-dce", "RADD trained on lambda-DCE, GPT-2 tokens, length 1024"),
+    "mdlm": ("kuleshov-group/mdlm-owt", "MDLM, GPT-2 tokens, length 1024"),
+}
+
 BACKBONES: dict[str, BackboneEntry] = {
     "countdown": _countdown("sedd", 64),
     "countdown-radd": _countdown("radd", 64),
@@ -49,31 +77,47 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-256": _countdown("sedd", 256),
     "countdown-256-radd": _countdown("radd", 256),
     "countdown-256-exact": _countdown("markov", 256),
-}
+} | {name: _published(*where) for name, where in HUB.items()}
 
 
 def get_entry(name: str) -> BackboneEntry:
     """The entry of that name; an unknown name lists the known ones."""
     if name not in BACKBONES:
-        raise InputError("backbone", f"be one of {', '.join(BACKBONES)}, or a .safetensors file", name)
+        rule = f"be one of {', '.join(BACKBONES)}, hf://OWNER/NAME, or an existing folder or file"
+        raise InputError("backbone", rule, name)
     return BACKBONES[name]
+
+
+def task_of(backbone: Backbone) -> str:
+    """What a backbone's samples are judged on: as the catalog says, or its configuration, or its tokens.
+
+    What says nothing is of `lsd train countdown` or of GPT-2's tokens if it has as many; anything else is
+    judged as sequences of whatever it may be.
+    """
+    if backbone.name in BACKBONES:
+        return BACKBONES[backbone.name].task
+    by_tokens = {countdown.NUM_VALUES: "countdown", openwebtext.VOCABULARY: "openwebtext"}
+    return str(backbone.config.get("task", by_tokens.get(backbone.process.num_tokens, "sequences")))
 
 
 @cache
 def load_backbone(name: str) -> Backbone:
-    """A shipped backbone by name, or one from a local .safetensors file."""
-    if name.endswith(".safetensors"):
-        return storage.load_file(Path(name))
-    return get_entry(name).make(name)
+    """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], a folder or a weight file.
 
-
-def task_of(backbone: Backbone) -> str:
-    """What a backbone's samples are judged on: as the catalog says, or else its own configuration.
-
-    A file that says nothing is of `lsd train countdown` if it has that task's tokens; anything else is judged
-    as sequences of whatever it may be.
+    `?body_dtype=float32` after it runs the body in full precision. Raises InputError.
     """
-    if backbone.name in BACKBONES:
-        return BACKBONES[backbone.name].task
-    silent = "countdown" if backbone.process.num_tokens == countdown.NUM_VALUES else "sequences"
-    return str(backbone.config.get("task", silent))
+    place = address.parse(name)
+    backbone = _load(place)
+    return backbone if place.body_dtype is None else storage.with_body_dtype(backbone, place.body_dtype)
+
+
+def _load(place: address.Address) -> Backbone:
+    if place.hub is not None:
+        named = {repository: name for name, (repository, _) in HUB.items()}
+        return load_published(fetch_hub(place.hub, place.revision), named.get(place.hub, place.name))
+    path = Path(place.where).expanduser()
+    if place.where in BACKBONES or not path.exists():
+        return get_entry(place.where).make(place.where)
+    if path.is_file() and storage.is_ours(path):
+        return storage.load_file(path)
+    return load_published(path, place.name)

@@ -63,8 +63,8 @@ class TimeEmbedding(nn.Module):
     def forward(self, sigma_bar: Tensor) -> Tensor:
         half = SINUSOID_DIM // 2
         dtype = next(self.parameters()).dtype
-        ladder = torch.arange(half, device=sigma_bar.device, dtype=torch.float32)
-        freqs = torch.exp(-math.log(10_000.0) * ladder / half).to(dtype)
+        ladder = torch.arange(half, device=sigma_bar.device, dtype=dtype)
+        freqs = torch.exp(-math.log(10_000.0) * ladder / half)
         angle = sigma_bar.to(dtype)[:, None] * freqs
         return F.silu(self.mlp(torch.cat([angle.cos(), angle.sin()], dim=-1)))
 
@@ -150,9 +150,16 @@ class DDiT(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, num_heads, cond_dim) for _ in range(num_blocks))
         self.output_layer = OutputLayer(dim, num_states if num_out is None else num_out, cond_dim)
 
+    def condition(self, sigma_bar: Tensor | None) -> Tensor | None:
+        """The embedding of sigma_bar (b,) that modulates every block, (b, cond_dim); None without one."""
+        return None if self.sigma_map is None or sigma_bar is None else self.sigma_map(sigma_bar)
+
     def features(self, x: Tensor, sigma_bar: Tensor | None) -> Tensor:
         """Everything up to the vocabulary projection, (b, l, dim); sigma_bar is (b,) or None."""
-        cond = None if self.sigma_map is None or sigma_bar is None else self.sigma_map(sigma_bar)
+        return self.body(x, self.condition(sigma_bar))
+
+    def body(self, x: Tensor, cond: Tensor | None) -> Tensor:
+        """The same from an embedded condition."""
         h = self.vocab_embed(x)
         rotary = self.rotary_emb(x.shape[1], h.dtype)
         for block in self.blocks:

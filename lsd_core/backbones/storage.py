@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import safetensors
 from torch import Tensor
 
 from lsd_core.backbones import ddit_backbone
@@ -17,6 +18,18 @@ def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> Back
     if config.get("family") == MarkovExact.family:
         return MarkovExact(name, config, tensors)
     return ddit_backbone.build(name, config, tensors)
+
+
+def expected(config: dict[str, Any]) -> dict[str, Tensor]:
+    """The names and shapes of a configured network's tensors, without their memory."""
+    return ddit_backbone.empty_network(config).state_dict()
+
+
+def with_body_dtype(backbone: Backbone, body_dtype: str) -> Backbone:
+    """The same tensors with the body in another precision, `float32` for none of its own: another fingerprint."""
+    if "body_dtype" not in backbone.config:
+        raise InputError("body_dtype", "be left out for a backbone without a network body", backbone.name)
+    return build(backbone.name, backbone.config | {"body_dtype": body_dtype}, backbone.tensors())
 
 
 def to_bytes(backbone: Backbone, notes: dict[str, Any] | None = None) -> bytes:
@@ -41,6 +54,17 @@ def from_bytes(data: bytes, source: str) -> Backbone:
 def read_notes(data: bytes) -> dict[str, Any]:
     """The training notes of such a file: how the weights came to be."""
     return TensorFile.from_bytes(data, "file").notes
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is one that `to_bytes` wrote, as its metadata say."""
+    if path.suffix != ".safetensors":
+        return False
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return "config" in (file.metadata() or {})
+    except (safetensors.SafetensorError, OSError):
+        return True  # damaged: `load_file` says how
 
 
 def load_file(path: str | Path) -> Backbone:

@@ -10,6 +10,7 @@ from lsd_core.errors import InputError
 from lsd_core.evaluation import countdown, entropy
 from lsd_core.evaluation.likelihood import any_order_nll, perplexity
 from lsd_core.evaluation.scores import Scores
+from lsd_core.tasks import openwebtext
 from lsd_core.tasks.countdown import draw_sequences
 from lsd_core.tasks.sequences import evaluate_sequences
 from lsd_core.tasks.text import check_text, evaluate_text
@@ -73,6 +74,14 @@ TASKS: dict[str, Task] = {
         diversity="unigram_entropy",
         judge="own-network-v1",
         evaluate=evaluate_sequences,
+    ),
+    "openwebtext": Task(
+        name="openwebtext",
+        primary="judge_nll",
+        diversity="sequence_entropy",
+        judge=openwebtext.JUDGE,
+        evaluate=openwebtext.evaluate,
+        check=openwebtext.check,
     ),
 }
 

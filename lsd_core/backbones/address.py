@@ -1,0 +1,53 @@
+"""How a backbone is named: a name, hf://OWNER/NAME[@REVISION], a folder or a file, each with options.
+
+`?body_dtype=float32` after any of them is the switch to full precision.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from lsd_core.errors import InputError
+
+HUB = "hf://"
+OPTIONS = ("body_dtype",)
+_NAMELESS = re.compile(
+    r"model|pytorch_model|checkpoint[\w-]*|ckpt[\w-]*|archive|snapshots|[0-9a-f]{40}", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a backbone is, and how it is to be run."""
+
+    where: str
+    """The name, or the path."""
+    hub: str | None = None
+    """OWNER/NAME on the hub."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    body_dtype: str | None = None
+    """Precision of the body, other than the checkpoint's own."""
+
+    @property
+    def name(self) -> str:
+        """What the backbone is called: the last part of its address that says anything."""
+        parts = [part for part in re.split(r"[/\\]+", self.hub or str(Path(self.where).absolute())) if part]
+        parts[-1] = re.sub(r"\.(safetensors|bin|pth?|ckpt)$", "", parts[-1])
+        telling = [part for part in parts if not _NAMELESS.fullmatch(part)] or parts
+        return re.sub(r"[^\w.-]+", "-", telling[-1], flags=re.ASCII)
+
+
+def parse(text: str) -> Address:
+    """The address in `text`; raises InputError where it is none."""
+    where, _, query = text.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if set(options) - set(OPTIONS) or (query and not options):
+        raise InputError("backbone", f"take no option but {', '.join(OPTIONS)}", text)
+    if not where.startswith(HUB):
+        return Address(where, **options)
+    hub, _, revision = where.removeprefix(HUB).partition("@")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub, re.ASCII):
+        raise InputError("backbone", "be hf://OWNER/NAME or hf://OWNER/NAME@REVISION", text)
+    return Address(where, hub, revision or None, **options)

@@ -1,0 +1,144 @@
+"""Published checkpoints from a local folder or file: found, recognised, checked, converted, cached.
+
+What comes out is an ordinary backbone; our own safetensors file of a torch checkpoint is kept in the cache, so
+that the pickle is opened once.
+"""
+
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import yaml
+
+from lsd_core.backbones import mdlm, radd, sedd, storage
+from lsd_core.backbones.checkpoint import read_tensors
+from lsd_core.backbones.layout import Fields, Layout
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.canonical import digest
+from lsd_core.errors import InputError
+from lsd_core.home import cache_dir
+from lsd_core.tensorfile import check_tensors
+
+WEIGHTS = ("model.safetensors", "pytorch_model.bin", "checkpoints-meta/checkpoint.pth")
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+CONFIGS = ("config.json", "config.yaml", ".hydra/config.yaml", "config/*.yaml", "*.yaml", "*.yml")
+READER = 1  # moves when a published file would be read differently
+
+
+@runtime_checkable
+class Family(Protocol):
+    """A module that knows one family's published layout."""
+
+    def recognises(self, fields: Fields, names: set[str]) -> bool: ...
+    def layout(self, fields: Fields) -> Layout: ...
+
+
+FAMILIES: dict[str, Family] = {"SEDD": sedd, "RADD": radd, "MDLM": mdlm}
+
+
+def load_published(path: Path, name: str) -> Backbone:
+    """The backbone in a published folder or weight file, with averaged (EMA) weights where it keeps them.
+
+    A torch file is opened once: afterwards the copy in the cache is read, if it is there and whole. Raises
+    InputError, in one line, for whatever is not such a checkpoint.
+    """
+    weights = find_weights(path)
+    config = find_config(path if path.is_dir() else weights.parent)
+    if weights.suffix == ".safetensors":
+        return convert(weights, config, name)
+    key = digest([READER, name, _sha256(weights), _sha256(config)])
+    cached = cache_dir() / "published" / f"{key}.safetensors"
+    kept = _kept(cached) if cached.is_file() else None
+    if kept is not None:
+        return kept
+    backbone = convert(weights, config, name)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    scratch = cached.with_name(f".{uuid.uuid4().hex}")
+    scratch.write_bytes(storage.to_bytes(backbone, {"fingerprint": backbone.fingerprint}))
+    os.replace(scratch, cached)
+    return backbone
+
+
+def _kept(cached: Path) -> Backbone | None:
+    """The backbone in the cache, unless it is damaged, which is not worth a word."""
+    data = cached.read_bytes()
+    try:
+        backbone = storage.from_bytes(data, str(cached))
+        return backbone if storage.read_notes(data)["fingerprint"] == backbone.fingerprint else None
+    except (InputError, KeyError):
+        return None
+
+
+def convert(weights: Path, config: Path, name: str) -> Backbone:
+    """The backbone in a published weight file and its configuration."""
+    fields, tensors = Fields(read_config(config), str(config)), read_tensors(weights)
+    layout = recognise(fields, set(tensors)).layout(fields)
+    check_tensors(
+        f"a published {layout.config['family']} network",
+        tensors,
+        storage.expected(layout.config),
+        prefix=layout.prefix,
+        source=str(weights),
+    )
+    ours = {key.removeprefix(layout.prefix): tensor for key, tensor in tensors.items()}
+    return storage.build(name, layout.config, ours)
+
+
+def find_weights(path: Path) -> Path:
+    """The weight file that is meant: the path itself, or the one that its folder holds."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise InputError(
+            "backbone", "be a known name, hf://OWNER/NAME, or an existing folder or file", str(path)
+        )
+    for name in WEIGHTS:
+        if (path / name).is_file():
+            return path / name
+    found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    if len(found) != 1:
+        shown = ", ".join(file.name for file in found[:4]) or "none"
+        remedy = "name the file" if found else f"put {WEIGHTS[0]} and config.json there"
+        raise InputError(f"folder {path}", "hold one weight file", shown, remedy)
+    return found[0]
+
+
+def find_config(folder: Path) -> Path:
+    """The configuration in this folder, or above it where this one only sorts checkpoints."""
+    for pattern in CONFIGS:
+        found = sorted(folder.glob(pattern))
+        if found:
+            return found[-1]  # config_002.yaml is what config_001.yaml became
+    if folder.name.startswith("checkpoint") or folder.name == "archive":
+        return find_config(folder.absolute().parent)
+    remedy = "put the checkpoint's config.json or .yaml beside it"
+    raise InputError(f"folder {folder}", f"hold one of {', '.join(CONFIGS)}", "none", remedy)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A published configuration, JSON or YAML, as plain data."""
+    try:
+        text = path.read_text()
+        record = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, OSError) as error:
+        raise InputError(str(path), "be JSON or plain YAML", " ".join(str(error).split())[:160]) from None
+    if not isinstance(record, dict):
+        raise InputError(str(path), "be a mapping of fields", type(record).__name__)
+    return record
+
+
+def recognise(fields: Fields, names: set[str]) -> Family:
+    """The family whose checkpoint this is, told from its configuration and tensor names."""
+    for family in FAMILIES.values():
+        if family.recognises(fields, names):
+            return family
+    shown = ", ".join(sorted(map(str, fields.record))[:8]) or "no fields"
+    raise InputError(fields.source, f"configure a {', '.join(FAMILIES)} network", shown)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

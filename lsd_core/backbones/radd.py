@@ -1,0 +1,36 @@
+"""RADD (Ou et al. 2024, arXiv 2406.03736): the x0 law of a network that is not told the time.
+
+Published as `JingyangOu/radd-t-dce` and `radd-lambda-dce`: a nested configuration, no sigma map, no
+modulation, LayerNorms with a bias. The first V channels' log-softmax is log p(x0); the last is never read.
+"""
+
+from lsd_core.backbones import sedd
+from lsd_core.backbones.layout import Fields, Layout, transformer_config
+from lsd_core.backbones.reading import Reading, normalised_weights
+from lsd_core.errors import InputError
+from lsd_core.processes import Absorbing
+
+READINGS = {
+    "radd": Reading(kind="absorbing", told="nothing", normalised=True, log_weights=normalised_weights),
+}
+BODY_DTYPES = ("float32", "float16", "bfloat16")
+
+
+def recognises(fields: Fields, names: set[str]) -> bool:
+    """A nested configuration, and no modulation."""
+    return fields.has("model.hidden_size") and not any("adaLN_modulation" in name for name in names)
+
+
+def layout(fields: Fields) -> Layout:
+    """Sizes as SEDD names them, without the condition; the body in `model.dtype`."""
+    graph = fields.get("graph.type", str, "absorb")
+    if graph != "absorb":
+        raise InputError(f"graph.type in {fields.source}", "be absorb", graph)
+    body_dtype = fields.get("model.dtype", str, "bfloat16")
+    if body_dtype not in BODY_DTYPES:
+        raise InputError(f"model.dtype in {fields.source}", f"be one of {', '.join(BODY_DTYPES)}", body_dtype)
+    process = Absorbing(fields.get("tokens", int), fields.noise()).to_dict()
+    names = {ours: theirs for ours, theirs in sedd.SIZES.items() if ours != "cond_dim"}
+    return Layout(
+        transformer_config(fields, family="radd", process=process, names=names, body_dtype=body_dtype)
+    )
