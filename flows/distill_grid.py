@@ -16,6 +16,7 @@ from prefect.states import Completed, Failed, State
 from flows import filing, phases
 from flows.artifacts import show_outcome, show_plan
 from flows.config import GridConfig
+from flows.page.publish import Page, report_run
 from flows.plan import Plan, make_plan
 from flows.progress import LogProgress, Progress, current
 from flows.report import Outcome, write_report
@@ -78,6 +79,12 @@ def promote(run: Run) -> Outcome:
     return filing.promote_champions(run)
 
 
+@task(cache_policy=NO_CACHE, task_run_name="report")
+def report(run: Run, outcome: Outcome) -> list[Page]:
+    """Write a page for each backbone and file it."""
+    return report_run(run, outcome)
+
+
 def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, Outcome]:
     """The phases in order; inside a flow each is a task run."""
     run = Run(plan, settings, progress)
@@ -93,7 +100,7 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     register(run)
     outcome = promote(run)
     write_report(run, outcome)
-    show_outcome(run, outcome)
+    show_outcome(run, outcome, report(run, outcome))
     return run, outcome
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from flows.phases import shipped, temperatures_of
+from flows.phases import shipped
 from flows.rebuild import remember_champions
 from flows.report import Outcome
 from flows.rows import Row, row_of, teacher_row
 from flows.run import Run
+from flows.standings import decide
 from lsd_core import registry
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.card import make_card
@@ -16,11 +15,9 @@ from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.work import table_index
 from lsd_core.cards import SamplerCard
-from lsd_core.distillation.methods import TEMPERATURE, get_method
+from lsd_core.distillation.methods import get_method
 from lsd_core.environment import environment
-from lsd_core.evaluation.promotion import Scored, Verdict
-from lsd_core.evaluation.promotion import promote as decide
-from lsd_core.tasks.catalog import get_task
+from lsd_core.evaluation.promotion import Verdict
 
 
 def check_registry(tracking_uri: str) -> None:
@@ -86,9 +83,9 @@ def promote_champions(run: Run) -> Outcome:
             for sampler in run.plan.config.samplers:
                 if any(spec.sampler == sampler for spec in cell):
                     own = [spec for spec in cell if spec.sampler == sampler]
-                    mine[f"nfe{nfe}-{sampler}"] = _decide(run, own, cell)
+                    mine[f"nfe{nfe}-{sampler}"] = decide(run.store, own, cell)
             if cell:
-                mine[f"nfe{nfe}"] = _decide(run, cell, cell)
+                mine[f"nfe{nfe}"] = decide(run.store, cell, cell)
         if mine:
             champions = {alias: run.uris[verdict.key].rsplit("/", 1)[1] for alias, verdict in mine.items()}
             registry.set_champions(
@@ -99,61 +96,6 @@ def promote_champions(run: Run) -> Outcome:
         rows += [row_of(run, spec, mine) for spec in specs]
         rows += [row for row in [teacher_row(run, backbone)] if row is not None]
     return Outcome(rows=rows, verdicts=verdicts, failures=_reasons(run))
-
-
-def _decide(run: Run, eligible: Sequence[CandidateSpec], everyone: Sequence[CandidateSpec]) -> Verdict:
-    """A learned candidate that beats every control, or else the best eligible control.
-
-    Candidates with one law share results, so each law is compared once.
-    """
-    learned = [spec for spec in _one_a_law(eligible) if get_method(spec.method).learned]
-    families = {
-        f"{spec.method} ({spec.sampler})": _family(run, spec)
-        for spec in _one_a_law(everyone)
-        if not get_method(spec.method).learned and spec.method != TEMPERATURE
-    }
-    keepers = [_scored(run, spec) for spec in eligible if not get_method(spec.method).learned]
-    candidates = [_scored(run, spec) for spec in learned]
-    return decide(candidates, families, keepers=keepers, teacher_entropy=_teacher_entropy(run, learned))
-
-
-def _one_a_law(specs: Sequence[CandidateSpec]) -> list[CandidateSpec]:
-    """The specs, the first of each law: the others share its results."""
-    laws: dict[str, CandidateSpec] = {}
-    for spec in specs:
-        laws.setdefault(spec.work.key, spec)
-    return list(laws.values())
-
-
-def _teacher_entropy(run: Run, learned: Sequence[CandidateSpec]) -> float | None:
-    """Diversity of the teacher's own sequences, if anything learned from them."""
-    if not learned:
-        return None
-    metrics = run.results(learned[0]).read_teacher().metrics
-    return metrics[get_task(learned[0].evaluation.task).diversity]
-
-
-def _family(run: Run, spec: CandidateSpec) -> list[Scored]:
-    return [_scored(run, spec, temperature) for temperature in temperatures_of(spec)]
-
-
-def _scored(run: Run, spec: CandidateSpec, temperature: float = 1.0) -> Scored:
-    results, seeds = run.results(spec), range(spec.evaluation.seeds)
-    report = [results.read_measurement("report", which, temperature) for which in seeds]
-    selection = report
-    if temperature == 1:
-        selection = [results.read_measurement("selection", which, temperature) for which in seeds]
-    diversity = get_task(spec.evaluation.task).diversity
-    return Scored(
-        method=spec.method,
-        sampler=spec.sampler,
-        nfe=spec.nfe,
-        selection=np.stack([result.scores for result in selection]),
-        report=np.stack([result.scores for result in report]),
-        entropy=sum(result.metrics[diversity] for result in report) / len(report),
-        temperature=temperature,
-        key=spec.key,
-    )
 
 
 def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Sequence[float]]]:

@@ -12,7 +12,7 @@ from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.card import shipped_seed
 from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.temperature import choose_temperature
-from lsd_core.candidates.work import table_index
+from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
 from lsd_core.trajectories.manifest import committed, publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
@@ -122,11 +122,6 @@ def candidate_pool(run: Run) -> Pool[Any, Any]:
 def table_seeds(spec: CandidateSpec) -> range:
     """The learning runs of a candidate: one where nothing is random."""
     return range(spec.evaluation.seeds if get_method(spec.method).needs_paths else 1)
-
-
-def temperatures_of(spec: CandidateSpec) -> tuple[float, ...]:
-    """Temperatures at which a candidate is reported: a sweep for the plain sampler, for comparison at equal entropy."""
-    return spec.evaluation.temperatures if get_method(spec.method).sweep else (1.0,)
 
 
 def shipped(run: Run, spec: CandidateSpec) -> int:

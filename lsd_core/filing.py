@@ -1,6 +1,6 @@
 """How a card is filed: the tags, numbers and words that a registry shows, and the row read back from them.
 
-Plain data in and out; the registry that holds them is reached in `registry.py`.
+Plain data in and out; the registry that holds them is reached in `registry/`.
 """
 
 import math

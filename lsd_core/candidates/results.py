@@ -27,6 +27,8 @@ class Measurement:
     calls_max: int
     scores: Float[np.ndarray, " n"]
     """Primary metric of every sample, for paired comparisons."""
+    first: tuple[tuple[int, ...], ...] = ()
+    """The first few of the sequences themselves, to be looked at."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ class Results:
     def _write(self, key: str, result: Measurement) -> None:
         """The scores first, the metrics last: a measurement that can be read is whole."""
         self.store.write_bytes(_scores_key(key), _encode_scores(result.scores))
-        metrics = {"calls_mean": result.calls_mean, "calls_max": result.calls_max, "metrics": result.metrics}
-        self.store.write_json(key, plain(metrics))
+        record = {"calls_mean": result.calls_mean, "calls_max": result.calls_max, "metrics": result.metrics}
+        shown = {"first": result.first} if result.first else {}
+        self.store.write_json(key, plain(record | shown))
 
     def _read(self, key: str) -> Measurement:
         record = self.store.read_json(key)
@@ -103,6 +106,7 @@ class Results:
             calls_mean=record["calls_mean"],
             calls_max=record["calls_max"],
             scores=scores,
+            first=tuple(tuple(row) for row in record.get("first", ())),
         )
 
 

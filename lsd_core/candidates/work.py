@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from torch import Tensor
+
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
@@ -10,6 +12,8 @@ from lsd_core.distillation.methods import get_method
 from lsd_core.evaluation.evaluate import evaluate_tokens
 from lsd_core.samplers import generate, num_steps
 from lsd_core.trajectories.types import Trajectories
+
+SHOWN = 4  # sequences of each measurement that are kept to be looked at
 
 
 def learn(
@@ -67,12 +71,18 @@ def measure(
         calls_mean=float(samples.calls.double().mean()),
         calls_max=int(samples.calls.max()),
         scores=scores.primary,
+        first=_first(samples.tokens) if part == "report" and temperature == 1 else (),
     )
 
 
 def table_index(spec: CandidateSpec, which: int) -> int:
     """The learning run whose table seed `which` measures: a control has one table for all seeds."""
     return which if get_method(spec.method).needs_paths else 0
+
+
+def temperatures_of(spec: CandidateSpec) -> tuple[float, ...]:
+    """Temperatures at which a candidate is reported: a sweep for the plain sampler, for comparison at equal entropy."""
+    return spec.evaluation.temperatures if get_method(spec.method).sweep else (1.0,)
 
 
 def measure_teacher(
@@ -83,5 +93,13 @@ def measure_teacher(
     assert tokens is not None
     scores = evaluate_tokens(evaluation.task, tokens.long(), backbone, seed)
     return Measurement(
-        metrics=dict(scores.metrics), calls_mean=float(calls), calls_max=calls, scores=scores.primary
+        metrics=dict(scores.metrics),
+        calls_mean=float(calls),
+        calls_max=calls,
+        scores=scores.primary,
+        first=_first(tokens),
     )
+
+
+def _first(tokens: Tensor) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(row) for row in tokens[:SHOWN].tolist())

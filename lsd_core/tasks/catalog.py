@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
@@ -13,6 +14,7 @@ from lsd_core.evaluation.scores import Scores
 from lsd_core.tasks import openwebtext
 from lsd_core.tasks.countdown import draw_sequences
 from lsd_core.tasks.sequences import evaluate_sequences
+from lsd_core.tasks.specimen import Specimen, Strip
 from lsd_core.tasks.text import check_text, evaluate_text
 
 
@@ -33,6 +35,8 @@ class Task:
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the task's law can be drawn from."""
     check: Callable[[Backbone], None] = lambda backbone: None
     """Raises InputError for a backbone that the task cannot judge, before any work."""
+    show: Callable[[Tensor, Backbone], list[Specimen]] | None = None
+    """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
 
 
 def evaluate_countdown(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
@@ -51,6 +55,16 @@ def evaluate_countdown(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
     return Scores(primary=errors.numpy(), metrics=metrics)
 
 
+def show_countdown(tokens: Tensor, backbone: Backbone) -> list[Specimen]:
+    """A strip a sequence; a token is wrong where it does not follow from the one before it."""
+    broken = torch.nn.functional.pad(countdown.violations(tokens), (1, 0))
+    top = backbone.process.num_tokens - 1
+    return [
+        Strip(tuple(row), top, tuple(wrong))
+        for row, wrong in zip(tokens.tolist(), broken.tolist(), strict=True)
+    ]
+
+
 TASKS: dict[str, Task] = {
     "countdown": Task(
         name="countdown",
@@ -59,6 +73,7 @@ TASKS: dict[str, Task] = {
         judge="countdown-v1",
         evaluate=evaluate_countdown,
         draw=draw_sequences,
+        show=show_countdown,
     ),
     "text": Task(
         name="text",

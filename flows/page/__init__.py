@@ -1,0 +1,1 @@
+"""The report of a backbone's samplers: one HTML page that needs nothing else, computed from the store."""

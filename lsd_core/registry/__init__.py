@@ -1,0 +1,28 @@
+"""The model registry: MLflow as an index of sampler cards, which the store can rebuild.
+
+One registered model per backbone name, one version per candidate, its card as the only artifact. Aliases name
+champions: `nfe8` that of 8 calls, `nfe8-euler` that of its cell. Loading executes nothing: a card is data.
+
+MLflow is imported inside the functions, and reached through clients with explicit URIs, so nothing here
+depends on its global state. Its own variables still apply, MLFLOW_TRACKING_TOKEN among them.
+"""
+
+from lsd_core.registry.aliases import promote, rollback, set_champions
+from lsd_core.registry.connect import check
+from lsd_core.registry.lookup import list_versions, pick
+from lsd_core.registry.reading import CARD_FILE, Resolved, resolve
+from lsd_core.registry.writing import log_report, register
+
+__all__ = [
+    "CARD_FILE",
+    "Resolved",
+    "check",
+    "list_versions",
+    "log_report",
+    "pick",
+    "promote",
+    "register",
+    "resolve",
+    "rollback",
+    "set_champions",
+]

@@ -1,0 +1,102 @@
+"""Aliases: who holds `nfe8`, who held it before, and what may hold it."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from lsd_core.errors import InputError
+from lsd_core.registry.connect import connect
+from lsd_core.registry.lookup import aliases_of, current_fingerprint, listed, version_of
+
+
+def set_champions(
+    backbone: str, fingerprint: str, champions: Mapping[str, int | str], *, tracking_uri: str | None = None
+) -> dict[str, int | None]:
+    """Point each alias at its champion (alias -> version) and return who held those that moved.
+
+    `fingerprint` becomes the current one of this backbone, and all champions must have it. Everything is
+    checked before anything moves.
+    """
+    client = connect(tracking_uri)
+    checked = {alias: _fit(client, backbone, alias, version) for alias, version in champions.items()}
+    for alias, version in checked.items():
+        _check_fingerprint(backbone, alias, version, fingerprint)
+    client.set_registered_model_tag(backbone, "fingerprint", fingerprint)
+    held = aliases_of(client, backbone)
+    return {
+        alias: held.get(alias)
+        for alias, version in checked.items()
+        if _move(client, backbone, alias, int(version.version))
+    }
+
+
+def promote(backbone: str, alias: str, version: int | str, *, tracking_uri: str | None = None) -> int | None:
+    """Point an alias at a version of the current fingerprint, and return the version that held it."""
+    client = connect(tracking_uri)
+    chosen = _fit(client, backbone, alias, version)
+    _check_fingerprint(backbone, alias, chosen, current_fingerprint(client, backbone))
+    previous = aliases_of(client, backbone).get(alias)
+    _move(client, backbone, alias, int(chosen.version))
+    return previous
+
+
+def rollback(backbone: str, alias: str, *, tracking_uri: str | None = None) -> int:
+    """Give an alias back to its previous holder, and return that version. Repeated, it goes further back."""
+    client = connect(tracking_uri)
+    aliases = aliases_of(client, backbone)
+    if alias not in aliases:
+        raise InputError(f"alias of {backbone}", f"be one of {listed(aliases)}", alias)
+    earlier = _history(client, backbone, alias)
+    if earlier and earlier[-1] == aliases[alias]:  # a move that was cut short
+        earlier.pop()
+    if not earlier:
+        rule, remedy = "have had an earlier holder", "move it with `lsd promote`"
+        raise InputError(f"alias {alias} of {backbone}", rule, f"version {aliases[alias]} only", remedy)
+    previous = version_of(client, backbone, earlier[-1])
+    _check_fingerprint(backbone, alias, previous, current_fingerprint(client, backbone))
+    client.set_registered_model_alias(backbone, alias, previous.version)
+    client.set_registered_model_tag(backbone, _history_tag(alias), json.dumps(earlier[:-1]))
+    return earlier[-1]
+
+
+def _fit(client: Any, backbone: str, alias: str, version: int | str) -> Any:
+    """The version, if the alias `nfe<N>` or `nfe<N>-<sampler>` may mean it."""
+    chosen = version_of(client, backbone, version)
+    match = re.fullmatch(r"nfe(?P<nfe>[1-9]\d*)(-(?P<sampler>\w+))?", alias)
+    if match is None:
+        raise InputError("alias", "be nfe<N> or nfe<N>-<sampler>, such as nfe8 or nfe8-euler", alias)
+    for key, wanted in match.groupdict().items():
+        if wanted is not None and chosen.tags.get(key) != wanted:
+            field = f"version {chosen.version} of {backbone}"
+            raise InputError(field, f"have {key} {wanted} to hold {alias}", chosen.tags.get(key))
+    return chosen
+
+
+def _check_fingerprint(backbone: str, alias: str, version: Any, current: str | None) -> None:
+    found = version.tags.get("fingerprint")
+    if current is not None and found != current:
+        field = f"fingerprint of version {version.version} of {backbone}"
+        remedy = f"{alias} moves only within the current fingerprint; distil for the current weights"
+        raise InputError(field, f"be {current}", found, remedy)
+
+
+def _move(client: Any, backbone: str, alias: str, version: int) -> bool:
+    """Move an alias, its holder recorded first, so that a move cut short loses no name."""
+    holder = aliases_of(client, backbone).get(alias)
+    if holder == version:
+        return False
+    history = _history(client, backbone, alias)
+    if holder is not None and history[-1:] != [holder]:
+        client.set_registered_model_tag(backbone, _history_tag(alias), json.dumps([*history, holder]))
+    client.set_registered_model_alias(backbone, alias, str(version))
+    return True
+
+
+def _history_tag(alias: str) -> str:
+    return f"history.{alias}"
+
+
+def _history(client: Any, backbone: str, alias: str) -> list[int]:
+    """Versions that held the alias before, oldest first."""
+    return list(json.loads(client.get_registered_model(backbone).tags.get(_history_tag(alias), "[]")))

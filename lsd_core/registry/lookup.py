@@ -1,0 +1,81 @@
+"""What is registered: versions, aliases, and the best within a budget."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from lsd_core.errors import InputError
+from lsd_core.filing import rank, row_of
+from lsd_core.registry.connect import connect
+
+
+def list_versions(backbone: str, *, tracking_uri: str | None = None) -> list[dict[str, Any]]:
+    """Every version of a backbone's samplers as plain data, by NFE, sampler, then primary metric."""
+    client = connect(tracking_uri, reading=True)
+    aliases = aliases_of(client, backbone)
+    rows = [row_of(backbone, int(v.version), v.tags, aliases) for v in versions_of(client, backbone)]
+    return sorted(rows, key=rank)
+
+
+def pick(
+    backbone: str, *, max_nfe: int, min_entropy: float | None = None, tracking_uri: str | None = None
+) -> dict[str, Any]:
+    """The row of `list_versions` with the lowest primary metric within the budget and current fingerprint.
+
+    With `min_entropy` (nats) every version that is diverse enough is a choice; without it only the champions
+    `nfe<N>`, since the coldest sampler would win by drawing the same thing over and over.
+    """
+    rows = list_versions(backbone, tracking_uri=tracking_uri)
+    current = current_fingerprint(connect(tracking_uri, reading=True), backbone)
+    known = [row for row in rows if row["primary"] is not None and current in (None, row["fingerprint"])]
+    if min_entropy is None:
+        fit = [row for row in known if any(re.fullmatch(r"nfe\d+", alias) for alias in row["aliases"])]
+        rule = "leave a champion within the budget"
+    else:
+        fit = [row for row in known if row["entropy"] is not None and row["entropy"] >= min_entropy]
+        rule = f"leave a version within the budget whose entropy is at least {min_entropy:g} nat"
+    within = [row for row in fit if row["nfe"] <= max_nfe]
+    if not within:
+        others = ", ".join(sorted({str(row["nfe"]) for row in fit}, key=int)) or "none at any NFE"
+        raise InputError("max_nfe", rule, max_nfe, f"there are: {others}")
+    return min(within, key=lambda row: (row["primary"], row["nfe"], row["version"]))
+
+
+def listed(names: Iterable[Any]) -> str:
+    return ", ".join(str(name) for name in sorted(names)) or "none so far"
+
+
+def aliases_of(client: Any, name: str) -> dict[str, int]:
+    """Alias -> version of a registered model (a search for versions returns no aliases: mlflow#16734)."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        known = listed(model.name for model in client.search_registered_models())
+        remedy = "run `lsd grid` for it, or `lsd register` to rebuild the registry from the store"
+        raise InputError("backbone", f"be one of the registered: {known}", name, remedy) from None
+    return {alias: int(version) for alias, version in found.items()}
+
+
+def versions_of(client: Any, name: str, condition: str = "") -> list[Any]:
+    found, token = [], None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'{condition}", max_results=1000, page_token=token)
+        found += page
+        if not (token := page.token):
+            return found
+
+
+def version_of(client: Any, name: str, version: int | str) -> Any:
+    aliases_of(client, name)  # an unknown name says so
+    known = {str(found.version): found for found in versions_of(client, name)}
+    if str(version) not in known:
+        raise InputError(f"version of {name}", f"be one of {listed(map(int, known))}", version)
+    return known[str(version)]
+
+
+def current_fingerprint(client: Any, backbone: str) -> str | None:
+    return client.get_registered_model(backbone).tags.get("fingerprint")

@@ -1,0 +1,159 @@
+"""Filing a card: a run with its numbers, a child run a seed, a logged model, a version."""
+
+import hashlib
+import math
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lsd_core import tracking
+from lsd_core.cards import SamplerCard
+from lsd_core.filing import describe, params_of, seed_values_of, tags_of, uri_of, values_of
+from lsd_core.registry.connect import connect
+from lsd_core.registry.lookup import versions_of
+from lsd_core.registry.reading import CARD_FILE
+
+
+def register(
+    card: SamplerCard,
+    *,
+    tracking_uri: str | None = None,
+    store_url: str | None = None,
+    histories: Mapping[int, Mapping[str, Sequence[float]]] | None = None,
+    files: Iterable[Path] = (),
+) -> str:
+    """File a card and return `models:/<backbone>/<version>`; a card already filed keeps its version.
+
+    The candidate gets a run, and each of its seeds a child run with that seed's metrics and `histories`
+    (seed -> metric -> value per epoch). `files` (tables, plots) lie on the candidate's run. The version comes
+    last, so a registration that was cut short is as good as none. A metric that is not finite is left out.
+    """
+    client = connect(tracking_uri)
+    name = card.backbone.name
+    if filed := versions_of(client, name, f" and tags.card_sha256 = '{card.sha256}'"):
+        return uri_of(name, min(int(version.version) for version in filed))
+    _ensure_model(client, card)
+    experiment = ensure_experiment(client, name)
+    tags = {"card_sha256": card.sha256, "fingerprint": card.backbone.fingerprint}
+    run_id = client.create_run(experiment, run_name=card.title, tags=tags).info.run_id
+    try:
+        for seed in card.seeds:
+            _log_seed(client, experiment, run_id, card, seed, (histories or {}).get(seed, {}))
+        model = client.create_logged_model(
+            experiment,
+            card.title.replace(" ", "-"),
+            source_run_id=run_id,
+            tags=tags,
+            params=params_of(card),
+            model_type="sampler",
+        )
+        client.log_batch(run_id, entries(values_of(card), model.model_id), params(params_of(card)))
+        with TemporaryDirectory() as folder:
+            Path(folder, CARD_FILE).write_bytes(card.to_json().encode())
+            client.log_model_artifacts(model.model_id, folder)
+            client.log_artifacts(run_id, folder)
+        for file in files:
+            client.log_artifact(run_id, str(file))
+        client.finalize_logged_model(model.model_id, "READY")
+        version = client.create_model_version(
+            name,
+            model.artifact_location,
+            run_id=run_id,
+            tags=tags_of(card, store_url),
+            model_id=model.model_id,
+        ).version
+        client.update_model_version(name, version, describe(card, uri_of(name, version)))
+        client.set_logged_model_tags(model.model_id, {"uri": uri_of(name, version)})
+        client.set_terminated(run_id)
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    return uri_of(name, version)
+
+
+def _log_seed(
+    client: Any,
+    experiment: str,
+    parent: str,
+    card: SamplerCard,
+    seed: int,
+    history: Mapping[str, Sequence[float]],
+) -> None:
+    """A child run: one seed's own numbers. What it shares with its siblings is on the parent."""
+    tags = {"mlflow.parentRunId": parent, "seed": str(seed), "shipped": str(seed == card.seed).lower()}
+    run_id = client.create_run(experiment, run_name=f"{card.title} seed {seed}", tags=tags).info.run_id
+    client.log_batch(run_id, entries({**history, **seed_values_of(card, seed)}))
+    client.set_terminated(run_id)
+
+
+def entries(values: Mapping[str, Sequence[float | None]], model_id: str | None = None) -> list[Any]:
+    """Each series as MLflow metrics, one value a step, without what is not finite.
+
+    MLflow would file NaN on a model as 0: the best error there is.
+    """
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [
+        Metric(re.sub(r"[^\w\-. :/]", "_", name), value, now, step, model_id=model_id)
+        for name, series in values.items()
+        for step, value in enumerate(series)
+        if value is not None and math.isfinite(value)
+    ]
+
+
+def params(facts: Mapping[str, str]) -> list[Any]:
+    from mlflow.entities import Param
+
+    return [Param(key, value) for key, value in facts.items()]
+
+
+def _ensure_model(client: Any, card: SamplerCard) -> None:
+    from mlflow.exceptions import MlflowException
+
+    text = f"Few-step samplers for the frozen backbone `{card.backbone.name}` ({card.backbone.family})."
+    try:
+        client.create_registered_model(card.backbone.name, description=text)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def ensure_experiment(client: Any, name: str) -> str:
+    """The backbone's experiment. With sqlite its artifacts get an absolute place, to load from any folder."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return found.experiment_id
+    database = tracking.sqlite_file(client.tracking_uri)
+    location = None if database is None else (database.parent / "mlartifacts" / name).as_uri()
+    return client.create_experiment(name, artifact_location=location)
+
+
+def log_report(
+    backbone: str, files: Sequence[Path], *, title: str, tracking_uri: str | None = None
+) -> tuple[str, str | None]:
+    """File a report of a backbone's samplers as a run of its own; returns the run's id and its page, if served.
+
+    The first of the files names the content: the same report is filed once.
+    """
+    client = connect(tracking_uri)
+    experiment = ensure_experiment(client, backbone)
+    digest = hashlib.sha256(files[0].read_bytes()).hexdigest()
+    known = client.search_runs(
+        [experiment], f"tags.report_sha256 = '{digest}' and attributes.status = 'FINISHED'", max_results=1
+    )
+    if known:
+        run_id = known[0].info.run_id
+    else:
+        tags = {"kind": "report", "report_sha256": digest}
+        run_id = client.create_run(experiment, run_name=title, tags=tags).info.run_id
+        for file in files:
+            client.log_artifact(run_id, str(file))
+        client.set_terminated(run_id)
+    if not client.tracking_uri.startswith("http"):
+        return run_id, None
+    base = client.tracking_uri.rstrip("/")
+    return run_id, f"{base}/#/experiments/{experiment}/runs/{run_id}/artifacts/{files[0].name}"

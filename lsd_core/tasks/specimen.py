@@ -1,0 +1,36 @@
+"""A sample as a person looks at it: what a task makes of its tokens, for a gallery to draw."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A sequence of small numbers, drawn as a row of bars."""
+
+    values: tuple[int, ...]
+    top: int
+    """Largest value there can be."""
+    wrong: tuple[bool, ...]
+    """Which positions break the task's rule."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image, 8 bits a channel."""
+
+    width: int
+    height: int
+    channels: int
+    """1 (grey) or 3 (RGB)."""
+    pixels: bytes
+    """Row by row, height * width * channels bytes."""
+
+
+Specimen = Strip | Passage | Picture

@@ -1,0 +1,102 @@
+"""Chromium without a window, asked through its DevTools protocol: what a page logs and how large its parts are."""
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import ClientConnection, connect
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@dataclass
+class Browser:
+    """One tab."""
+
+    socket: ClientConnection
+    complaints: list[str] = field(default_factory=list)
+    """What the console and the network had to say."""
+    requests: list[str] = field(default_factory=list)
+    _last: int = 0
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """One command and its answer; events on the way are noted."""
+        self._last += 1
+        self.socket.send(json.dumps({"id": self._last, "method": method, "params": params}))
+        while True:
+            message = json.loads(self.socket.recv(timeout=60))
+            if message.get("id") == self._last:
+                assert "error" not in message, message
+                return dict(message["result"])
+            self._note(message)
+
+    def open(self, page: Path, width: int, height: int = 900) -> None:
+        """Load a page in a screen of this size."""
+        for domain in ("Page", "Log", "Runtime", "Network"):
+            self.ask(f"{domain}.enable")
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 600,
+        )
+        self.ask("Page.navigate", url=page.absolute().as_uri())
+        deadline = time.monotonic() + 60
+        while self.value("document.readyState") != "complete" and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def value(self, expression: str) -> Any:
+        """What a piece of JavaScript comes to."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def _note(self, message: dict[str, Any]) -> None:
+        params = message.get("params", {})
+        match message.get("method"):
+            case "Log.entryAdded":
+                self.complaints.append(f"{params['entry']['level']}: {params['entry']['text']}")
+            case "Runtime.exceptionThrown" | "Runtime.consoleAPICalled":
+                self.complaints.append(str(params))
+            case "Network.requestWillBeSent":
+                self.requests.append(params["request"]["url"][:200])
+
+
+@contextmanager
+def browser(program: str, scratch: Path) -> Iterator[Browser]:
+    """A fresh Chromium with a profile of its own; gone with its children at the end."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    command = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    command += ["--remote-debugging-port=0", f"--user-data-dir={scratch}", "about:blank"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        port = _port(scratch / "DevToolsActivePort", process)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
+            [tab, *_] = [each for each in json.load(answer) if each["type"] == "page"]
+        with connect(tab["webSocketDebuggerUrl"], max_size=None, open_timeout=30, proxy=None) as socket:
+            yield Browser(socket)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if file.is_file() and (lines := file.read_text().splitlines()):
+            return int(lines[0])
+        time.sleep(0.05)
+    raise RuntimeError(f"Chromium did not open its port (exit code {process.poll()})")

@@ -1,0 +1,105 @@
+"""A small grid carried out in this process, its registry a real one: something for a report to tell."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import filing, phases
+from flows.config import GridConfig, parse_grid
+from flows.plan import make_plan
+from flows.progress import TerminalProgress
+from flows.report import Outcome
+from flows.run import Run
+from flows.settings import Settings
+from lsd_core.backbones.publish import publish
+from workers import pool
+
+GRID = {
+    "name": "small",
+    "backbones": ["countdown"],
+    "nfe": [2, 4],
+    "samplers": ["euler", "tweedie"],
+    "methods": ["plain", "cosine", "temperature", "theta_trapezoidal", "lsd", "path_kl"],
+    "method_configs": {
+        "lsd": {"epochs": 3, "paths_per_epoch": 4, "paths_per_update": 4},
+        "path_kl": {"price_sequences": 256, "gain_paths": 8, "candidates": [1.0, 2.0]},
+    },
+    "teacher": {"trajectories": 16, "shard_rows": 16, "batch": 16},
+    "evaluation": {
+        "samples": 24,
+        "seeds": 2,
+        "batch": 24,
+        "temperatures": [1.0, 0.8],
+        "certificate_paths": 4,
+    },
+}
+
+
+class Inline:
+    """The workers' own code, called directly."""
+
+    def __init__(self, run: Run, worker: type, arguments: tuple[Any, ...], items: int) -> None:
+        self.worker = worker(*arguments)
+
+    def __enter__(self) -> "Inline":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def map(self, items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            yield pool.Outcome(item=item, result=self.worker.run(item))
+
+
+@dataclass(frozen=True)
+class Done:
+    """A grid that is done."""
+
+    home: Path
+    run: Run
+    outcome: Outcome
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.run.settings.tracking_uri
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """The small grid, learned, measured, registered and promoted."""
+    home = tmp_path_factory.mktemp("reported") / "lsd-data"
+    home.mkdir()
+    settings = Settings(
+        home=home,
+        store=str(home / "store"),
+        tracking_uri=f"sqlite:///{home / 'mlflow.db'}",
+        ray_address="local",
+        prefect_api_url="embedded",
+    )
+    config: GridConfig = parse_grid(dict(GRID))
+    run = Run(make_plan(config), settings, TerminalProgress(_silent()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phases, "_pool", Inline)
+        for backbone in run.plan.backbones:
+            publish(backbone, run.store)
+        phases.generate_teacher(run, run.plan.teachers[0])
+        with phases.candidate_pool(run) as workers:
+            phases.measure_teachers(run, workers)
+            phases.distill(run, workers)
+            phases.measure_selection(run, workers)
+            phases.measure_report(run, workers)
+            phases.certify_tables(run, workers)
+    assert not run.failures
+    filing.write_cards(run)
+    filing.register_cards(run)
+    return Done(home, run, filing.promote_champions(run))
+
+
+def _silent() -> Any:
+    from rich.console import Console
+
+    return Console(quiet=True)

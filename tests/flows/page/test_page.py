@@ -1,0 +1,147 @@
+"""What the report says is what was measured, it needs nothing else, and it is filed where people look."""
+
+import csv
+import dataclasses
+import io
+import re
+
+import pytest
+from mlflow import MlflowClient
+
+from flows.page import figures
+from flows.page.book import Book, make_book
+from flows.page.publish import report_backbone, report_run
+from flows.page.render import html, numbers
+from flows.page.shelf import specs_on
+from flows.page.words import findings, speed_ups, summary
+from lsd_core.errors import InputError
+
+
+@pytest.fixture(scope="session")
+def book(done) -> Book:
+    """What the store tells of the small grid."""
+    specs, left_out = specs_on(done.run.store, "countdown")
+    assert left_out == 0
+    return make_book(done.run.store, specs)
+
+
+@pytest.fixture(scope="session")
+def page(book) -> str:
+    return html(book)
+
+
+def test_the_store_alone_tells_what_the_grid_knows(done, book):
+    assert {entry.spec.key for entry in book.entries} == {spec.key for spec in done.run.plan.work}
+    held = {alias for entry in book.entries for alias in entry.aliases}
+    assert held == set(done.outcome.verdicts["countdown"])
+    for alias, verdict in book.verdicts.items():
+        assert verdict == done.outcome.verdicts["countdown"][alias]
+
+
+def test_one_law_is_told_once_under_both_names(book):
+    by_method = {entry.spec.method: entry.samplers for entry in book.at(4)}
+    assert by_method["plain"] == ("euler", "tweedie")
+    assert by_method["theta_trapezoidal"] == ("theta_trapezoidal",)
+
+
+def test_the_page_needs_nothing_else(page):
+    assert not re.search(r"https?://|<script|<link(?! rel=\"icon\" href=\"data:)|@import|url\(", page)
+    assert {match for match in re.findall(r"(?:src|href)=\"(\w+:)", page)} <= {"data:"}
+
+
+def test_every_number_of_a_card_is_on_the_page_and_in_the_table(book, page):
+    rows = list(csv.DictReader(io.StringIO(numbers(book))))
+    assert len(rows) == len(book.entries)
+    for row, entry in zip(rows, book.entries, strict=True):
+        assert float(row["error"]) == entry.card.primary.mean
+        assert float(row["unigram_entropy"]) == entry.card.diversity.mean
+        assert f"{entry.card.primary.mean:.4g}" in page
+    for alias in ("nfe2", "nfe4"):
+        assert f'load_sampler("models:/countdown@{alias}")' in page
+
+
+def test_equal_results_give_equal_bytes(book, page):
+    assert html(book) == page
+
+
+def test_the_speed_up_is_where_plain_steps_reach_the_error(book):
+    plain = {nfe: book.baseline(nfe).card.primary.mean for nfe in (2, 4)}
+    for found in speed_ups(book):
+        error, nfe = found.entry.card.primary.mean, found.entry.spec.nfe
+        if error < plain[4]:
+            assert (found.reach.side, found.factor) == ("beyond", 4 / nfe)
+        elif error >= plain[2]:
+            assert (found.reach.side, found.factor) == ("below", 2 / nfe)
+
+
+def test_losses_are_told_as_plainly_as_wins(done, book):
+    told = {finding.nfe: " ".join(finding.losses) for finding in findings(book)}
+    lost = 0
+    for nfe in book.budgets:
+        for comparison in book.verdicts[f"nfe{nfe}"].comparisons:
+            lost += not comparison.wins
+            assert (comparison.sentence in told[nfe]) is not comparison.wins
+    assert lost > 0  # lsd at three epochs beats nobody
+    beaten = {alias: dataclasses.replace(verdict, won=False) for alias, verdict in book.verdicts.items()}
+    text = summary(dataclasses.replace(book, verdicts=beaten))
+    assert text == "No learned sampler beats the controls: they keep nfe2 and nfe4."
+
+
+def test_a_metric_that_moved_away_from_the_teacher_is_a_loss(book):
+    best, plain = book.champion(4), book.baseline(4)
+    assert best is not None
+    assert plain is not None
+    if best is plain:
+        pytest.skip("plain steps hold the alias")
+    report = dict(best.card.evaluation.report)
+    report["start_tv"] = report["start_tv"].model_copy(update={"mean": 0.9})
+    card = best.card.model_copy(
+        update={"evaluation": best.card.evaluation.model_copy(update={"report": report})}
+    )
+    worse = dataclasses.replace(best, card=card)
+    changed = dataclasses.replace(book, entries=tuple(worse if e is best else e for e in book.entries))
+    [finding] = [found for found in findings(changed) if found.nfe == 4]
+    assert any("start_tv (0.9 against" in loss for loss in finding.losses)
+
+
+def test_gains_by_epoch_are_those_that_were_learned(book):
+    [lsd] = [entry for entry in book.at(4) if entry.spec.method == "lsd"]
+    paths = figures.gains_by_epoch(lsd)
+    assert [path.shape for path in paths] == [(3, 4), (3, 4)]
+    for path, table in zip(paths, lsd.tables, strict=True):
+        assert path[-1].tolist() == list(table.table.gains)
+    assert len(figures.journeys(book)) == 2
+    assert all(figures.gains_by_epoch(e) == [] for e in book.entries if e.spec.method != "lsd")
+
+
+def test_words_from_outside_are_escaped(book):
+    entry = dataclasses.replace(book.entries[0], label="<img src=x onerror=alert(1)>")
+    hostile = dataclasses.replace(
+        book, entries=(entry, *book.entries[1:]), failures={"<b>x</b>": "</style><script>1</script>"}
+    )
+    text = html(hostile, samples=False)
+    assert "<img src=x" not in text
+    assert "<script>" not in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+def test_small_sizes_say_so(book, page):
+    assert "24 samples x 2 seeds are too few for claims: have at least 1024 x 3." in page
+
+
+def test_the_report_is_filed_once_and_can_be_found(done, tmp_path):
+    [page] = report_run(done.run, done.outcome)
+    assert [file.name for file in page.files] == ["countdown.html", "countdown.csv", "countdown.png"]
+    assert page.link == page.files[0].as_uri()
+    client = MlflowClient(done.tracking_uri, done.tracking_uri)
+    assert {file.path for file in client.list_artifacts(page.run_id)} == {file.name for file in page.files}
+    assert report_run(done.run, done.outcome)[0].run_id == page.run_id
+    from_store = report_backbone("countdown", done.run.settings, tmp_path)
+    assert from_store.files[0].parent == tmp_path
+
+
+def test_an_unknown_backbone_lists_the_known(done):
+    with pytest.raises(
+        InputError, match="backbone must be one of those on the store: countdown, got countup"
+    ):
+        report_backbone("countup", done.run.settings)
