@@ -1,12 +1,18 @@
-"""What every backbone offers: an x0 law at each masked position, features and head apart."""
+"""What every backbone offers: who it is, and the scores or the clean tokens' laws at a state.
+
+Absorbing backbones (`Backbone`) keep features and head apart, so that the vocabulary is only paid for where it
+is looked at. Those of other processes (`DenseBackbone`) give every position.
+"""
 
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from typing_extensions import TypeIs
 
-from lsd_core.processes import Absorbing
+from lsd_core.errors import InputError
+from lsd_core.processes import Absorbing, Process
 
 
 @runtime_checkable
@@ -34,6 +40,45 @@ class Backbone(Protocol):
 
     @property
     def fingerprint(self) -> str: ...
+
+
+@runtime_checkable
+class DenseBackbone(Protocol):
+    """A frozen network for a uniform or gaussian process.
+
+    One that predicts the clean token has also `x0_law(x, t)`, p(x0_i = z | x_t) of shape (b, l, s): its scores
+    follow from it (`scores_at_times`), and samplers prefer it.
+    """
+
+    name: str
+    family: str
+    process: Process
+    length: int
+    config: dict[str, Any]
+
+    def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
+        """p_t(x with token i set to y) / p_t(x), 1 at y = x_i. One network call."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+
+AnyBackbone = Backbone | DenseBackbone
+
+
+def is_dense(backbone: AnyBackbone) -> TypeIs[DenseBackbone]:
+    """Whether it needs the samplers of any process: on absorbing there is a fast path."""
+    return not isinstance(backbone.process, Absorbing)
+
+
+def absorbing(backbone: AnyBackbone, what: str) -> Backbone:
+    """The backbone, if it is an absorbing one; `what` is the one who asks."""
+    if is_dense(backbone):
+        raise InputError(what, "be given an absorbing backbone", f"a {backbone.process.kind} one")
+    return backbone
 
 
 def log_weights(backbone: Backbone, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.canonical import derive_seed
 from lsd_core.distillation.learned import Learned
+from lsd_core.errors import InputError
 from lsd_core.evaluation import certificates
-from lsd_core.samplers import SAMPLERS
+from lsd_core.evaluation.rate_certificates import reverse_any
+from lsd_core.processes import process_from_dict
+from lsd_core.samplers import calls_per_step
 
 KINDS: dict[str, Callable[..., certificates.Certificate]] = {
     "reverse": certificates.reverse,
@@ -18,19 +21,20 @@ KINDS: dict[str, Callable[..., certificates.Certificate]] = {
 
 def certifiable(spec: CandidateSpec) -> bool:
     """Whether the reverse certificate applies: paths are wanted, and a step looks at the network once."""
-    return spec.evaluation.certificate_paths > 0 and SAMPLERS[spec.sampler].calls_per_step == 1
+    process = process_from_dict(dict(spec.process))
+    return spec.evaluation.certificate_paths > 0 and calls_per_step(spec.sampler, process) == 1
 
 
 def certify(
-    spec: CandidateSpec, which: int, learned: Learned, backbone: Backbone, kind: str = "reverse"
+    spec: CandidateSpec, which: int, learned: Learned, backbone: AnyBackbone, kind: str = "reverse"
 ) -> dict[str, Any]:
     """A certificate of a table: a bound in nats on the divergence from, or to, the network's own law."""
+    paths, seed = spec.evaluation.certificate_paths, derive_seed("certificate", spec.seed, which)
+    if is_dense(backbone):
+        if kind != "reverse":
+            raise InputError("certificate", f"be reverse on the {backbone.process.kind} process", kind)
+        return reverse_any(backbone, spec.sampler, learned.table, num_paths=paths, seed=seed).to_dict()
     certificate = KINDS[kind](
-        backbone,
-        spec.sampler,
-        learned.table,
-        num_paths=spec.evaluation.certificate_paths,
-        seed=derive_seed("certificate", spec.seed, which),
-        batch=spec.evaluation.batch,
+        backbone, spec.sampler, learned.table, num_paths=paths, seed=seed, batch=spec.evaluation.batch
     )
     return certificate.to_dict()

@@ -8,7 +8,7 @@ from typing import Any
 from lsd_core.canonical import derive_seed, digest
 from lsd_core.cards import BackboneRef
 from lsd_core.errors import InputError
-from lsd_core.processes import Absorbing
+from lsd_core.processes import process_from_dict
 from lsd_core.samplers import law_key
 from lsd_core.trajectories.spec import TeacherSpec
 
@@ -106,7 +106,7 @@ class CandidateSpec:
     @cached_property
     def work(self) -> "CandidateSpec":
         """The candidate under whose key the work is done: samplers with one law share it."""
-        shared = law_key(self.sampler, Absorbing.from_dict(dict(self.process)))
+        shared = law_key(self.sampler, process_from_dict(dict(self.process)))
         return self if shared == self.sampler else replace(self, sampler=shared)
 
     @property

@@ -24,7 +24,8 @@ from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.generate import draw_prior
 from lsd_core.samplers.dense.laws import last_jump_law
-from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, DenseSampler, growth, rates_at, score_at
+from lsd_core.samplers.dense.prediction import growth_between, predict
+from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, DenseSampler
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
@@ -61,7 +62,7 @@ def reverse_leaping(backbone: ScoreBackbone, table: StepTable, num_paths: int, s
         t = _time_in(stratum, draws, delta)
         x = draw_prior(backbone.process, draws, backbone.length)
         for step in steps:
-            rates = rates_at(backbone, x, score_at(backbone, x, step.t, step), step.t)
+            rates = predict(backbone, x, step.t, step).rates()
             sequences += len(x)
             if t >= step.s:
                 break
@@ -83,12 +84,12 @@ def reverse_kernels(
         x = draw_prior(process, draws, backbone.length)
         value = prior[x].sum(1)
         for step in steps:
-            law = method.first(backbone, x, score_at(backbone, x, step.t, step), step)
+            law = method.first(predict(backbone, x, step.t, step), step)
             after = law.draw(draws, step.index)
             value = value + kernel_term(process, law, x, after, step)
             x, sequences = after, sequences + len(x)
         t = _time_in(stratum, draws, delta)
-        forward = process.transition(growth(process, t, delta))[x]
+        forward = process.transition(growth_between(process, t, delta))[x]
         uniform = uniforms(
             draws.seed, draws.trajectory[:, None], FORWARD, torch.arange(backbone.length), Purpose.TOKEN
         )

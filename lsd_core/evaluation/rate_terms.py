@@ -11,7 +11,7 @@ from torch import Tensor
 from lsd_core.processes import Absorbing, Process
 from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.laws import DenseLaw, reverse_rates
-from lsd_core.samplers.dense.steps import growth, rates_at, score_at
+from lsd_core.samplers.dense.prediction import growth_between, predict
 from lsd_core.samplers.step import Step
 
 
@@ -38,7 +38,7 @@ def frozen_term(
     at those rates wherever it is now; or, where the reference never jumps twice (absorbing), only the first
     jump happens. Two network calls.
     """
-    used = rates_at(backbone, before, score_at(backbone, before, step.t, step), step.t)
+    used = predict(backbone, before, step.t, step).rates()
     if isinstance(backbone.process, Absorbing):
         used = used.masked_fill((x != before)[..., None], 0.0)
     return rate_divergence(used, _network_rates(backbone, x, t), x)
@@ -52,7 +52,7 @@ def bridge_term(
     Given its end, the reversed forward chain has rates rate(t) Q(y, x_i) f(y | end) / f(x_i | end). One call.
     """
     process = backbone.process
-    onto = process.transition(growth(process, t, delta))[end]  # f(y | end_i), (b, l, s)
+    onto = process.transition(growth_between(process, t, delta))[end]  # f(y | end_i), (b, l, s)
     ratio = onto / onto.gather(-1, x[..., None])
     time = torch.full((len(x),), t, dtype=torch.float64)
     return rate_divergence(reverse_rates(process, x, ratio, time), _network_rates(backbone, x, t), x)
@@ -60,7 +60,7 @@ def bridge_term(
 
 def prior_term(process: Process, end: Int[Tensor, "b l"], delta: float) -> Float[Tensor, " b"]:
     """KL(law of the forward chain at t = 1 given its state at delta || prior)."""
-    law = process.transition(growth(process, 1.0, delta))[end]
+    law = process.transition(growth_between(process, 1.0, delta))[end]
     prior = process.prior_law().double()
     return torch.where(law > 0, law * (law / prior).log(), 0.0).sum((1, 2))
 
@@ -69,7 +69,7 @@ def kernel_term(
     process: Process, law: DenseLaw, before: Int[Tensor, "b l"], after: Int[Tensor, "b l"], step: Step
 ) -> Float[Tensor, " b"]:
     """log q(after | before) - log f(before | after), f the exact forward kernel from s to t."""
-    forward = process.transition(growth(process, step.t, step.s))[after, before]
+    forward = process.transition(growth_between(process, step.t, step.s))[after, before]
     return (law.probs.gather(-1, after[..., None])[..., 0].log() - forward.log()).sum(1)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +19,8 @@ class Absorbing:
     A token is masked at time t with chance 1 - alpha(t). Given the data, a masked token is revealed when
     the reverse chain steps from t down to s with chance (alpha(s) - alpha(t)) / (1 - alpha(t)).
     """
+
+    kind: ClassVar[str] = "absorbing"
 
     num_tokens: int
     noise: Noise = field(default_factory=LogLinear)
@@ -93,10 +95,10 @@ class Absorbing:
         return score.double() @ self.transition(-growth).to(score.device)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": "absorbing", "num_tokens": self.num_tokens, "noise": self.noise.to_dict()}
+        return {"kind": self.kind, "num_tokens": self.num_tokens, "noise": self.noise.to_dict()}
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> "Absorbing":
-        if record.get("kind") != "absorbing":
+        if record.get("kind") != Absorbing.kind:
             raise InputError("process.kind", "be 'absorbing'", record.get("kind"))
         return Absorbing(int(record["num_tokens"]), noise_from_dict(record["noise"]))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +21,8 @@ class Gaussian:
     away from it what detailed balance asks: pi_x Q[x, y] = pi_y Q[y, x]. So Q is similar to a symmetric
     matrix, and every transition comes from one eigendecomposition.
     """
+
+    kind: ClassVar[str] = "gaussian"
 
     num_tokens: int = 256
     noise: Noise = field(default_factory=Exponential)
@@ -91,7 +93,7 @@ class Gaussian:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "kind": "gaussian",
+            "kind": self.kind,
             "num_tokens": self.num_tokens,
             "noise": self.noise.to_dict(),
             "rate_sigma": self.rate_sigma,
@@ -100,7 +102,7 @@ class Gaussian:
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> "Gaussian":
-        if record.get("kind") != "gaussian":
+        if record.get("kind") != Gaussian.kind:
             raise InputError("process.kind", "be 'gaussian'", record.get("kind"))
         return Gaussian(
             int(record["num_tokens"]),

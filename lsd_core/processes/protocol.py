@@ -1,6 +1,6 @@
 """What every forward process offers to the dense samplers: its rates, its transitions, its prior."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -16,11 +16,21 @@ class Process(Protocol):
     growth = sigma_bar(t) - sigma_bar(s). Q[x, y] is the rate from x to y.
     """
 
+    kind: ClassVar[str]
+    """Its name: `absorbing`, `uniform`, `gaussian`."""
+
     @property
     def noise(self) -> Noise: ...
 
     @property
-    def num_states(self) -> int: ...
+    def num_tokens(self) -> int:
+        """Clean tokens, those of finished sequences."""
+        ...
+
+    @property
+    def num_states(self) -> int:
+        """Tokens and, where there is one, the mask."""
+        ...
 
     def rate_matrix(self) -> Float[Tensor, "s s"]:
         """Q, float64."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +18,8 @@ class Uniform:
 
     exp(g Q) = e^-g I + (1 - e^-g) 11^T / V, so nothing here needs a V x V matrix.
     """
+
+    kind: ClassVar[str] = "uniform"
 
     num_tokens: int
     noise: Noise = field(default_factory=Geometric)
@@ -68,10 +70,10 @@ class Uniform:
         return out.scatter_add(-1, x[..., None], torch.full_like(out[..., :1], stay))
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": "uniform", "num_tokens": self.num_tokens, "noise": self.noise.to_dict()}
+        return {"kind": self.kind, "num_tokens": self.num_tokens, "noise": self.noise.to_dict()}
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> "Uniform":
-        if record.get("kind") != "uniform":
+        if record.get("kind") != Uniform.kind:
             raise InputError("process.kind", "be 'uniform'", record.get("kind"))
         return Uniform(int(record["num_tokens"]), noise_from_dict(record["noise"]))

@@ -1,13 +1,22 @@
 """Base samplers: one file per method, each a deterministic law and a draw, and the loop that counts calls."""
 
-from lsd_core.samplers.catalog import SAMPLERS, get_sampler, law_key, num_steps
-from lsd_core.samplers.generate import Samples, default_batch, generate
+from lsd_core.samplers.batches import Samples, default_batch
+from lsd_core.samplers.catalog import (
+    SAMPLERS,
+    calls_per_step,
+    get_sampler,
+    law_key,
+    num_steps,
+    sampler_names,
+)
+from lsd_core.samplers.generate import generate
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
 
 __all__ = [
     "SAMPLERS",
     "Samples",
     "StepTable",
+    "calls_per_step",
     "cosine_times",
     "counts_from_times",
     "default_batch",
@@ -15,5 +24,6 @@ __all__ = [
     "get_sampler",
     "law_key",
     "num_steps",
+    "sampler_names",
     "uniform_times",
 ]

@@ -1,34 +1,20 @@
 """The sampling loop: walk a table's steps, count the calls, keep batches out of the result."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, Backbone, absorbing, is_dense
 from lsd_core.errors import InputError
+from lsd_core.samplers.batches import Samples, default_batch, in_batches
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.conditional import Conditioned, check_template, rescaled
+from lsd_core.samplers.dense.generate import run_dense
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
-
-TOKENS_PER_BATCH = 1024  # default size of a batch: so many positions
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Finished sequences and what each of them cost."""
-
-    tokens: Int[Tensor, "n l"]
-    calls: Int[Tensor, " n"]
-
-
-def default_batch(length: int) -> int:
-    """Sequences a batch: about 1024 positions, at least one sequence."""
-    return max(1, TOKENS_PER_BATCH // length)
 
 
 def run_chains(
@@ -50,7 +36,7 @@ def run_chains(
 
 @torch.inference_mode()
 def generate(
-    backbone: Backbone,
+    backbone: AnyBackbone,
     sampler: str,
     table: StepTable,
     num_samples: int,
@@ -68,20 +54,16 @@ def generate(
     asked for: sample(16) is the beginning of sample(32). `given` fixes tokens (`conditional.template`).
     """
     if given is not None:
-        check_template(backbone, given)
-    if num_samples < 1:
-        raise InputError("num_samples", "be an integer >= 1", num_samples)
-    batch = batch or default_batch(backbone.length)
-    begin, end = first // batch * batch, first + num_samples
-    tokens, calls = [], []
-    for offset in range(begin, end, batch):
-        draws = Draws(seed, torch.arange(offset, offset + batch, device=device))
+        check_template(absorbing(backbone, "a template"), given)
+
+    def run(draws: Draws) -> tuple[Tensor, Tensor]:
+        if is_dense(backbone):
+            return run_dense(backbone, sampler, table, draws)[:2]
         state = run_chains(backbone, sampler, table, draws, given)
-        tokens.append(state.x.cpu())
-        calls.append(state.calls.cpu())
-        progress(min(offset + batch, end) - max(offset, first))
-    keep = slice(first - begin, end - begin)
-    return Samples(torch.cat(tokens)[keep], torch.cat(calls)[keep])
+        return state.x, state.calls
+
+    batch = batch or default_batch(backbone.length)
+    return in_batches(run, num_samples, seed, batch=batch, first=first, device=device, progress=progress)
 
 
 def check_table(table: StepTable, backbone: Backbone) -> None:

@@ -2,19 +2,24 @@
 
 from lsd_core.samplers.dense.backbone import AbsorbingScores, ScoreBackbone, X0Scores
 from lsd_core.samplers.dense.exact import ExactRun, uniformise, x0_rate_bound
-from lsd_core.samplers.dense.generate import draw_prior, generate_dense
+from lsd_core.samplers.dense.generate import draw_prior, generate_dense, run_dense
 from lsd_core.samplers.dense.laws import DenseLaw
-from lsd_core.samplers.dense.steps import DENSE_SAMPLERS
+from lsd_core.samplers.dense.prediction import Prediction, predict
+from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, get_dense
 
 __all__ = [
     "DENSE_SAMPLERS",
     "AbsorbingScores",
     "DenseLaw",
     "ExactRun",
+    "Prediction",
     "ScoreBackbone",
     "X0Scores",
     "draw_prior",
     "generate_dense",
+    "get_dense",
+    "predict",
+    "run_dense",
     "uniformise",
     "x0_rate_bound",
 ]

@@ -28,26 +28,35 @@ class ScoreBackbone(Protocol):
 
 @dataclass(frozen=True)
 class X0Scores:
-    """Scores from a network that predicts the clean token (tauLDR; Duo).
-
-    score[i, y] = sum_z p(x0_i = z | x_t) exp(sigma_bar Q)[z, y] / exp(sigma_bar Q)[z, x_i].
-    """
+    """A network that predicts the clean token (tauLDR; Duo), seen as one of scores."""
 
     process: Process
     length: int
     x0_law: X0Law
 
     def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
-        """One network call; chains at different times are worked out one time after another."""
-        law = self.x0_law(x, t).double()
-        out = torch.empty_like(law)
-        for time in t.unique():
-            chains = t == time
-            growth = float(self.process.noise.sigma_bar(time))
-            onto = self.process.transition(growth).to(x.device)
-            reached = self.process.transition_into(x[chains], growth)
-            out[chains] = (law[chains] / reached) @ onto
-        return out.scatter(-1, x[..., None], 1.0)
+        """One network call; see `scores_at_times`."""
+        return scores_at_times(self.process, x, self.x0_law(x, t), t)
+
+
+def scores_at_times(
+    process: Process, x: Int[Tensor, "b l"], law: Float[Tensor, "b l s"], t: Float[Tensor, " b"]
+) -> Float[Tensor, "b l s"]:
+    """`scores_of_x0` for chains at times of their own, worked out one time after another."""
+    out = torch.empty_like(law, dtype=torch.float64)
+    for time in t.unique():
+        chains = t == time
+        out[chains] = scores_of_x0(process, x[chains], law[chains], float(process.noise.sigma_bar(time)))
+    return out
+
+
+def scores_of_x0(
+    process: Process, x: Int[Tensor, "b l"], law: Float[Tensor, "b l s"], sigma_bar: float
+) -> Float[Tensor, "b l s"]:
+    """score[i, y] = sum_z p(x0_i = z | x_t) exp(sigma_bar Q)[z, y] / exp(sigma_bar Q)[z, x_i]; 1 at y = x_i."""
+    reached = process.transition_into(x, sigma_bar)
+    score = process.stagger(law.double() / reached, -sigma_bar).clamp(min=0)
+    return score.scatter(-1, x[..., None], 1.0)
 
 
 @dataclass(frozen=True)

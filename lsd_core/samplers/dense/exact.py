@@ -14,7 +14,7 @@ from lsd_core.processes import Process
 from lsd_core.randomness import Purpose, uniform_grid, uniforms
 from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.laws import reverse_rates
-from lsd_core.samplers.dense.steps import growth
+from lsd_core.samplers.dense.prediction import growth_between
 from lsd_core.samplers.state import Draws
 
 Bound = Callable[
@@ -111,7 +111,7 @@ def x0_rate_bound(process: Process, safety: float = 1.0) -> Bound:
     """
 
     def bound(hi: float, lo: float) -> float:
-        matrix = process.transition(growth(process, lo, 0.0) if lo > 0 else residue(process))
+        matrix = process.transition(growth_between(process, lo, 0.0) if lo > 0 else residue(process))
         into = process.rate_matrix().clamp(min=0).T  # [x, y] = Q[y, x]
         ratios = torch.einsum("xy,zy->zx", into, matrix) / matrix
         ratios = ratios[matrix > 0]

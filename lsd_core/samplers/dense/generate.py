@@ -7,10 +7,11 @@ from torch import Tensor
 from lsd_core.errors import InputError
 from lsd_core.processes import Process
 from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.samplers.batches import Samples, default_batch, in_batches
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.dense.backbone import ScoreBackbone
-from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, DenseSampler, denoise, score_at
-from lsd_core.samplers.generate import Samples, default_batch
+from lsd_core.samplers.dense.prediction import predict
+from lsd_core.samplers.dense.steps import DenseSampler, TwoStage, get_dense
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
@@ -27,17 +28,27 @@ def take_step(
     method: DenseSampler, backbone: ScoreBackbone, x: Int[Tensor, "b l"], step: Step, draws: Draws
 ) -> tuple[Int[Tensor, "b l"], int, float]:
     """The tokens after the step, its network calls, and the most negative entry of its laws."""
-    score = score_at(backbone, x, step.t, step)
-    if step.last:
-        law = denoise(backbone, x, score, step.t)
-        return law.draw(draws, 2 * step.index), 1, law.most_negative
-    law = method.first(backbone, x, score, step)
+    seen = predict(backbone, x, step.t, step)
+    law = seen.tweedie(0.0) if step.last else method.first(seen, step)
     after = law.draw(draws, 2 * step.index)
-    if method.calls_per_step == 1:
+    if step.last or not isinstance(method, TwoStage):
         return after, 1, law.most_negative
-    score_mid = score_at(backbone, after, method.middle(step), step)  # type: ignore[attr-defined]
-    late = method.second(backbone, x, score, after, score_mid, step)  # type: ignore[attr-defined]
+    late = method.second(seen, predict(backbone, after, method.middle(step), step), step)
     return late.draw(draws, 2 * step.index + 1), 2, min(law.most_negative, late.most_negative)
+
+
+def run_dense(
+    backbone: ScoreBackbone, sampler: str, table: StepTable, draws: Draws
+) -> tuple[Int[Tensor, "b l"], Int[Tensor, " b"], float]:
+    """One batch of chains from the prior through all steps: tokens, calls, the most negative entry of a law."""
+    method = get_dense(sampler, backbone.process)
+    if table.counts is not None:
+        raise InputError("table", f"hold times on the {backbone.process.kind} process", "counts")
+    x, spent, worst = draw_prior(backbone.process, draws, backbone.length), 0, 0.0
+    for step in steps_of(table, backbone.length):
+        x, cost, negative = take_step(method, backbone, x, step, draws)
+        spent, worst = spent + cost, min(worst, negative)
+    return x, torch.full((len(x),), spent, device=x.device), worst
 
 
 @torch.inference_mode()
@@ -51,24 +62,13 @@ def generate_dense(
     batch: int | None = None,
     device: torch.device | str = "cpu",
 ) -> tuple[Samples, float]:
-    """The first samples of the list that `seed` names, and the most negative entry of any law on the way.
+    """The first samples of the list that `seed` names, and the most negative entry of any law on the way."""
+    negatives = [0.0]
 
-    Batches always run whole: sample(16) is the beginning of sample(32).
-    """
-    if sampler not in DENSE_SAMPLERS:
-        raise InputError("sampler", f"be one of {sorted(DENSE_SAMPLERS)}", sampler)
-    if table.counts is not None:
-        raise InputError("table", f"hold times on the {type(backbone.process).__name__} process", "counts")
-    if num_samples < 1:
-        raise InputError("num_samples", "be an integer >= 1", num_samples)
+    def run(draws: Draws) -> tuple[Tensor, Tensor]:
+        x, calls, worst = run_dense(backbone, sampler, table, draws)
+        negatives.append(worst)
+        return x, calls
+
     batch = batch or default_batch(backbone.length)
-    tokens, calls, worst = [], [], 0.0
-    for offset in range(0, num_samples, batch):
-        draws = Draws(seed, torch.arange(offset, offset + batch, device=device))
-        x, spent = draw_prior(backbone.process, draws, backbone.length), 0
-        for step in steps_of(table, backbone.length):
-            x, cost, negative = take_step(DENSE_SAMPLERS[sampler], backbone, x, step, draws)
-            spent, worst = spent + cost, min(worst, negative)
-        tokens.append(x.cpu())
-        calls.append(torch.full((batch,), spent))
-    return Samples(torch.cat(tokens)[:num_samples], torch.cat(calls)[:num_samples]), worst
+    return in_batches(run, num_samples, seed, batch=batch, device=device), min(negatives)

@@ -110,6 +110,22 @@ def tweedie_law(
     return checked(process.stagger(score.double(), growth) * process.transition_into(x, growth))
 
 
+def bridge_law(
+    process: Process,
+    x: Int[Tensor, "b l"],
+    x0: Float[Tensor, "b l s"],
+    sigma_bar: float,
+    growth: float,
+) -> Float[Tensor, "b l s"]:
+    """sum_z p(x0_i = z | x_t) p(x_s,i = y | x0_i = z, x_t,i), s earlier than t by `growth` of sigma_bar.
+
+    Of a clean token's law it makes the same law as `tweedie_law` of its scores, without a subtraction.
+    """
+    reached = process.transition_into(x, sigma_bar)
+    onto = process.stagger(x0.double() / reached, growth - sigma_bar)
+    return onto.clamp(min=0) * process.transition_into(x, growth)
+
+
 def _stay(
     jumps: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], stay: Float[Tensor, "b l"]
 ) -> Float[Tensor, "b l s"]:

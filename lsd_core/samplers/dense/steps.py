@@ -1,7 +1,7 @@
 """Step methods for any process, by name: the laws of their one or two stages.
 
-Each step goes from time t to s. A stage is a function of the rates or scores at its own state; a method with
-a second stage sees those of both. The last step of a table is the final denoise, one Tweedie step that
+Each step goes from time t to s. A stage is a function of what the network says at its own state; a method
+with a second stage sees both. The last step of a table is the final denoise, one Tweedie step that
 removes all of sigma_bar(t), whatever the method: it costs one call and is part of the budget.
 """
 
@@ -9,22 +9,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.errors import InputError
 from lsd_core.processes import Gaussian, Process
-from lsd_core.samplers.dense.backbone import ScoreBackbone
-from lsd_core.samplers.dense.laws import (
-    DenseLaw,
-    euler_law,
-    gained,
-    last_jump_law,
-    ordinal_law,
-    reverse_rates,
-    single_jump_law,
-    tweedie_law,
-)
+from lsd_core.samplers.dense.laws import DenseLaw, euler_law, last_jump_law, ordinal_law, single_jump_law
+from lsd_core.samplers.dense.prediction import Prediction
 from lsd_core.samplers.halves import check_theta
 from lsd_core.samplers.step import Step
 
@@ -36,35 +26,15 @@ class DenseSampler(Protocol):
     name: ClassVar[str]
     calls_per_step: ClassVar[int]
 
-    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw: ...
+    def first(self, seen: Prediction, step: Step) -> DenseLaw: ...
 
 
-def score_at(backbone: ScoreBackbone, x: Int[Tensor, "b l"], t: float, step: Step) -> Float[Tensor, "b l s"]:
-    """The network's scores at (x, t) under the step's gain. One network call."""
-    times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
-    score = backbone.score(x, times).double()
-    if step.gain == 1:
-        return score
-    return gained(score, backbone.process, x, step.gain, step.gain_on)
+@runtime_checkable
+class TwoStage(DenseSampler, Protocol):
+    """A method that looks again, at time `middle(step)`, from where the first stage led."""
 
-
-def rates_at(
-    backbone: ScoreBackbone, x: Int[Tensor, "b l"], score: Tensor, t: float
-) -> Float[Tensor, "b l s"]:
-    """Reverse rates at (x, t) from the scores there."""
-    times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
-    return reverse_rates(backbone.process, x, score, times)
-
-
-def growth(process: Process, t: float, s: float) -> float:
-    """sigma_bar(t) - sigma_bar(s); down to data, s = 0, all of sigma_bar(t), its residue at 0 included."""
-    at_t, at_s = (float(process.noise.sigma_bar(torch.tensor(u, dtype=torch.float64))) for u in (t, s))
-    return at_t - (at_s if s > 0 else 0.0)
-
-
-def denoise(backbone: ScoreBackbone, x: Int[Tensor, "b l"], score: Tensor, t: float) -> DenseLaw:
-    """The final denoise: Tweedie from t to clean data."""
-    return tweedie_law(backbone.process, x, score, growth(backbone.process, t, 0.0))
+    def middle(self, step: Step) -> float: ...
+    def second(self, seen: Prediction, seen_mid: Prediction, step: Step) -> DenseLaw: ...
 
 
 @dataclass(frozen=True)
@@ -74,8 +44,8 @@ class DenseEuler:
     name: ClassVar[str] = "euler"
     calls_per_step: ClassVar[int] = 1
 
-    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
-        return euler_law(rates_at(backbone, x, score, step.t), x, step.t - step.s)
+    def first(self, seen: Prediction, step: Step) -> DenseLaw:
+        return euler_law(seen.rates(), seen.x, step.t - step.s)
 
 
 @dataclass(frozen=True)
@@ -85,8 +55,8 @@ class DenseTweedie:
     name: ClassVar[str] = "tweedie"
     calls_per_step: ClassVar[int] = 1
 
-    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
-        return tweedie_law(backbone.process, x, score, growth(backbone.process, step.t, step.s))
+    def first(self, seen: Prediction, step: Step) -> DenseLaw:
+        return seen.tweedie(step.s)
 
 
 @dataclass(frozen=True)
@@ -101,8 +71,8 @@ class DenseTauLeaping:
     calls_per_step: ClassVar[int] = 1
     reject: bool = False
 
-    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
-        return leap(backbone.process, rates_at(backbone, x, score, step.t), x, step.t - step.s, self.reject)
+    def first(self, seen: Prediction, step: Step) -> DenseLaw:
+        return leap(seen.process, seen.rates(), seen.x, step.t - step.s, self.reject)
 
 
 @dataclass(frozen=True)
@@ -126,18 +96,14 @@ class DenseTrapezoidal:
         """rho, the time of the second call."""
         return step.t - self.theta * (step.t - step.s)
 
-    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
-        rates = rates_at(backbone, x, score, step.t)
-        return leap(backbone.process, rates, x, self.theta * (step.t - step.s), self.reject)
+    def first(self, seen: Prediction, step: Step) -> DenseLaw:
+        return leap(seen.process, seen.rates(), seen.x, self.theta * (step.t - step.s), self.reject)
 
-    def second(
-        self, backbone: ScoreBackbone, x: Tensor, score: Tensor, x_mid: Tensor, score_mid: Tensor, step: Step
-    ) -> DenseLaw:
+    def second(self, seen: Prediction, seen_mid: Prediction, step: Step) -> DenseLaw:
         upper = 1 / (2 * self.theta * (1 - self.theta))
-        early = rates_at(backbone, x, score, step.t)
-        late = rates_at(backbone, x_mid, score_mid, self.middle(step))
+        early, late, x_mid = seen.rates(), seen_mid.rates(), seen_mid.x
         rates = (upper * late - (upper - 1) * early).clamp(min=0).scatter(-1, x_mid[..., None], 0.0)
-        return leap(backbone.process, rates, x_mid, (1 - self.theta) * (step.t - step.s), self.reject)
+        return leap(seen.process, rates, x_mid, (1 - self.theta) * (step.t - step.s), self.reject)
 
 
 @dataclass(frozen=True)
@@ -161,19 +127,15 @@ class DenseRK2:
         """rho, the time of the second call."""
         return step.t - self.theta * (step.t - step.s)
 
-    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
-        rates = rates_at(backbone, x, score, step.t)
-        return leap(backbone.process, rates, x, self.theta * (step.t - step.s), self.reject)
+    def first(self, seen: Prediction, step: Step) -> DenseLaw:
+        return leap(seen.process, seen.rates(), seen.x, self.theta * (step.t - step.s), self.reject)
 
-    def second(
-        self, backbone: ScoreBackbone, x: Tensor, score: Tensor, x_mid: Tensor, score_mid: Tensor, step: Step
-    ) -> DenseLaw:
+    def second(self, seen: Prediction, seen_mid: Prediction, step: Step) -> DenseLaw:
         weight = 1 / (2 * self.theta)
-        early = rates_at(backbone, x, score, step.t)
-        late = rates_at(backbone, x_mid, score_mid, self.middle(step))
+        early, late, x, x_mid = seen.rates(), seen_mid.rates(), seen.x, seen_mid.x
         kept = torch.where((x == x_mid)[..., None], (1 - weight) * early + weight * late, early)
         rates = kept.clamp(min=0).scatter(-1, x[..., None], 0.0)
-        return leap(backbone.process, rates, x, step.t - step.s, self.reject)
+        return leap(seen.process, rates, x, step.t - step.s, self.reject)
 
 
 @dataclass(frozen=True)
@@ -198,13 +160,11 @@ class DenseTauLeapingCorrected:
         """The time of the second call: the end of the step."""
         return step.s
 
-    def first(self, backbone: ScoreBackbone, x: Tensor, score: Tensor, step: Step) -> DenseLaw:
-        return leap(backbone.process, rates_at(backbone, x, score, step.t), x, step.t - step.s, self.reject)
+    def first(self, seen: Prediction, step: Step) -> DenseLaw:
+        return leap(seen.process, seen.rates(), seen.x, step.t - step.s, self.reject)
 
-    def second(
-        self, backbone: ScoreBackbone, x: Tensor, score: Tensor, x_mid: Tensor, score_mid: Tensor, step: Step
-    ) -> DenseLaw:
-        process, reverse = backbone.process, rates_at(backbone, x_mid, score_mid, step.s)
+    def second(self, seen: Prediction, seen_mid: Prediction, step: Step) -> DenseLaw:
+        process, x_mid, reverse = seen.process, seen_mid.x, seen_mid.rates()
         rate = float(process.noise.rate(torch.tensor(step.s, dtype=torch.float64)))
         rates = (reverse + rate * process.rates_from(x_mid)).scatter(-1, x_mid[..., None], 0.0)
         return leap(process, rates, x_mid, self.share * (step.t - step.s), self.reject)
@@ -226,3 +186,10 @@ _ALL: tuple[DenseSampler, ...] = (
     DenseRK2(),
 )
 DENSE_SAMPLERS: dict[str, DenseSampler] = {method.name: method for method in _ALL}
+
+
+def get_dense(name: str, process: Process) -> DenseSampler:
+    """The method of that name for a process without a fast path."""
+    if name not in DENSE_SAMPLERS:
+        raise InputError("sampler", f"be one of {sorted(DENSE_SAMPLERS)} on the {process.kind} process", name)
+    return DENSE_SAMPLERS[name]

@@ -13,7 +13,7 @@ from lsd_core.evaluation.rate_terms import bridge_term, frozen_term, kernel_term
 from lsd_core.processes import Exponential, Gaussian, Geometric, Uniform
 from lsd_core.samplers.dense import DENSE_SAMPLERS, AbsorbingScores, ScoreBackbone
 from lsd_core.samplers.dense.laws import last_jump_law
-from lsd_core.samplers.dense.steps import growth, rates_at, score_at
+from lsd_core.samplers.dense.prediction import growth_between, predict
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.evaluation.enumerated import kl
@@ -64,7 +64,7 @@ def leaping_bound(backbone: ScoreBackbone, table: StepTable) -> float:
     steps, laws = laws_at_steps(backbone, "tau_leaping", table)
     x, total = states(backbone), 0.0
     for step, law in zip(steps, laws, strict=False):
-        rates = rates_at(backbone, x, score_at(backbone, x, step.t, step), step.t)
+        rates = predict(backbone, x, step.t, step).rates()
         for t, weight in times_between(step.t, step.s):
             joint = law[:, None] * product_law(last_jump_law(rates, x, step.t - t).probs)
             before, here = (joint > 0).nonzero(as_tuple=True)
@@ -79,7 +79,7 @@ def kernels_bound(backbone: ScoreBackbone, sampler: str, table: StepTable) -> fl
     steps, laws = laws_at_steps(backbone, sampler, table)
     total = float((laws[0] * laws[0].log()).sum())
     for step, law in zip(steps, laws, strict=False):
-        kernel = DENSE_SAMPLERS[sampler].first(backbone, x, score_at(backbone, x, step.t, step), step)
+        kernel = DENSE_SAMPLERS[sampler].first(predict(backbone, x, step.t, step), step)
         joint = law[:, None] * product_law(kernel.probs)
         before, after = (joint > 0).nonzero(as_tuple=True)
         chosen = type(kernel)(kernel.probs[before])
@@ -89,7 +89,7 @@ def kernels_bound(backbone: ScoreBackbone, sampler: str, table: StepTable) -> fl
     cells = np.linspace(DELTA, 1, 9)
     for s, t_top in pairwise(cells):
         for t, weight in times_between(t_top, s):
-            forward = product_law(process.transition(growth(process, t, DELTA))[x])
+            forward = product_law(process.transition(growth_between(process, t, DELTA))[x])
             end, here = (forward > 0).nonzero(as_tuple=True)
             terms = bridge_term(backbone, x[end], x[here], DELTA, t)
             total += weight * float((laws[-1][end] * forward[end, here] * terms).sum())
@@ -134,7 +134,7 @@ def test_leaping_vanishes_with_the_steps_and_kernels_keeps_a_floor() -> None:
 def test_the_prior_is_charged_for_what_the_forward_chain_remembers(backbone: ScoreBackbone) -> None:
     process, delta = backbone.process, 0.9  # so late that much is remembered
     end = states(backbone)
-    forward = product_law(process.transition(growth(process, 1.0, delta))[end])
+    forward = product_law(process.transition(growth_between(process, 1.0, delta))[end])
     remembered = torch.tensor([kl(law, prior(backbone)) for law in forward], dtype=torch.float64)
     assert float(remembered.min()) > 0.01
     torch.testing.assert_close(prior_term(process, end, delta), remembered)

@@ -8,7 +8,7 @@ from torch import Tensor
 from lsd_core.processes import Process
 from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.laws import reverse_rates
-from lsd_core.samplers.dense.steps import score_at
+from lsd_core.samplers.dense.prediction import predict
 from lsd_core.samplers.step import Step
 from tests.lsd_core.oracles import all_states, number_of, product_law
 
@@ -76,13 +76,13 @@ def reverse_law(backbone: ExactScores, start: Tensor, t: float, s: float, pieces
 def step_matrix(method: Any, backbone: ScoreBackbone, step: Step) -> Tensor:
     """Transition (N, N) of one step, summed over the middle states of a second stage."""
     x = all_states(backbone.process.num_states, backbone.length)
-    score = score_at(backbone, x, step.t, step)
-    first = product_law(method.first(backbone, x, score, step).probs)
+    seen = predict(backbone, x, step.t, step)
+    first = product_law(method.first(seen, step).probs)
     if method.calls_per_step == 1:
         return first
-    score_mid = score_at(backbone, x, method.middle(step), step)
+    seen_mid = predict(backbone, x, method.middle(step), step)
     start, middle = (first > 0).nonzero(as_tuple=True)
-    law = method.second(backbone, x[start], score[start], x[middle], score_mid[middle], step)
+    law = method.second(seen[start], seen_mid[middle], step)
     return torch.zeros_like(first).index_add_(0, start, first[start, middle, None] * product_law(law.probs))
 
 

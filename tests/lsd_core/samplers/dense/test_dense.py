@@ -16,12 +16,11 @@ from lsd_core.samplers.dense import (
     x0_rate_bound,
 )
 from lsd_core.samplers.dense.laws import gained, last_jump_law, ordinal_law, reverse_rates, single_jump_law
+from lsd_core.samplers.dense.prediction import predict
 from lsd_core.samplers.dense.steps import (
     DenseRK2,
     DenseTauLeapingCorrected,
     DenseTrapezoidal,
-    rates_at,
-    score_at,
 )
 from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.state import Draws
@@ -62,7 +61,7 @@ def test_tweedie_has_exact_marginals(backbone: ExactScores) -> None:
     """From one state, the law of each token at s is the true posterior's marginal, with nothing to clamp."""
     size, length = backbone.process.num_states, backbone.length
     x = all_states(size, length)
-    law = DENSE_SAMPLERS["tweedie"].first(backbone, x, score_at(backbone, x, T, STEP), STEP)
+    law = DENSE_SAMPLERS["tweedie"].first(predict(backbone, x, T, STEP), STEP)
     noise = backbone.process.noise
     growth = float(
         noise.sigma_bar(torch.tensor(T, dtype=torch.float64))
@@ -86,14 +85,16 @@ STEP = Step(0, T, S, 1.0, "score")
 def test_euler_law_is_delta_plus_step_times_reverse_rate(backbone: ExactScores) -> None:
     step = Step(0, 0.5, 0.49, 1.0, "score")
     x = all_states(backbone.process.num_states, 2)
-    score, q = score_at(backbone, x, 0.5, step), backbone.process.rate_matrix()
+    seen, q = predict(backbone, x, 0.5, step), backbone.process.rate_matrix()
     rate = float(backbone.process.noise.rate(torch.tensor(0.5, dtype=torch.float64)))
-    law = DENSE_SAMPLERS["euler"].first(backbone, x, score, step).probs
+    law = DENSE_SAMPLERS["euler"].first(seen, step).probs
     for number, state in enumerate(x.tolist()):
         for position, here in enumerate(state):
             for target in range(len(q)):
                 if target != here:
-                    expected = 0.01 * rate * float(q[target, here]) * float(score[number, position, target])
+                    expected = (
+                        0.01 * rate * float(q[target, here]) * float(seen.score[number, position, target])
+                    )
                     assert float(law[number, position, target]) == pytest.approx(expected, abs=1e-10)
     torch.testing.assert_close(law.sum(-1), torch.ones(len(x), 2, dtype=torch.float64))
 
@@ -103,7 +104,7 @@ def test_what_strays_from_a_law_is_clamped_renormalised_and_reported(name: str) 
     backbone = ExactScores(UNIFORM, joint_law(0, 3, 2, 2.0), misfit=1.5)
     step = Step(0, 0.9, 0.05, 1.0, "score")
     x = all_states(3, 2)
-    law = DENSE_SAMPLERS[name].first(backbone, x, score_at(backbone, x, 0.9, step), step)
+    law = DENSE_SAMPLERS[name].first(predict(backbone, x, 0.9, step), step)
     assert law.most_negative < -1e-3
     assert float(law.probs.min()) >= 0
     torch.testing.assert_close(law.probs.sum(-1), torch.ones(9, 2, dtype=torch.float64))
@@ -113,10 +114,10 @@ def test_the_dense_laws_on_absorbing_are_those_of_the_fast_path() -> None:
     fast = misfit_backbone(1, 3, 2)
     dense = AbsorbingScores(fast)
     x, step = all_states(4, 2), Step(0, 0.7, 0.4, 1.0, "score")
-    score = score_at(dense, x, 0.7, step)
+    seen = predict(dense, x, 0.7, step)
     expected = Euler().law(fast, x, features_at(fast, x, 0.7), step).dense()
     for name in ("euler", "tweedie"):
-        law = DENSE_SAMPLERS[name].first(dense, x, score, step).probs
+        law = DENSE_SAMPLERS[name].first(seen, step).probs
         torch.testing.assert_close(law, expected, atol=1e-10, rtol=0)
 
 
@@ -147,11 +148,11 @@ def test_order(backbone: ExactScores, name: str, order: float) -> None:
 def test_rk2_mixes_the_rates_of_both_stages_where_the_probe_stood_still() -> None:
     step, x, probe = Step(0, 0.7, 0.5, 1.0, "score"), torch.tensor([[0, 2]]), torch.tensor([[0, 1]])
     method, rho = DenseRK2(0.4), 0.62
-    score, score_mid = score_at(MISFIT, x, 0.7, step), score_at(MISFIT, probe, rho, step)
-    early, late = rates_at(MISFIT, x, score, 0.7)[0], rates_at(MISFIT, probe, score_mid, rho)[0]
+    seen, seen_mid = predict(MISFIT, x, 0.7, step), predict(MISFIT, probe, rho, step)
+    early, late = seen.rates()[0], seen_mid.rates()[0]
     mixed = (-0.25 * early[0] + 1.25 * late[0]).clamp(min=0)
     expected = last_jump_law(torch.stack([mixed, early[1]])[None], x, 0.2).probs
-    law = method.second(MISFIT, x, score, probe, score_mid, step).probs
+    law = method.second(seen, seen_mid, step).probs
     torch.testing.assert_close(law, expected, atol=1e-12, rtol=0)
 
 
@@ -193,8 +194,8 @@ def test_a_corrector_leap_leaves_the_law_alone_to_first_order(backbone: ExactSco
     law, x, moved = backbone.law_at(S), all_states(backbone.process.num_states, 2), []
     for width in (0.04, 0.02, 0.01, 0.005):
         step = Step(0, S + width, S, 1.0, "score")
-        score = score_at(backbone, x, S, step)
-        probs = DenseTauLeapingCorrected(1.0).second(backbone, x, score, x, score, step).probs
+        seen = predict(backbone, x, S, step)
+        probs = DenseTauLeapingCorrected(1.0).second(seen, seen, step).probs
         moved.append(tv(law @ torch.einsum("na,nb->nab", *probs.unbind(1)).flatten(1), law))
         assert float((probs - torch.nn.functional.one_hot(x)).abs().max()) > 0.1 * width
     assert fitted_order((1, 2, 4, 8), moved) == pytest.approx(2, abs=0.2)
@@ -204,7 +205,7 @@ def test_a_corrector_leap_leaves_the_law_alone_to_first_order(backbone: ExactSco
 def test_gains_scale_jumps_or_sharpen_them(process) -> None:
     backbone = MISFIT if process is UNIFORM else MISFIT_ORDINAL
     x, t = all_states(process.num_states, 2), 0.6
-    plain = score_at(backbone, x, t, Step(0, t, 0.3, 1.0, "score"))
+    plain = predict(backbone, x, t).score
     time = torch.full((len(x),), t, dtype=torch.float64)
     rates = reverse_rates(process, x, plain, time)
     more = reverse_rates(process, x, gained(plain, process, x, 1.7, "score"), time)
@@ -261,8 +262,7 @@ def ceiling(backbone: ExactScores, t: float, s: float):
     """The largest total rate of any token over a fine grid, and some room."""
     x = all_states(backbone.process.num_states, 2)
     most = max(
-        float(rates_at(backbone, x, score_at(backbone, x, u, STEP), u).sum(-1).max())
-        for u in torch.linspace(s, t, 15).tolist()
+        float(predict(backbone, x, u).rates().sum(-1).max()) for u in torch.linspace(s, t, 15).tolist()
     )
     return lambda hi, lo: 1.2 * most
 
@@ -299,7 +299,7 @@ def test_the_x0_bound_holds_for_every_x0_law(process) -> None:
     for hi, lo in ((0.9, 0.5), (0.5, 0.2), (0.2, 0.05)):
         for t in torch.linspace(lo, hi, 7).tolist():
             scores = X0Scores(process, 1, lambda x, t: corner)
-            rates = rates_at(scores, x, score_at(scores, x, t, STEP), t).sum(-1)
+            rates = predict(scores, x, t).rates().sum(-1)
             assert float(rates.max()) <= bound(hi, lo) * (1 + 1e-9)
 
 
