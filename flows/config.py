@@ -22,8 +22,9 @@ class Section(BaseModel):
 class TeacherConfig(Section):
     """Which trajectories the methods learn from."""
 
-    method: str = Field("first_hitting", description="first_hitting (exact), or a base sampler with `steps`")
-    steps: Count | None = Field(None, description="steps of an N-step teacher; none for first_hitting")
+    method: str = Field("exact", description="exact, data, or a base sampler with `steps`")
+    steps: Count | None = Field(None, description="steps of an N-step teacher; none for an exact one")
+    nodes: Count = Field(64, description="times at which states are kept where the process has no mask")
     trajectories: Count = Field(256, description="trajectories that each cell reads")
     shard_rows: Count = Field(64, description="trajectories a shard; a few minutes of work")
     batch: Count = Field(64, description="trajectories a network call")

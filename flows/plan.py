@@ -6,11 +6,11 @@ from typing import Any
 
 from flows.config import EvaluationConfig, GridConfig
 from lsd_core.backbones.catalog import load_backbone, task_of
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method
-from lsd_core.samplers import get_sampler, num_steps
+from lsd_core.samplers import calls_per_step, num_steps
 from lsd_core.tasks.catalog import get_task
 from lsd_core.teacher import calls_a_path, teacher_spec
 from lsd_core.trajectories.spec import TeacherSpec
@@ -21,7 +21,7 @@ class Plan:
     """What a grid comes down to."""
 
     config: GridConfig
-    backbones: tuple[Backbone, ...]
+    backbones: tuple[AnyBackbone, ...]
     teachers: tuple[TeacherSpec, ...]
     """One for each backbone."""
     candidates: tuple[CandidateSpec, ...]
@@ -44,6 +44,7 @@ def make_plan(config: GridConfig) -> Plan:
             backbone,
             method=config.teacher.method,
             steps=config.teacher.steps,
+            nodes=config.teacher.nodes,
             batch=config.teacher.batch,
             shard_rows=config.teacher.shard_rows,
             seed=config.teacher.seed,
@@ -59,7 +60,7 @@ def make_plan(config: GridConfig) -> Plan:
     return Plan(config, backbones, teachers, tuple(candidates.values()))
 
 
-def _candidates(config: GridConfig, backbone: Backbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
+def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
     evaluation = evaluation_spec(config.evaluation, backbone)
     for nfe in config.nfe:
         for base in config.samplers:
@@ -77,7 +78,7 @@ def _candidates(config: GridConfig, backbone: Backbone, teacher: TeacherSpec) ->
                 )
 
 
-def evaluation_spec(section: EvaluationConfig, backbone: Backbone) -> EvaluationSpec:
+def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
     """How candidates of this backbone are measured."""
     task = get_task(task_of(backbone))
     task.check(backbone)
@@ -94,7 +95,7 @@ def evaluation_spec(section: EvaluationConfig, backbone: Backbone) -> Evaluation
 
 def candidate_spec(
     *,
-    backbone: Backbone,
+    backbone: AnyBackbone,
     sampler: str,
     method: str,
     settings: Mapping[str, Any],
@@ -106,7 +107,8 @@ def candidate_spec(
 ) -> CandidateSpec:
     """The spec of one candidate; a name, setting or budget that cannot be raises InputError."""
     filled = get_method(method)
-    get_sampler(sampler, backbone.process)
+    filled.check_process(backbone.process)
+    calls_per_step(sampler, backbone.process)
     sampler = filled.own_sampler or sampler
     num_steps(sampler, nfe, backbone.process)
     return CandidateSpec(

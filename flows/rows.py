@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.run import Run
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
 from lsd_core.cards import Metric
 from lsd_core.evaluation.promotion import Verdict
@@ -58,7 +58,7 @@ def row_of(run: Run, spec: CandidateSpec, verdicts: Mapping[str, Verdict]) -> Ro
     )
 
 
-def teacher_row(run: Run, backbone: Backbone) -> Row | None:
+def teacher_row(run: Run, backbone: AnyBackbone) -> Row | None:
     """The teacher's own sequences, if any method of this run learned from them."""
     learners = [
         spec

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.canonical import canonical_json, digest
 from lsd_core.errors import InputError
 from lsd_core.samplers.table import StepTable
@@ -203,7 +203,7 @@ class SamplerCard(_Part):
         except ValidationError as error:
             raise _explain(error, source) from None
 
-    def check_backbone(self, backbone: Backbone) -> None:
+    def check_backbone(self, backbone: AnyBackbone) -> None:
         """Raise InputError unless this is the backbone that the card was made for."""
         if backbone.fingerprint != self.backbone.fingerprint:
             raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from jaxtyping import Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
@@ -23,7 +23,7 @@ class LoadedSampler:
     """A sampler card with the backbone it was made for; any other backbone is refused."""
 
     card: SamplerCard
-    backbone: Backbone
+    backbone: AnyBackbone
 
     def __post_init__(self) -> None:
         self.card.check_backbone(self.backbone)
@@ -93,7 +93,7 @@ def _find_card(uri: str, tracking_uri: str | None) -> tuple[SamplerCard, str | N
     return SamplerCard.from_json(text, source=uri), root if cells else None
 
 
-def _find_backbone(card: SamplerCard, stores: list[str]) -> Backbone:
+def _find_backbone(card: SamplerCard, stores: list[str]) -> AnyBackbone:
     """The card's backbone, from what ships with us or the first store that has it."""
     reasons = []
     for url in stores:

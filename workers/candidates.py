@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
 from lsd_core.candidates.results import Results
@@ -54,7 +54,7 @@ class CandidateWorker:
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:
         return None if spec.teacher is None else self._trajectories(spec.teacher, spec.trajectories)
 
-    def _load_backbone(self, fingerprint: str) -> Backbone:
+    def _load_backbone(self, fingerprint: str) -> AnyBackbone:
         return fetch(fingerprint, self.store)
 
     def _load_trajectories(self, teacher: TeacherSpec, limit: int | None) -> Trajectories:

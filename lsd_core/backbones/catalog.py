@@ -8,10 +8,11 @@ from pathlib import Path
 
 from lsd_core.backbones import address, storage
 from lsd_core.backbones.hub import cached_hub, fetch_hub
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
 from lsd_core.home import weights_dir
+from lsd_core.processes import Process, Uniform
 from lsd_core.tasks import countdown, openwebtext
 
 
@@ -23,11 +24,11 @@ class BackboneEntry:
     """Name of the task, as in `tasks.catalog`."""
     description: str
     """One line for `--help` and the registry."""
-    make: Callable[[str], Backbone]
+    make: Callable[[str], AnyBackbone]
     """Builds it from its name."""
 
 
-def _shipped(name: str) -> Backbone:
+def _shipped(name: str) -> AnyBackbone:
     file = resources.files("lsd_core.backbones").joinpath("weights", f"{name}.safetensors")
     if not file.is_file():
         raise InputError("backbone", "have its weights installed", name, f"train them: lsd train {name}")
@@ -45,10 +46,18 @@ def _countdown(kind: str, length: int) -> BackboneEntry:
     return BackboneEntry(task="countdown", description=f"countdown, length {length}: {text}", make=_shipped)
 
 
+def _noisy(process: Process, length: int) -> BackboneEntry:
+    return BackboneEntry(
+        task="countdown",
+        description=f"exact posteriors of countdown under {process.kind} noise, length {length}: an oracle",
+        make=lambda name: countdown.exact_noisy_backbone(name, length, process),
+    )
+
+
 def _published(repository: str, description: str) -> BackboneEntry:
     """Weights that a person downloads: in the weights folder, or already in the hub's cache."""
 
-    def make(name: str) -> Backbone:
+    def make(name: str) -> AnyBackbone:
         folder = weights_dir() / name
         found = folder if folder.is_dir() else cached_hub(repository)
         if found is None:
@@ -77,6 +86,8 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-256": _countdown("sedd", 256),
     "countdown-256-radd": _countdown("radd", 256),
     "countdown-256-exact": _countdown("markov", 256),
+    "countdown-uniform-exact": _noisy(Uniform(countdown.NUM_VALUES), 64),
+    "countdown-gaussian-exact": _noisy(countdown.ORDINAL, 64),
 } | {name: _published(*where) for name, where in HUB.items()}
 
 
@@ -101,7 +112,7 @@ def task_of(backbone: Backbone) -> str:
 
 
 @cache
-def load_backbone(name: str) -> Backbone:
+def load_backbone(name: str) -> AnyBackbone:
     """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], a folder or a weight file.
 
     `?body_dtype=float32` after it runs the body in full precision. Raises InputError.

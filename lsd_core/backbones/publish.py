@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lsd_core.backbones import storage
 from lsd_core.backbones.catalog import BACKBONES, load_backbone
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.home import cache_dir
 from lsd_core.store import Store
@@ -17,7 +17,7 @@ def backbone_key(fingerprint: str) -> str:
     return f"backbones/{fingerprint}.safetensors"
 
 
-def publish(backbone: Backbone, store: Store) -> str:
+def publish(backbone: AnyBackbone, store: Store) -> str:
     """Put a backbone on the store, unless it is there, and return its key."""
     key = backbone_key(backbone.fingerprint)
     if not store.exists(key):
@@ -25,7 +25,7 @@ def publish(backbone: Backbone, store: Store) -> str:
     return key
 
 
-def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> Backbone:
+def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> AnyBackbone:
     """The backbone with this fingerprint, from the local cache or the store; its content must bear it out."""
     cached = (cache or cache_dir()) / f"{fingerprint}.safetensors"
     if cached.is_file():
@@ -47,7 +47,7 @@ def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> Backbone
     return backbone
 
 
-def find(name: str, fingerprint: str, store: Store | None) -> Backbone:
+def find(name: str, fingerprint: str, store: Store | None) -> AnyBackbone:
     """The backbone a card was made for: the shipped one of that name if it is the same, else the store's."""
     if name in BACKBONES:
         try:
@@ -62,7 +62,7 @@ def find(name: str, fingerprint: str, store: Store | None) -> Backbone:
     return fetch(fingerprint, store)
 
 
-def checked(backbone: Backbone, fingerprint: str, source: str) -> Backbone:
+def checked(backbone: AnyBackbone, fingerprint: str, source: str) -> AnyBackbone:
     """The backbone, if it is the one meant."""
     if backbone.fingerprint != fingerprint:
         remedy = "publish the backbone again with `lsd grid`"

@@ -7,16 +7,20 @@ import safetensors
 from torch import Tensor
 
 from lsd_core.backbones import ddit_backbone
+from lsd_core.backbones.hidden_markov import HiddenMarkov
 from lsd_core.backbones.markov import MarkovExact
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.tensorfile import TensorFile
 
 
-def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> Backbone:
+def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> AnyBackbone:
     """The backbone of the configured family."""
-    if config.get("family") == MarkovExact.family:
+    family = config.get("family")
+    if family == MarkovExact.family:
         return MarkovExact(name, config, tensors)
+    if family == HiddenMarkov.family:
+        return HiddenMarkov(name, config, tensors)
     return ddit_backbone.build(name, config, tensors)
 
 
@@ -25,21 +29,21 @@ def expected(config: dict[str, Any]) -> dict[str, Tensor]:
     return ddit_backbone.empty_network(config).state_dict()
 
 
-def with_body_dtype(backbone: Backbone, body_dtype: str) -> Backbone:
+def with_body_dtype(backbone: AnyBackbone, body_dtype: str) -> AnyBackbone:
     """The same tensors with the body in another precision, `float32` for none of its own: another fingerprint."""
     if "body_dtype" not in backbone.config:
         raise InputError("body_dtype", "be left out for a backbone without a network body", backbone.name)
     return build(backbone.name, backbone.config | {"body_dtype": body_dtype}, backbone.tensors())
 
 
-def to_bytes(backbone: Backbone, notes: dict[str, Any] | None = None) -> bytes:
+def to_bytes(backbone: AnyBackbone, notes: dict[str, Any] | None = None) -> bytes:
     """Safetensors bytes: the tensors, and as metadata the name, the configuration and training notes."""
     return TensorFile(
         name=backbone.name, config=backbone.config, tensors=backbone.tensors(), notes=notes or {}
     ).to_bytes()
 
 
-def from_bytes(data: bytes, source: str) -> Backbone:
+def from_bytes(data: bytes, source: str) -> AnyBackbone:
     """The backbone in a file written by `to_bytes`; `source` names it in errors."""
     file = TensorFile.from_bytes(data, source)
     try:
@@ -67,7 +71,7 @@ def is_ours(path: Path) -> bool:
         return True  # damaged: `load_file` says how
 
 
-def load_file(path: str | Path) -> Backbone:
+def load_file(path: str | Path) -> AnyBackbone:
     """The backbone in a local file."""
     path = Path(path)
     if not path.is_file():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
 from lsd_core.distillation.learned import Learned, Problem, Progress
@@ -19,7 +19,7 @@ SHOWN = 4  # sequences of each measurement that are kept to be looked at
 def learn(
     spec: CandidateSpec,
     which: int,
-    backbone: Backbone,
+    backbone: AnyBackbone,
     trajectories: Trajectories | None,
     progress: Progress = lambda stage, share: None,
 ) -> Learned:
@@ -44,7 +44,7 @@ def measure(
     which: int,
     temperature: float,
     learned: Learned,
-    backbone: Backbone,
+    backbone: AnyBackbone,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Measurement:
     """Draw the samples of one seed and judge them.
@@ -86,7 +86,7 @@ def temperatures_of(spec: CandidateSpec) -> tuple[float, ...]:
 
 
 def measure_teacher(
-    evaluation: EvaluationSpec, trajectories: Trajectories, backbone: Backbone, seed: int, calls: int
+    evaluation: EvaluationSpec, trajectories: Trajectories, backbone: AnyBackbone, seed: int, calls: int
 ) -> Measurement:
     """What the teacher's own sequences score, at `calls` a sequence: the row that students are held against."""
     tokens = trajectories.x_end

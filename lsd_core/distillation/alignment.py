@@ -84,7 +84,7 @@ def check_positive(name: str, value: float) -> None:
 
 def base_method(problem: Problem, gain_on: GainOn) -> Euler:
     """The problem's base sampler, if these methods know how to learn it."""
-    method = get_sampler(problem.sampler, problem.backbone.process)
+    method = get_sampler(problem.sampler, problem.absorbing.process)
     if not isinstance(method, Euler):
         known = [name for name, sampler in SAMPLERS.items() if isinstance(sampler, Euler)]
         raise InputError("sampler", f"be one of {known} for this method", problem.sampler)
@@ -96,7 +96,7 @@ def base_method(problem: Problem, gain_on: GainOn) -> Euler:
 
 def check_noise(problem: Problem, coupling: CouplingName) -> None:
     """Reveal times are stored for log-linear noise; only there do they mean the same to the student."""
-    noise = problem.backbone.process.noise
+    noise = problem.absorbing.process.noise
     if coupling == "common" and not isinstance(noise, LogLinear):
         raise InputError("coupling", "be independent unless noise is log-linear", coupling)
 
@@ -128,9 +128,9 @@ def begin(
 
     The uniforms of an epoch are its own, except those that are the teacher's under the common coupling.
     """
-    process, index = problem.backbone.process, paths.index[rows]
+    process, index = problem.absorbing.process, paths.index[rows]
     own = Draws(derive_seed(problem.seed, "student", epoch), index)
-    state = start(problem.backbone, len(rows))
+    state = start(problem.absorbing, len(rows))
     x = perturbed(state.x, process, config.zeta, derive_seed(problem.seed, "zeta", epoch), index)
     coupling: Coupling = Independent(own)
     if config.coupling == "common":
@@ -139,9 +139,9 @@ def begin(
         clock: tuple[float, ...] = ()
         if table.times is not None:
             method = base_method(problem, config.gain_on)
-            clock = clocks(table.times, reveal_chances(method, problem.backbone, table))
+            clock = clocks(table.times, reveal_chances(method, problem.absorbing, table))
         coupling = Common(paths.reveal_time[rows], paths.rank[rows], clock, own, tokens)
-    return state.moved(x, problem.backbone), coupling
+    return state.moved(x, problem.absorbing), coupling
 
 
 def token_noise(problem: Problem, coupling: CouplingName) -> str:

@@ -58,7 +58,7 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
     """JYS times for one cell. Cost: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k."""
     stored = problem.trajectories
     paths = TeacherPaths.read(stored.select(slice(config.paths)) if stored else None, problem.seed)
-    search = _Search(problem.backbone, paths, config.iterations, problem.batch)
+    search = _Search(problem.absorbing, paths, config.iterations, problem.batch)
 
     def report(num_steps: int) -> None:
         problem.progress("splits", num_steps / problem.num_steps)
@@ -66,7 +66,7 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
     times, savings = doubled(problem.num_steps, search.best_split, report)
     table = StepTable(times=times)
     if problem.sampler in STEPS_IN_COUNTS:
-        table = counts_from_times(table, problem.backbone.length)
+        table = counts_from_times(table, problem.absorbing.length)
     return Learned(
         table=table, sequences=search.sequences, history={"times": list(times), "savings": savings}
     )

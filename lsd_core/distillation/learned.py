@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, Backbone, absorbing
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories
 
@@ -15,7 +15,7 @@ Progress = Callable[[str, float], None]  # (what is being done, share done in [0
 class Problem:
     """One cell to be learned: the best table for `nfe` calls of `sampler` on `backbone`."""
 
-    backbone: Backbone
+    backbone: AnyBackbone
     """The frozen network."""
     sampler: str
     """Name of the base sampler."""
@@ -31,6 +31,11 @@ class Problem:
     """Sequences a network call."""
     progress: Progress = lambda stage, share: None
     """Told how far the work is."""
+
+    @property
+    def absorbing(self) -> Backbone:
+        """The network, for methods that need a mask."""
+        return absorbing(self.backbone, "the method")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,7 +80,7 @@ class _Fit:
     """One fit: the gains, their optimiser, and what has been seen."""
 
     def __init__(self, problem: Problem, config: LSDConfig) -> None:
-        self.problem, self.config, self.backbone = problem, config, problem.backbone
+        self.problem, self.config, self.backbone = problem, config, problem.absorbing
         self.plain = plain(problem.sampler, problem.num_steps, self.backbone.length)
         self.method = base_method(problem, config.gain_on)
         check_noise(problem, config.coupling)

@@ -110,7 +110,7 @@ class TeacherTransitions:
             problem.trajectories.steps if problem.trajectories else None,
             problem.num_steps,
         )
-        self.backbone, self.paths, process = problem.backbone, paths, problem.backbone.process
+        self.backbone, self.paths, process = problem.absorbing, paths, problem.absorbing.process
         self.points = (
             1 if literal else min(config.teacher_points, max(1, (steps or 1 << 30) // self.num_steps))
         )
@@ -152,7 +152,7 @@ class _Fit:
     """One fit: gains and step sizes, their optimiser, and what has been seen."""
 
     def __init__(self, problem: Problem, config: LSDPlusConfig, *, literal: bool) -> None:
-        self.problem, self.config, self.backbone = problem, config, problem.backbone
+        self.problem, self.config, self.backbone = problem, config, problem.absorbing
         self.method = base_method(problem, config.gain_on)
         check_noise(problem, config.coupling)
         if problem.sampler in STEPS_IN_COUNTS:

@@ -13,10 +13,12 @@ from typing import Any, Literal
 
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
+from lsd_core.processes import Process
 from lsd_core.samplers.catalog import SAMPLERS
 
 BASELINE = "plain"
 TEMPERATURE = "temperature"
+ANY = ("absorbing", "uniform", "gaussian")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,8 @@ class Method:
     """The base sampler it brings, whatever the cell's; its steps are what the budget pays for there."""
     reads_paths: bool = False
     """Whether a control looks at teacher paths too; what is learned always does."""
+    processes: tuple[str, ...] = ("absorbing",)
+    """Kinds of forward processes it is for."""
     sweep: bool = False
     """Whether it is measured at a sweep of temperatures, for the comparison at equal diversity."""
 
@@ -60,6 +64,13 @@ class Method:
         """The frozen dataclass of its settings."""
         loaded: type = getattr(self._loaded, self.config_name)
         return loaded
+
+    def check_process(self, process: Process) -> None:
+        """Raise InputError where it is not for that process; the remedy names the methods that are."""
+        if process.kind not in self.processes:
+            known = ", ".join(name for name, each in METHODS.items() if process.kind in each.processes)
+            rule = f"be for the process of the backbone, which is {process.kind}"
+            raise InputError("method", rule, self.name, f"choose among {known}")
 
     def config(self, settings: Mapping[str, Any]) -> Any:
         """Its settings, defaults filled in; raises InputError for a name it does not have."""
@@ -110,13 +121,19 @@ def _learned(name: str, description: str, config_name: str, **others: Any) -> Me
 
 
 _ALL = (
-    _control("plain", "uniform steps, nothing learned: the baseline", sweep=True),
-    _control("cosine", "the cosine schedule: few reveals first, many last"),
-    _control("temperature", "plain steps that draw from cooled laws", config_name="TemperatureConfig"),
+    _control("plain", "uniform steps, nothing learned: the baseline", sweep=True, processes=ANY),
+    _control("cosine", "the cosine schedule: few reveals first, many last", processes=ANY),
+    _control(
+        "temperature",
+        "plain steps that draw from cooled laws",
+        config_name="TemperatureConfig",
+        processes=ANY,
+    ),
     _control(
         "theta_trapezoidal",
         "uniform steps of the two-call theta-trapezoidal sampler",
         own_sampler="theta_trapezoidal",
+        processes=ANY,
     ),
     Method(
         name="jys",
@@ -135,7 +152,12 @@ _ALL = (
         module="lsd_plus",
         fit_name="fit_literal",
     ),
-    _learned("path_kl", "the schedule of least path divergence, by dynamic programming", "PathKLConfig"),
+    _learned(
+        "path_kl",
+        "the schedule of least path divergence, by dynamic programming",
+        "PathKLConfig",
+        processes=ANY,
+    ),
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL if method.available}

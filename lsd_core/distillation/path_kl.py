@@ -58,8 +58,8 @@ def fit_all(problem: Problem, config: PathKLConfig, all_steps: list[int]) -> dic
 
     Each result counts the pricing pass among its sequences; taken together they paid for it once.
     """
-    length = problem.backbone.length
-    factorised(problem.sampler, problem.backbone)
+    length = problem.absorbing.length
+    factorised(problem.sampler, problem.absorbing)
     for num_steps in all_steps:
         if not 1 <= num_steps <= length:
             raise InputError("nfe", f"lie in 1 .. {length}, the length, when stepping in counts", num_steps)
@@ -67,7 +67,7 @@ def fit_all(problem: Problem, config: PathKLConfig, all_steps: list[int]) -> dic
     stored = problem.trajectories
     paths = TeacherPaths.read(stored.select(slice(wanted)) if stored else None, problem.seed)
     prices = price_counts(
-        problem.backbone,
+        problem.absorbing,
         paths,
         problem.batch,
         pooled=config.pooled,
@@ -83,7 +83,7 @@ def fit_all(problem: Problem, config: PathKLConfig, all_steps: list[int]) -> dic
 
 def _with_gains(problem: Problem, config: PathKLConfig, table: StepTable, prices: EdgePrices) -> Learned:
     """Settle the gains of a schedule and write down what was seen."""
-    nodes = [problem.backbone.length - n for n in table.counts or ()]
+    nodes = [problem.absorbing.length - n for n in table.counts or ()]
     price = sum(float(prices.cost[i, j]) for i, j in pairwise(nodes))
     diagnostics = {"price_nats": price, "teacher_nats": prices.own, "price_sequences": prices.sequences}
     if not config.learn_gains:
@@ -93,7 +93,7 @@ def _with_gains(problem: Problem, config: PathKLConfig, table: StepTable, prices
     def report(share: float) -> None:
         problem.progress("gains", share)
 
-    gains = settle_gains(problem.backbone, table, config.candidates, draws, problem.batch, report)
+    gains = settle_gains(problem.absorbing, table, config.candidates, draws, problem.batch, report)
     return Learned(
         table=gains.table,
         sequences=prices.sequences + gains.sequences,

@@ -3,7 +3,7 @@
 from jaxtyping import Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.evaluation.scores import Scores
 from lsd_core.evaluation.statistics import Summary, summarise
@@ -12,7 +12,7 @@ from lsd_core.tasks.catalog import get_task
 __all__ = ["Scores", "Summary", "evaluate_tokens", "summarise"]
 
 
-def evaluate_tokens(task_name: str, tokens: Int[Tensor, "n l"], backbone: Backbone, seed: int) -> Scores:
+def evaluate_tokens(task_name: str, tokens: Int[Tensor, "n l"], backbone: AnyBackbone, seed: int) -> Scores:
     """Score finished samples (n, l) of `backbone`; `seed` draws what the judges need."""
     task = get_task(task_name)
     if tokens.ndim != 2 or tokens.shape[0] < 1 or tokens.shape[1] != backbone.length:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.errors import InputError
 from lsd_core.evaluation import countdown, entropy
 from lsd_core.evaluation.likelihood import any_order_nll, perplexity
@@ -29,7 +29,7 @@ class Task:
     """Name of the diversity metric, in nats."""
     judge: str
     """Id of what measures, recorded beside every score; a new version when a metric changes."""
-    evaluate: Callable[[Tensor, Backbone, int], Scores]
+    evaluate: Callable[[Tensor, AnyBackbone, int], Scores]
     """(tokens (n, l), frozen backbone, seed) -> Scores."""
     draw: Callable[[int, Tensor, int, int], Tensor] | None = None
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the task's law can be drawn from."""
@@ -39,19 +39,19 @@ class Task:
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
 
 
-def evaluate_countdown(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
-    """Rule, start values, diversity, and the likelihood under the frozen network; one call a sequence."""
+def evaluate_countdown(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
+    """Rule, start values, diversity, and on absorbing the likelihood under the frozen network; one call each."""
     errors = countdown.error(tokens)
-    nll = float(any_order_nll(backbone, tokens, seed).mean())
     metrics = {
         "error": float(errors.mean()),
         "error_published": float(countdown.error_published(tokens).mean()),
         "start_tv": countdown.start_tv(tokens, backbone.process.num_tokens),
         "unigram_entropy": entropy.unigram_entropy(tokens),
         "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
-        "nll": nll,
-        "perplexity": perplexity(nll, tokens.shape[1]),
     }
+    if not is_dense(backbone):
+        nll = float(any_order_nll(backbone, tokens, seed).mean())
+        metrics |= {"nll": nll, "perplexity": perplexity(nll, tokens.shape[1])}
     return Scores(primary=errors.numpy(), metrics=metrics)
 
 

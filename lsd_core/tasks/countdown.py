@@ -7,12 +7,15 @@ a Markov chain, so their law and their conditionals are known.
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.hidden_markov import HiddenMarkov
 from lsd_core.backbones.markov import MarkovExact
-from lsd_core.processes import Absorbing
+from lsd_core.processes import Absorbing, Exponential, Gaussian, Process
 from lsd_core.randomness import Purpose, uniform_grid
 
 NUM_VALUES = 32
 SMOOTHING = 1e-4
+# Grey levels' process at 32 values: as wide, relative to the values, as tauLDR's is at 256, and mixed by t = 1.
+ORDINAL = Gaussian(NUM_VALUES, Exponential(0.1, 1000.0), rate_sigma=3.0, prior_sigma=64.0)
 
 
 def transition_matrix(num_values: int = NUM_VALUES) -> Tensor:
@@ -41,8 +44,18 @@ def exact_backbone(name: str, length: int, num_values: int = NUM_VALUES) -> Mark
         "length": length,
         "smoothing": SMOOTHING,
     }
+    return MarkovExact(name, config, _chain(num_values))
+
+
+def exact_noisy_backbone(name: str, length: int, process: Process) -> HiddenMarkov:
+    """The perfect backbone where tokens are corrupted to other tokens: posteriors of a hidden Markov model."""
+    config = {"family": HiddenMarkov.family, "process": process.to_dict(), "length": length}
+    return HiddenMarkov(name, config, _chain(process.num_tokens))
+
+
+def _chain(num_values: int) -> dict[str, Tensor]:
     initial = torch.full((num_values,), 1.0 / num_values, dtype=torch.float64)
-    return MarkovExact(name, config, {"initial": initial, "transition": transition_matrix(num_values)})
+    return {"initial": initial, "transition": transition_matrix(num_values)}
 
 
 def entropy_of_data(length: int, num_values: int = NUM_VALUES) -> float:

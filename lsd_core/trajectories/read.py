@@ -15,9 +15,9 @@ from lsd_core.store import Store
 from lsd_core.trajectories.bits import unpack
 from lsd_core.trajectories.manifest import REMEDY, CorruptFileError, load_manifest
 from lsd_core.trajectories.prefetch import ahead
-from lsd_core.trajectories.schema import SHARD_KEY, SPEC_KEY, implied_rank, layout
+from lsd_core.trajectories.schema import SHARD_KEY, SPEC_KEY, Column, implied_rank, layout, unchained
 from lsd_core.trajectories.spec import TeacherSpec
-from lsd_core.trajectories.types import Trajectories, concatenate
+from lsd_core.trajectories.types import STATES, Trajectories, concatenate
 from lsd_core.trajectories.write import ShardRecord
 
 
@@ -91,18 +91,26 @@ def decode_shard(
     names = list(offered) if columns is None else [name for name in offered if name in columns]
     if columns is not None and not (columns and set(columns) <= set(offered)):
         raise InputError("columns", "be among " + ", ".join(offered), list(columns))
-    table = arrow_columns(data, [*names, "reveal_time"] if "rank" in names else names)
+    needed = {"rank": "reveal_time", STATES: "x_end"}  # what a column was encoded against
+    table = arrow_columns(data, [*names, *(needed[name] for name in names if name in needed)])
     found_spec, found_shard = describe(table.schema)
     if found_spec != spec or shard not in (None, found_shard):
         found = f"shard {found_shard} of {found_spec.hash}"
         raise InputError("shard", f"be number {shard} of teacher {spec.hash}", found)
-    values = {n: unpack(packed_rows(table[n]), offered[n].bits, spec.length) for n in table.column_names}
+    values = {n: _unpacked(table[n], offered[n], spec) for n in table.column_names}
     if "rank" in values:
         values["rank"] = values["rank"] ^ implied_rank(values["reveal_time"])
+    if STATES in values:
+        values[STATES] = unchained(values[STATES], values["x_end"])
     rows = spec.rows(found_shard)
     tensors = {name: torch.from_numpy(np.ascontiguousarray(values[name])) for name in names}
     index = torch.arange(rows.start, rows.stop)
-    return Trajectories(index=index, num_tokens=spec.num_tokens, steps=spec.steps, **tensors)
+    steps = spec.steps if spec.num_nodes is None else None
+    return Trajectories(index=index, num_tokens=spec.num_tokens, steps=steps, **tensors)
+
+
+def _unpacked(packed: pa.ChunkedArray, column: Column, spec: TeacherSpec) -> NDArray[np.int32]:
+    return unpack(packed_rows(packed), column.bits, spec.length * column.times)
 
 
 def arrow_columns(data: bytes, columns: Sequence[str]) -> pa.Table:

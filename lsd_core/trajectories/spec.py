@@ -32,7 +32,7 @@ class TeacherSpec:
     steps: int | None
     """Number of steps; None for an exact teacher."""
     time_grid: str
-    """`2^16` for exact reveal times, else the rule that places the steps: `uniform`, ..."""
+    """`2^16` for exact reveal times, `states-64` where 64 states a path are kept, else `uniform` steps."""
     dtype: str
     """Precision of the network's body."""
     batch: int
@@ -58,8 +58,9 @@ class TeacherSpec:
             value = getattr(self, name)
             if not isinstance(value, str) or not value or "/" in value or value.startswith("."):
                 raise InputError(f"teacher.{name}", "be a name without '/' or a leading '.'", value)
-        if self.steps is None and self.time_grid != "2^16":
-            raise InputError("teacher.time_grid", "be 2^16 for an exact teacher", self.time_grid)
+        if self.steps is None and self.num_nodes is None and self.time_grid != "2^16":
+            rule = "be 2^16, or states-64 or the like, for an exact teacher"
+            raise InputError("teacher.time_grid", rule, self.time_grid)
         if self.dtype not in _DTYPES:
             raise InputError("teacher.dtype", "be one of " + ", ".join(_DTYPES), self.dtype)
         if self.schema_version != SCHEMA_VERSION:
@@ -88,6 +89,12 @@ class TeacherSpec:
     def hash(self) -> str:
         """The first 16 hexadecimal digits of the digest of the canonical JSON."""
         return digest(self.to_dict())[:16]
+
+    @property
+    def num_nodes(self) -> int | None:
+        """Times at which a path's states are kept; None where its jumps are."""
+        kind, _, number = self.time_grid.partition("-")
+        return int(number) if kind == "states" and number.isdigit() else None
 
     @property
     def folder(self) -> str:

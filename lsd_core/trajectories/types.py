@@ -1,4 +1,4 @@
-"""The jump log in memory: which token each position ended with, and when it got it."""
+"""Trajectories in memory: which token each position ended with, and when it got it or what it was before."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,14 +13,17 @@ from lsd_core.errors import InputError
 TIME_GRID = 1 << 16  # reveal times are integers k in [0, 2^16), meaning t = k / 2^16
 
 COLUMNS = ("x_end", "reveal_time", "rank", "reveal_step")
+STATES = "states"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Trajectories:
-    """n trajectories of an absorbing process over l positions, complete: any state can be rebuilt.
+    """n trajectories over l positions.
 
-    An exact teacher fills `reveal_time` and `rank`, an N-step teacher `reveal_step` and `steps`.
-    Columns that were not read are None. Integers of any width are accepted and kept as int32.
+    On the absorbing process they are complete, and any state can be rebuilt: an exact teacher fills
+    `reveal_time` and `rank`, an N-step teacher `reveal_step` and `steps`. Where tokens jump too often to log
+    each jump, `states` holds what they were at equally spaced times. Columns that were not read are None.
+    Integers of any width are accepted and kept as int32.
     """
 
     index: Integer[Tensor, " n"]  # number of each trajectory in its data set, int64
@@ -29,10 +32,13 @@ class Trajectories:
     reveal_time: Integer[Tensor, "n l"] | None = None  # in units of 2^-16; time runs from 1 down to 0
     rank: Integer[Tensor, "n l"] | None = None  # 0 is revealed first, l - 1 last
     reveal_step: Integer[Tensor, "n l"] | None = None  # step (0 .. steps - 1) that reveals the position
-    steps: int | None = None  # number of steps; None for an exact teacher
+    steps: int | None = None  # number of steps; None for an exact teacher, and beside `states`
+    states: Integer[Tensor, "n g l"] | None = None  # at times 1 - k / g, k = 0 .. g - 1; x_end follows at 0
 
     def __post_init__(self) -> None:
         shapes = {name: tuple(column.shape) for name, column in self.columns().items()}
+        if self.states is not None:
+            shapes[STATES] = (self.states.shape[0], self.states.shape[2])
         if not shapes:
             raise InputError("trajectories", "hold at least one of " + ", ".join(COLUMNS), "none")
         shape = next(iter(shapes.values()))
@@ -49,7 +55,8 @@ class Trajectories:
 
     def columns(self) -> dict[str, Tensor]:
         """The columns that are present, by name."""
-        return {name: getattr(self, name) for name in COLUMNS if getattr(self, name) is not None}
+        names = (*COLUMNS, STATES)
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def __len__(self) -> int:
         return self.index.shape[0]
@@ -57,7 +64,7 @@ class Trajectories:
     @property
     def length(self) -> int:
         """Positions per sequence, l."""
-        return next(iter(self.columns().values())).shape[1]
+        return next(iter(self.columns().values())).shape[-1]
 
     @property
     def mask(self) -> int:

@@ -15,6 +15,7 @@ from lsd_core.store import Store
 from lsd_core.trajectories.bits import pack
 from lsd_core.trajectories.schema import (
     arrow_schema,
+    chained,
     check_fits,
     check_values,
     implied_rank,
@@ -22,7 +23,7 @@ from lsd_core.trajectories.schema import (
     self_description,
 )
 from lsd_core.trajectories.spec import TeacherSpec
-from lsd_core.trajectories.types import Trajectories
+from lsd_core.trajectories.types import STATES, Trajectories
 
 _ROW_GROUP_BYTES = 4 << 20  # decoded a group at a time: enough to be fast, little enough to stream
 _NAME = re.compile(r"shard-(\d{5,})-([0-9a-f]{8})\.parquet")
@@ -60,6 +61,8 @@ def to_arrow(trajectories: Trajectories, spec: TeacherSpec) -> pa.Table:
     check_values(values, spec)
     if "rank" in values:
         values["rank"] = values["rank"] ^ implied_rank(values["reveal_time"])
+    if STATES in values:
+        values[STATES] = chained(values[STATES], values["x_end"])
     arrays = [_binary(pack(values[column.name], column.bits)) for column in layout(spec)]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(spec))
 

@@ -35,19 +35,26 @@ class ExactRun:
 
 @torch.inference_mode()
 def uniformise(
-    backbone: ScoreBackbone, x: Int[Tensor, "b l"], times: Sequence[float], draws: Draws, bound: Bound
+    backbone: ScoreBackbone,
+    x: Int[Tensor, "b l"],
+    times: Sequence[float],
+    draws: Draws,
+    bound: Bound,
+    *,
+    first_window: int = 0,
 ) -> ExactRun:
     """Carry chains from times[0] down to times[-1] with the exact law (van Dijk 1992; Chen & Ying 2024).
 
     In each window [lo, hi] candidate jumps come as a Poisson process of rate l * bound(hi, lo); at each the
     network is asked for the rates there and then, and the candidate becomes a jump with chance rates / bound.
-    No rate is ever frozen, so the law is exact; a rate above the bound raises, with what to do.
+    No rate is ever frozen, so the law is exact; a rate above the bound raises, with what to do. Windows are
+    numbered from `first_window`, so that a path carried on in another call draws anew.
     """
     if any(hi <= lo for hi, lo in pairwise(times)) or len(times) < 2:
         raise InputError("times", "be two or more, strictly decreasing", list(times))
     b, length = x.shape
     calls, jumps = torch.zeros(b, dtype=torch.long), torch.zeros(b, dtype=torch.long)
-    for window, (hi, lo) in enumerate(pairwise(times)):
+    for window, (hi, lo) in enumerate(pairwise(times), start=first_window):
         total = length * bound(hi, lo)
         when = candidate_times(draws, window, total, hi, lo)
         for candidate in range(when.shape[1]):

@@ -1,0 +1,70 @@
+"""Exact posteriors of a Markov chain seen through noise: a perfect backbone for the uniform and gaussian processes.
+
+Tokens that were corrupted one by one are the observations of a hidden Markov model, so the law of each clean
+token given the whole noisy sequence comes from one forward and one backward pass (Rabiner 1989).
+"""
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lsd_core.backbones.fingerprint import fingerprint
+from lsd_core.errors import InputError
+from lsd_core.processes import Process, process_from_dict
+from lsd_core.samplers.dense.backbone import scores_at_times
+
+
+class HiddenMarkov:
+    """p(x0_i = z | x_t) for data that are a chain (initial law, transition matrix)."""
+
+    family = "hidden_markov"
+
+    def __init__(self, name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        self.name, self.config = name, config
+        self.process: Process = process_from_dict(config["process"])
+        self.length: int = config["length"]
+        self.initial, self.transition = tensors["initial"].double(), tensors["transition"].double()
+        size = self.process.num_states
+        if self.process.kind == "absorbing":
+            raise InputError("backbone config.process", "be uniform or gaussian", "absorbing", "use `markov`")
+        if self.transition.shape != (size, size) or self.initial.shape != (size,):
+            raise InputError("transition", f"have shape {(size, size)}", tuple(self.transition.shape))
+
+    def x0_law(self, x: Tensor, t: Tensor) -> Tensor:
+        """The clean token's law at every position, (b, l, V) float64; t (b,) may differ between chains."""
+        seen = torch.empty(*x.shape, self.process.num_states, dtype=torch.float64, device=x.device)
+        for time in t.unique():
+            chains = t == time
+            seen[chains] = self.process.transition_into(x[chains], float(self.process.noise.sigma_bar(time)))
+        step = self.transition.to(x.device)
+        before, after = (
+            torch.empty_like(seen),
+            torch.empty_like(seen),
+        )  # messages from the left, from the right
+        message = self.initial.to(x.device).expand(len(x), -1)
+        for i in range(self.length):
+            before[:, i] = message
+            message = _normalised(message * seen[:, i]) @ step
+        message = torch.ones_like(message)
+        for i in reversed(range(self.length)):
+            after[:, i] = message
+            message = _normalised(message * seen[:, i]) @ step.T
+        return _normalised(before * seen * after)
+
+    def score(self, x: Tensor, t: Tensor) -> Tensor:
+        """Concrete scores, from the clean tokens' laws."""
+        return scores_at_times(self.process, x, self.x0_law(x, t), t)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"initial": self.initial, "transition": self.transition}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(self.tensors(), self.config)
+
+
+def _normalised(weights: Tensor) -> Tensor:
+    """Rows that sum to 1."""
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1e-300)
