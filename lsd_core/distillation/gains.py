@@ -61,7 +61,7 @@ def settle_gains(
 ) -> Gains:
     """Choose each step's gain among the candidates, first step to last.
 
-    A step takes the candidate closest to no gain whose cost is within one standard error of the best one's.
+    A step takes the sharpest candidate whose cost is within one standard error of the best one's.
     Cost: one call a (step, path) and one more a candidate, unless the step reveals a single token: then
     nothing is gained by sharpening, and the gain is 1.
     """
@@ -72,7 +72,7 @@ def settle_gains(
     steps = list(steps_of(table, backbone.length))
     for step in steps:
         trial = _try_candidates(backbone, step, candidates, x, rank, draws, batch)
-        pick = _pick(trial.costs, candidates)
+        pick = sharpest_within_error(trial.costs, candidates)
         curves.append(trial.costs.mean(0))
         errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / paths**0.5)
         chosen.append(pick)
@@ -125,7 +125,7 @@ def _try_candidates(
     return _Trial(costs, [torch.cat(parts) for parts in ends], sequences)
 
 
-def _pick(costs: Float[Tensor, "b g"], candidates: tuple[float, ...]) -> int:
+def sharpest_within_error(costs: Float[Tensor, "b g"], candidates: tuple[float, ...]) -> int:
     """The sharpest candidate whose mean cost is within a standard error of the best one's."""
     mean = costs.mean(0)
     best = int(mean.argmin())

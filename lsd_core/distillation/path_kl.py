@@ -1,9 +1,11 @@
 """Path-KL: the schedule of least path divergence, and the gains that make its steps agree with themselves.
 
-1. One pass over teacher paths prices every step of every schedule over mask counts (`prices`).
-2. A shortest path with M edges is the best schedule of M steps (`schedule`); the same table serves every base
-   sampler of the absorbing process, since on a grid of counts their laws are one.
-3. Each step's gain on the log-score is settled on the student's own states under the reverse bound (`gains`).
+1. One pass over teacher paths prices every step of every schedule, over mask counts (`prices`) or, where there
+   is no mask, over the teacher's times (`rate_prices`).
+2. A shortest path with M edges is the best schedule of M steps (`schedule`); over counts the same table serves
+   every base sampler, since there their laws are one.
+3. Each step's gain on the log-score is settled on the student's own states under the reverse bound (`gains`,
+   `rate_gains`).
 """
 
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ from itertools import pairwise
 
 import torch
 
+from lsd_core.backbones.protocol import is_dense
 from lsd_core.canonical import derive_seed
-from lsd_core.distillation.gains import Gains, settle_gains
+from lsd_core.distillation.gains import settle_gains
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.path_kl_rates import fit_rates, history
 from lsd_core.distillation.prices import EdgePrices, price_counts
 from lsd_core.distillation.schedule import cheapest_schedules
 from lsd_core.distillation.teacher_paths import TeacherPaths
@@ -48,7 +52,18 @@ class PathKLConfig:
 
 
 def fit(problem: Problem, config: PathKLConfig) -> Learned:
-    """The table for one cell. Cost: l calls a price path, then calls a gain path as `settle_gains` says."""
+    """The table for one cell. Cost: l calls a price path, then calls a gain path as `settle_gains` says.
+
+    Where there is no mask a price path costs a call at each of the teacher's times.
+    """
+    if is_dense(problem.backbone):
+        return fit_rates(
+            problem,
+            problem.backbone,
+            price_sequences=config.price_sequences,
+            candidates=config.candidates if config.learn_gains else None,
+            gain_paths=config.gain_paths,
+        )
     return fit_all(problem, config, [problem.num_steps])[problem.num_steps]
 
 
@@ -97,16 +112,6 @@ def _with_gains(problem: Problem, config: PathKLConfig, table: StepTable, prices
     return Learned(
         table=gains.table,
         sequences=prices.sequences + gains.sequences,
-        history=_history(gains, config),
+        history=history(gains, config.candidates),
         diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
     )
-
-
-def _history(gains: Gains, config: PathKLConfig) -> dict[str, list[object]]:
-    """One entry a step: the gain taken, and the cost of every candidate."""
-    return {
-        "gains": list(gains.table.gains),
-        "candidates": list(config.candidates),
-        "cost_nats": [[round(value, 6) for value in row] for row in gains.curves.tolist()],
-        "standard_error": [[round(value, 6) for value in row] for row in gains.errors.tolist()],
-    }

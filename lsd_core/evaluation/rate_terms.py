@@ -28,6 +28,13 @@ def rate_divergence(
     return terms.scatter(-1, x[..., None], 0.0).sum((1, 2))
 
 
+def posterior_divergence(
+    used: Float[Tensor, "b l s"], reference: Float[Tensor, "b l s"]
+) -> Float[Tensor, " b"]:
+    """sum over positions of KL(used || reference) between laws of tokens, in nats."""
+    return torch.where(used > 0, used * (used / reference).log(), 0.0).sum((1, 2))
+
+
 def frozen_term(
     backbone: ScoreBackbone, before: Int[Tensor, "b l"], x: Int[Tensor, "b l"], step: Step, t: float
 ) -> Float[Tensor, " b"]:

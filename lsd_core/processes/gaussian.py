@@ -1,7 +1,8 @@
 """The gaussian process of tauLDR: ordinal states, Gaussian-shaped rates, a wide Gaussian as prior."""
 
+import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from lsd_core.errors import InputError
 from lsd_core.processes.noise import Exponential, Noise, noise_from_dict
+
+SERIES = 50.0  # expected jumps up to which a transition is a series
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class Gaussian:
         return rates - torch.diag(rates.sum(1))
 
     @cached_property
+    def _fastest(self) -> float:
+        return float(-self._rates.diagonal().min())
+
+    @cached_property
     def _spectrum(self) -> tuple[Tensor, Tensor, Tensor]:
         """Eigenvalues, left factor and right factor: Q = left diag(eigenvalues) right."""
         root = self.prior_law().sqrt()
@@ -71,7 +78,13 @@ class Gaussian:
         return values.clamp(max=0), vectors / root[:, None], vectors.T * root[None, :]
 
     def transition(self, growth: float) -> Float[Tensor, "s s"]:
-        """exp(growth Q), float64; growth may be negative, and then is as ill-conditioned as it is."""
+        """exp(growth Q), float64; growth may be negative, and then is as ill-conditioned as it is.
+
+        Short growths make some entries tiny, and scores divide by them: a series of nothing but positive terms
+        keeps every digit. Long ones come from the spectrum.
+        """
+        if 0 <= growth * self._fastest <= SERIES:
+            return _series(self, growth)
         values, left, right = self._spectrum
         return (left * torch.exp(growth * values)) @ right
 
@@ -110,3 +123,16 @@ class Gaussian:
             float(record["rate_sigma"]),
             float(record["prior_sigma"]),
         )
+
+
+@lru_cache(maxsize=1024)  # samplers ask for the same few times again and again
+def _series(process: Gaussian, growth: float) -> Tensor:
+    """exp(growth Q) as Poisson numbers of jumps of I + Q / fastest (uniformisation): all terms positive."""
+    mean = growth * process._fastest
+    jump = torch.eye(process.num_tokens, dtype=torch.float64) + process._rates / process._fastest
+    term = math.exp(-mean) * torch.eye(process.num_tokens, dtype=torch.float64)
+    total = term.clone()
+    for number in range(1, int(mean + 8 * math.sqrt(mean)) + process.num_tokens):
+        term = term @ jump * (mean / number)
+        total += term
+    return total

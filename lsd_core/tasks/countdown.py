@@ -48,9 +48,14 @@ def exact_backbone(name: str, length: int, num_values: int = NUM_VALUES) -> Mark
 
 
 def exact_noisy_backbone(name: str, length: int, process: Process) -> HiddenMarkov:
-    """The perfect backbone where tokens are corrupted to other tokens: posteriors of a hidden Markov model."""
+    """The perfect backbone where tokens are corrupted to other tokens: posteriors of a hidden Markov model.
+
+    Its chain takes a uniform step with chance 1e-4, so that no sequence is impossible and divergences are finite.
+    """
     config = {"family": HiddenMarkov.family, "process": process.to_dict(), "length": length}
-    return HiddenMarkov(name, config, _chain(process.num_tokens))
+    chain = _chain(process.num_tokens)
+    chain["transition"] = (1 - SMOOTHING) * chain["transition"] + SMOOTHING / process.num_tokens
+    return HiddenMarkov(name, config, chain)
 
 
 def _chain(num_values: int) -> dict[str, Tensor]:

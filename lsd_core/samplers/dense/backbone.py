@@ -55,7 +55,7 @@ def scores_of_x0(
 ) -> Float[Tensor, "b l s"]:
     """score[i, y] = sum_z p(x0_i = z | x_t) exp(sigma_bar Q)[z, y] / exp(sigma_bar Q)[z, x_i]; 1 at y = x_i."""
     reached = process.transition_into(x, sigma_bar)
-    score = process.stagger(law.double() / reached, -sigma_bar).clamp(min=0)
+    score = process.stagger(law.double() / reached.clamp(min=1e-300), -sigma_bar).clamp(min=0)
     return score.scatter(-1, x[..., None], 1.0)
 
 

@@ -122,7 +122,7 @@ def bridge_law(
     Of a clean token's law it makes the same law as `tweedie_law` of its scores, without a subtraction.
     """
     reached = process.transition_into(x, sigma_bar)
-    onto = process.stagger(x0.double() / reached, growth - sigma_bar)
+    onto = process.stagger(x0.double() / reached.clamp(min=1e-300), growth - sigma_bar)
     return onto.clamp(min=0) * process.transition_into(x, growth)
 
 

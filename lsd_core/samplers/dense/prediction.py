@@ -20,6 +20,8 @@ from lsd_core.samplers.dense.laws import (
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import GainOn
 
+TINY = 1e-300
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -37,7 +39,7 @@ class Prediction:
 
     @cached_property
     def sigma_bar(self) -> float:
-        return float(self.process.noise.sigma_bar(torch.tensor(self.t, dtype=torch.float64)))
+        return self._sigma_bar_at(self.t)
 
     @cached_property
     def score(self) -> Float[Tensor, "b l s"]:
@@ -67,16 +69,27 @@ class Prediction:
         return checked(bridge_law(self.process, self.x, self.given_x0, self.sigma_bar, growth))
 
     def bridge_rates(self, here: Int[Tensor, "b l"], u: float) -> Float[Tensor, "b l s"]:
-        """Rates at time u <= t of a token that is at here_i, everything else it knows being x at t.
+        """Rates at time u <= t of a token that is at here_i, all it knows of the others being x at t.
 
         They carry each token on its own along the exact bridges to its x0 law: Tweedie steps as a jump process.
         """
-        sigma_bar = float(self.process.noise.sigma_bar(torch.tensor(u, dtype=torch.float64)))
-        reached = self.process.transition_into(self.x, self.sigma_bar)
-        onto = self.process.stagger(self.x0 / reached, -sigma_bar).clamp(min=0)
+        onto = self.process.stagger(self._weights, -self._sigma_bar_at(u)).clamp(min=0)
         score = onto / onto.gather(-1, here[..., None])
         times = torch.full((len(here),), u, dtype=torch.float64, device=here.device)
         return reverse_rates(self.process, here, score, times)
+
+    def bridge_x0(self, here: Int[Tensor, "b l"], u: float) -> Float[Tensor, "b l s"]:
+        """Law of the clean token given x at t and the token's own place here_i at u <= t."""
+        law = self._weights * self.process.transition_into(here, self._sigma_bar_at(u))
+        return law / law.sum(-1, keepdim=True)
+
+    @cached_property
+    def _weights(self) -> Float[Tensor, "b l s"]:
+        """p(x0_i = z | x_t) / p(x_t,i | x0_i = z)."""
+        return self.x0 / self.process.transition_into(self.x, self.sigma_bar).clamp(min=TINY)
+
+    def _sigma_bar_at(self, u: float) -> float:
+        return float(self.process.noise.sigma_bar(torch.tensor(u, dtype=torch.float64)))
 
     def gained(self, gain: float, gain_on: GainOn) -> "Prediction":
         """The prediction under a gain.

@@ -7,9 +7,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.errors import InputError
-from lsd_core.processes import Process
+from lsd_core.processes import Process, Uniform
 from lsd_core.samplers.dense.backbone import ScoreBackbone
-from lsd_core.samplers.dense.exact import uniformise, x0_rate_bound
+from lsd_core.samplers.dense.exact import Bound, uniformise, x0_rate_bound
 from lsd_core.samplers.dense.generate import draw_prior, take_step
 from lsd_core.samplers.dense.prediction import predict
 from lsd_core.samplers.dense.steps import get_dense
@@ -19,7 +19,6 @@ from lsd_core.samplers.table import uniform_times
 from lsd_core.trajectories.types import Trajectories
 
 STOP = 2.0**-10  # exact paths end here and are denoised: on some processes rates have no bound at 0
-SAFETY = 2.0  # room above the rate bound where it is no proof
 
 
 def node_times(num_nodes: int) -> tuple[float, ...]:
@@ -36,13 +35,18 @@ def windows(num_nodes: int) -> list[list[float]]:
     return [[t, s] for t, s in pairwise(nodes)] + [[*last, STOP]]
 
 
+def rate_bound(process: Process) -> Bound:
+    """The bound that uniformisation uses: proven on uniform, with room to spare elsewhere."""
+    return x0_rate_bound(process, 1.0 if isinstance(process, Uniform) else 2.0)
+
+
 def record_exact(backbone: ScoreBackbone, num_nodes: int, draws: Draws) -> Trajectories:
     """Exact paths by uniformisation, denoised at t = 2^-10; for networks that predict the clean token."""
     if getattr(backbone, "x0_law", None) is None:
         remedy = "name a base sampler and its steps, such as method: tau_leaping, steps: 256"
         rule = "be a base sampler where the network gives scores only: their rates have no known bound"
         raise InputError("teacher.method", rule, "uniformisation", remedy)
-    bound, x = x0_rate_bound(backbone.process, SAFETY), draw_prior(backbone.process, draws, backbone.length)
+    bound, x = rate_bound(backbone.process), draw_prior(backbone.process, draws, backbone.length)
     states, window = [], 0
     for times in windows(num_nodes):
         states.append(x)
@@ -69,7 +73,7 @@ def record_dense_steps(
 
 def expected_calls(process: Process, length: int, num_nodes: int) -> int:
     """Network calls that an exact path makes on average."""
-    bound, total = x0_rate_bound(process, SAFETY), 1.0
+    bound, total = rate_bound(process), 1.0
     for times in windows(num_nodes):
         total += sum(length * bound(hi, lo) * (hi - lo) for hi, lo in pairwise(times))
     return round(total)

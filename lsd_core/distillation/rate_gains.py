@@ -1,0 +1,100 @@
+"""A gain for each Tweedie step where there is no mask, learned on the student's own states.
+
+Stop the student's own path at time u inside its step k. The reverse bound (METHOD: certificates; Girsanov)
+
+    KL(q_out || p_net) <= E_q int sum_{i,y} [R_k log(R_k / R) - R_k + R] du
+
+compares the rates R_k of the step's bridges with the network's R where the path is. It is a sum over the steps,
+so gains are settled first to last, as `gains` does with a mask: candidates start from the same states and draw
+with the same uniforms.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import DenseBackbone
+from lsd_core.distillation.gains import Gains, Report, sharpest_within_error
+from lsd_core.evaluation.rate_terms import posterior_divergence, rate_divergence
+from lsd_core.randomness import Purpose, uniforms
+from lsd_core.samplers.dense.generate import draw_prior
+from lsd_core.samplers.dense.prediction import Prediction, predict
+from lsd_core.samplers.dense.recording import STOP
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import Step, steps_of
+from lsd_core.samplers.table import StepTable
+
+STRATA = 8  # times inside a step at which its paths are stopped, a group of paths at each
+
+
+@torch.inference_mode()
+def settle_rate_gains(
+    backbone: DenseBackbone,
+    table: StepTable,
+    candidates: tuple[float, ...],
+    draws: Draws,
+    report: Report = lambda share: None,
+) -> Gains:
+    """Choose each step's gain on the log-score among the candidates, first step to last.
+
+    Cost: a call a (step, path), one more a candidate, and on the last step, which ends in a denoise, another.
+    """
+    x = draw_prior(backbone.process, draws, backbone.length)
+    curves, errors, chosen, sequences = [], [], [], 0
+    steps = list(steps_of(table, backbone.length))
+    for step in steps:
+        trial = _try_candidates(backbone, step, candidates, x, draws)
+        pick = sharpest_within_error(trial.costs, candidates)
+        curves.append(trial.costs.mean(0))
+        errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / len(x) ** 0.5)
+        chosen.append(pick)
+        x, sequences = trial.ends[pick], sequences + trial.sequences
+        report((step.index + 1) / len(steps))
+    gains = tuple(candidates[g] for g in chosen)
+    return Gains(table.with_gains(gains), torch.stack(curves), torch.stack(errors), tuple(chosen), sequences)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trial:
+    costs: Float[Tensor, "b g"]
+    ends: list[Tensor]  # states after the step, one (b, l) a candidate
+    sequences: int
+
+
+def _try_candidates(
+    backbone: DenseBackbone, step: Step, candidates: tuple[float, ...], x: Int[Tensor, "b l"], draws: Draws
+) -> _Trial:
+    """One step from the states x with every candidate gain, and what it costs there."""
+    costs = torch.zeros(len(x), len(candidates), dtype=torch.float64)
+    ends: list[list[Tensor]] = [[] for _ in candidates]
+    calls = 1 + len(candidates) * (2 if step.last else 1)
+    for stratum, rows in enumerate(torch.arange(len(x)).chunk(STRATA)):
+        own = Draws(draws.seed, draws.trajectory[rows])
+        plain, u = predict(backbone, x[rows], step.t), _time_inside(step, stratum, own)
+        for g, gain in enumerate(candidates):
+            seen = plain.gained(gain, "log_score")
+            costs[rows, g] = step_divergence(backbone, seen, step, u, own)
+            ends[g].append(seen.tweedie(step.s).draw(own, 3 * step.index))
+    return _Trial(costs, [torch.cat(parts) for parts in ends], calls * len(x))
+
+
+def step_divergence(
+    backbone: DenseBackbone, seen: Prediction, step: Step, u: float, draws: Draws
+) -> Float[Tensor, " b"]:
+    """One step's share of the reverse bound, estimated at time u inside it; the last adds its denoise."""
+    here = seen.tweedie(u).draw(draws, 3 * step.index + 1)
+    network = predict(backbone, here, u)
+    value = (step.t - max(step.s, STOP)) * rate_divergence(seen.bridge_rates(here, u), network.rates(), here)
+    if not step.last:
+        return value
+    end = seen.tweedie(STOP).draw(draws, 3 * step.index + 2)
+    return value + posterior_divergence(seen.bridge_x0(end, STOP), predict(backbone, end, STOP).x0)
+
+
+def _time_inside(step: Step, stratum: int, draws: Draws) -> float:
+    zero = torch.zeros(1, dtype=torch.long)
+    jitter = float(uniforms(draws.seed, draws.trajectory[:1], step.index, zero, Purpose.TIME))
+    low = max(step.s, STOP)
+    return low + (step.t - low) * (stratum + jitter) / STRATA
