@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.errors import InputError
 from lsd_core.samplers.conditional import template
 from lsd_core.vocabulary import Vocabulary
@@ -15,7 +15,7 @@ BLANK = "_"
 
 
 def given_tokens(
-    backbone: Backbone, prompt: Given | None = None, infill: Given | None = None, blank: str = BLANK
+    backbone: AnyBackbone, prompt: Given | None = None, infill: Given | None = None, blank: str = BLANK
 ) -> Int[Tensor, " l"] | None:
     """The tokens that are fixed, (l,) with the mask elsewhere; None where nothing is.
 
@@ -27,11 +27,13 @@ def given_tokens(
             "infill", "not be given beside a prompt", infill, "write the prompt into the template"
         )
     if infill is not None:
-        return template(backbone, _read(backbone, infill, "infill", blank), "infill")
-    return None if prompt is None else template(backbone, _read(backbone, prompt, "prompt", None), "prompt")
+        return template(absorbing(backbone, "infill"), _read(backbone, infill, "infill", blank), "infill")
+    if prompt is None:
+        return None
+    return template(absorbing(backbone, "prompt"), _read(backbone, prompt, "prompt", None), "prompt")
 
 
-def _read(backbone: Backbone, given: Given, field: str, blank: str | None) -> list[int | None]:
+def _read(backbone: AnyBackbone, given: Given, field: str, blank: str | None) -> list[int | None]:
     """Token numbers, None for blanks."""
     if not isinstance(given, str):
         return list(given)
@@ -48,7 +50,7 @@ def _number(vocabulary: Vocabulary | None, piece: str, field: str) -> int:
     return int(piece)
 
 
-def written(backbone: Backbone, tokens: Int[Tensor, "n l"]) -> list[str]:
+def written(backbone: AnyBackbone, tokens: Int[Tensor, "n l"]) -> list[str]:
     """Sequences as a person reads them: in the backbone's vocabulary, or as token numbers."""
     vocabulary = Vocabulary.of(backbone.config)
     if vocabulary is None:

@@ -99,7 +99,7 @@ def get_entry(name: str) -> BackboneEntry:
     return BACKBONES[name]
 
 
-def task_of(backbone: Backbone) -> str:
+def task_of(backbone: AnyBackbone) -> str:
     """What a backbone's samples are judged on: as the catalog says, or its configuration, or its tokens.
 
     What says nothing is of `lsd train countdown` or of GPT-2's tokens if it has as many; anything else is
@@ -122,7 +122,7 @@ def load_backbone(name: str) -> AnyBackbone:
     return backbone if place.body_dtype is None else storage.with_body_dtype(backbone, place.body_dtype)
 
 
-def _load(place: address.Address) -> Backbone:
+def _load(place: address.Address) -> AnyBackbone:
     if place.hub is not None:
         named = {repository: name for name, (repository, _) in HUB.items()}
         return load_published(fetch_hub(place.hub, place.revision), named.get(place.hub, place.name))

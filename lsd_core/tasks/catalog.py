@@ -33,7 +33,7 @@ class Task:
     """(tokens (n, l), frozen backbone, seed) -> Scores."""
     draw: Callable[[int, Tensor, int, int], Tensor] | None = None
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the task's law can be drawn from."""
-    check: Callable[[Backbone], None] = lambda backbone: None
+    check: Callable[[AnyBackbone], None] = lambda backbone: None
     """Raises InputError for a backbone that the task cannot judge, before any work."""
     show: Callable[[Tensor, Backbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""

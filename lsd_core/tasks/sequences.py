@@ -8,7 +8,7 @@ compared at equal entropy, and the share of different sequences stands beside it
 import torch
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.canonical import derive_seed
 from lsd_core.evaluation import entropy
 from lsd_core.evaluation.likelihood import any_order_nll
@@ -17,9 +17,10 @@ from lsd_core.evaluation.scores import Scores
 LOOKS = 8  # random subsets of each sequence that are masked
 
 
-def evaluate_sequences(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
+def evaluate_sequences(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     """Nats a token under the frozen network, in random order, and diversity; 8 calls a sequence."""
-    looks = [any_order_nll(backbone, tokens, derive_seed("look", seed, look)) for look in range(LOOKS)]
+    network = absorbing(backbone, "the task of sequences")
+    looks = [any_order_nll(network, tokens, derive_seed("look", seed, look)) for look in range(LOOKS)]
     nll = torch.stack(looks).mean(0)
     per_token = nll / tokens.shape[1]
     metrics = {

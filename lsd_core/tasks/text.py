@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.evaluation import entropy
 from lsd_core.evaluation.likelihood import any_order_nll
 from lsd_core.evaluation.scores import Scores
@@ -15,12 +15,12 @@ LENGTH = 128
 GRAM = 4  # characters
 
 
-def check_text(backbone: Backbone) -> None:
+def check_text(backbone: AnyBackbone) -> None:
     """Raise InputError unless the judge is there and reads what the backbone writes."""
     shipped_judge().check_vocabulary(Vocabulary.of(backbone.config))
 
 
-def evaluate_text(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
+def evaluate_text(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     """Nats a character under the judge, diversity, and the likelihood under the frozen network itself.
 
     The judge's perplexity is the exponential of the primary metric; it rewards repetition, so two entropies
@@ -33,6 +33,7 @@ def evaluate_text(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
         "unigram_entropy": entropy.unigram_entropy(tokens),
         "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
         "distinct_4": entropy.distinct(tokens, GRAM),
-        "nll": float(any_order_nll(backbone, tokens, seed).mean()),
     }
+    if not is_dense(backbone):
+        metrics["nll"] = float(any_order_nll(backbone, tokens, seed).mean())
     return Scores(primary=nll.numpy(), metrics=metrics)

@@ -25,7 +25,7 @@ def test_every_ready_grid_parses(name: str) -> None:
         ({"methods": ["magic"]}, ["method", "lsd", "plain", "magic"]),
         ({"method_configs": {"lsd": {"epocs": 3}}}, ["lsd", "epochs", "epocs"]),
         ({"colour": "red"}, ["colour", "nfe"]),
-        ({"teacher.steps": 8}, ["teacher.steps", "first_hitting", "8"]),
+        ({"teacher.steps": 8}, ["teacher.steps", "exact", "8"]),
         ({"teacher.shard_rows": 15}, ["shard_rows", "multiple", "15"]),
         ({"evaluation.temperatures": [-1.0]}, ["temperatures", "positive", "-1"]),
     ],

@@ -67,7 +67,7 @@ def test_only_network_teachers_cost_calls() -> None:
 
 
 def test_data_have_no_steps_and_need_a_task_whose_law_is_known() -> None:
-    with pytest.raises(InputError, match=r"teacher.steps must be left out for first_hitting and data"):
+    with pytest.raises(InputError, match=r"teacher.steps must be left out for exact and data"):
         spec_of(steps=8)
     stranger = exact_backbone("stranger", 8)
     with pytest.raises(InputError, match=r"whose data can be drawn.*countdown-exact.*stranger"):

@@ -21,7 +21,7 @@ WRONG = [
     ({"times": (1.0, 0.5)}, "table.times must end at 0"),
     ({"times": (0.9, 0.0)}, "table.times must start at 1"),
     ({"times": (1.0, math.nan, 0.0)}, "table.times must be finite"),
-    ({"counts": (3, 1.5, 0)}, "table.counts must be integers"),
+    ({"counts": (3, True, 0)}, "table.counts must be integers"),  # a float may stop at the annotation
     ({"counts": (3, 3, 0)}, "table.counts must be strictly decreasing"),
     ({"times": (1.0, 0.0), "gains": (1.0, 1.0)}, "table.gains must have 1 entries"),
     ({"times": (1.0, 0.0), "gains": (0.0,)}, "table.gains must be positive"),

@@ -73,8 +73,10 @@ def test_tweedie_has_exact_marginals(backbone: ExactScores) -> None:
         backbone.law_at(S)[:, None] * forward / backbone.law_at(T)[None, :]
     )  # [state at s, state at t]
     marginal = posterior.T.view(-1, size, size)
-    torch.testing.assert_close(law.probs[:, 0], marginal.sum(2), atol=1e-9, rtol=0)
-    torch.testing.assert_close(law.probs[:, 1], marginal.sum(1), atol=1e-9, rtol=0)
+    # Undoing a gaussian transition multiplies rounding by e^(growth x fastest rate): 1e8 here.
+    close = 1e-9 if backbone is STRONG else 1e-8
+    torch.testing.assert_close(law.probs[:, 0], marginal.sum(2), atol=close, rtol=0)
+    torch.testing.assert_close(law.probs[:, 1], marginal.sum(1), atol=close, rtol=0)
     assert law.most_negative > -1e-10
 
 
