@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from flows.page.book import Book, Entry
 from flows.page.svg import WIDTH, framed
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
 from lsd_core.samplers import generate
 from lsd_core.tasks.specimen import Passage, Picture, Specimen, Strip
@@ -44,7 +44,7 @@ def gallery(book: Book) -> list[Exhibit]:
     return exhibits
 
 
-def _tokens(book: Book, entry: Entry, backbone: Backbone) -> Sequence[Sequence[int]]:
+def _tokens(book: Book, entry: Entry, backbone: AnyBackbone) -> Sequence[Sequence[int]]:
     """The first of the samples that were measured; drawn again where they were not kept."""
     which = entry.card.seeds.index(entry.card.seed)
     kept = book.results(entry).read_measurement("report", which, 1.0).first
@@ -56,7 +56,7 @@ def _tokens(book: Book, entry: Entry, backbone: Backbone) -> Sequence[Sequence[i
 
 
 def _exhibit(
-    book: Book, title: str, subtitle: str, tokens: Sequence[Sequence[int]], backbone: Backbone
+    book: Book, title: str, subtitle: str, tokens: Sequence[Sequence[int]], backbone: AnyBackbone
 ) -> Exhibit:
     show = book.task.show
     rows = torch.tensor([list(row) for row in tokens])

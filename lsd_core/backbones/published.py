@@ -16,7 +16,7 @@ import yaml
 from lsd_core.backbones import mdlm, radd, sedd, storage
 from lsd_core.backbones.checkpoint import read_tensors
 from lsd_core.backbones.layout import Fields, Layout
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.canonical import digest
 from lsd_core.errors import InputError
 from lsd_core.home import cache_dir
@@ -39,7 +39,7 @@ class Family(Protocol):
 FAMILIES: dict[str, Family] = {"SEDD": sedd, "RADD": radd, "MDLM": mdlm}
 
 
-def load_published(path: Path, name: str) -> Backbone:
+def load_published(path: Path, name: str) -> AnyBackbone:
     """The backbone in a published folder or weight file, with averaged (EMA) weights where it keeps them.
 
     A torch file is opened once: afterwards the copy in the cache is read, if it is there and whole. Raises
@@ -62,7 +62,7 @@ def load_published(path: Path, name: str) -> Backbone:
     return backbone
 
 
-def _kept(cached: Path) -> Backbone | None:
+def _kept(cached: Path) -> AnyBackbone | None:
     """The backbone in the cache, unless it is damaged, which is not worth a word."""
     data = cached.read_bytes()
     try:
@@ -72,7 +72,7 @@ def _kept(cached: Path) -> Backbone | None:
         return None
 
 
-def convert(weights: Path, config: Path, name: str) -> Backbone:
+def convert(weights: Path, config: Path, name: str) -> AnyBackbone:
     """The backbone in a published weight file and its configuration."""
     fields, tensors = Fields(read_config(config), str(config)), read_tensors(weights)
     layout = recognise(fields, set(tensors)).layout(fields)

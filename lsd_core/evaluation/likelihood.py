@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
 from lsd_core.samplers.generate import default_batch
 from lsd_core.training.objective import corrupt
 
@@ -35,6 +35,14 @@ def any_order_nll(
             for begin in range(0, len(tokens), batch)
         ]
     )
+
+
+def own_likelihood(backbone: AnyBackbone, tokens: Int[Tensor, "n l"], seed: int) -> dict[str, float]:
+    """`nll` and `perplexity` of the samples under the network that drew them; nothing where there is no mask."""
+    if is_dense(backbone):
+        return {}
+    nll = float(any_order_nll(backbone, tokens, seed).mean())
+    return {"nll": nll, "perplexity": perplexity(nll, tokens.shape[1])}
 
 
 def perplexity(nll: float, length: int) -> float:

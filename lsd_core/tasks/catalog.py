@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lsd_core.backbones.protocol import AnyBackbone, is_dense
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.evaluation import countdown, entropy
-from lsd_core.evaluation.likelihood import any_order_nll, perplexity
+from lsd_core.evaluation.likelihood import own_likelihood
 from lsd_core.evaluation.scores import Scores
 from lsd_core.tasks import openwebtext
 from lsd_core.tasks.countdown import draw_sequences
@@ -35,7 +35,7 @@ class Task:
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the task's law can be drawn from."""
     check: Callable[[AnyBackbone], None] = lambda backbone: None
     """Raises InputError for a backbone that the task cannot judge, before any work."""
-    show: Callable[[Tensor, Backbone], list[Specimen]] | None = None
+    show: Callable[[Tensor, AnyBackbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
 
 
@@ -48,14 +48,12 @@ def evaluate_countdown(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scor
         "start_tv": countdown.start_tv(tokens, backbone.process.num_tokens),
         "unigram_entropy": entropy.unigram_entropy(tokens),
         "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
+        **own_likelihood(backbone, tokens, seed),
     }
-    if not is_dense(backbone):
-        nll = float(any_order_nll(backbone, tokens, seed).mean())
-        metrics |= {"nll": nll, "perplexity": perplexity(nll, tokens.shape[1])}
     return Scores(primary=errors.numpy(), metrics=metrics)
 
 
-def show_countdown(tokens: Tensor, backbone: Backbone) -> list[Specimen]:
+def show_countdown(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     """A strip a sequence; a token is wrong where it does not follow from the one before it."""
     broken = torch.nn.functional.pad(countdown.violations(tokens), (1, 0))
     top = backbone.process.num_tokens - 1

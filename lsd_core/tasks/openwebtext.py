@@ -6,34 +6,32 @@ rewards repetition, so the entropy of each sequence's own histogram stands besid
 
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.evaluation import entropy
 from lsd_core.evaluation.causal_judge import causal_nll, judge_folder, load_judge
-from lsd_core.evaluation.likelihood import any_order_nll, perplexity
+from lsd_core.evaluation.likelihood import own_likelihood
 from lsd_core.evaluation.scores import Scores
 
 VOCABULARY = 50257  # GPT-2's tokens
 JUDGE = "gpt2-large-token-ids-v1"
 
 
-def evaluate(tokens: Tensor, backbone: Backbone, seed: int) -> Scores:
+def evaluate(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     """Log-perplexity under the judge, diversity, and the likelihood under the backbone itself."""
     judged = causal_nll(load_judge(judge_folder()), tokens)
-    own = float(any_order_nll(backbone, tokens, seed).mean())
     metrics = {
         "judge_nll": float(judged.mean()),
         "judge_perplexity": float(judged.exp().mean()),
         "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
         "unigram_entropy": entropy.unigram_entropy(tokens),
         "distinct_2": entropy.distinct(tokens, 2),
-        "nll": own,
-        "perplexity": perplexity(own, tokens.shape[1]),
+        **own_likelihood(backbone, tokens, seed),
     }
     return Scores(primary=judged.numpy(), metrics=metrics)
 
 
-def check(backbone: Backbone) -> None:
+def check(backbone: AnyBackbone) -> None:
     """Raise InputError, before any work, where the judge is not there or reads other tokens."""
     if backbone.process.num_tokens != VOCABULARY:
         rule = f"write GPT-2's {VOCABULARY} tokens, which the judge reads"

@@ -4,9 +4,9 @@ import math
 
 from torch import Tensor
 
-from lsd_core.backbones.protocol import AnyBackbone, is_dense
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.evaluation import entropy
-from lsd_core.evaluation.likelihood import any_order_nll
+from lsd_core.evaluation.likelihood import own_likelihood
 from lsd_core.evaluation.scores import Scores
 from lsd_core.evaluation.text_judge import shipped_judge
 from lsd_core.vocabulary import Vocabulary
@@ -33,7 +33,6 @@ def evaluate_text(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
         "unigram_entropy": entropy.unigram_entropy(tokens),
         "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
         "distinct_4": entropy.distinct(tokens, GRAM),
+        **own_likelihood(backbone, tokens, seed),
     }
-    if not is_dense(backbone):
-        metrics["nll"] = float(any_order_nll(backbone, tokens, seed).mean())
     return Scores(primary=nll.numpy(), metrics=metrics)
