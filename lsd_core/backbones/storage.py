@@ -7,6 +7,7 @@ import safetensors
 from torch import Tensor
 
 from lsd_core.backbones import ddit_backbone
+from lsd_core.backbones.adapted import AdaptedBackbone
 from lsd_core.backbones.hidden_markov import HiddenMarkov
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.backbones.protocol import AnyBackbone
@@ -38,6 +39,9 @@ def with_body_dtype(backbone: AnyBackbone, body_dtype: str) -> AnyBackbone:
 
 def to_bytes(backbone: AnyBackbone, notes: dict[str, Any] | None = None) -> bytes:
     """Safetensors bytes: the tensors, and as metadata the name, the configuration and training notes."""
+    if backbone.family == AdaptedBackbone.family:
+        rule, remedy = "be rebuilt from its tensors alone", "use it in the process that made it"
+        raise InputError(f"backbone {backbone.name}", rule, "a network of your own code", remedy)
     return TensorFile(
         name=backbone.name, config=backbone.config, tensors=backbone.tensors(), notes=notes or {}
     ).to_bytes()
