@@ -27,7 +27,12 @@ class TeacherConfig(Section):
     nodes: Count = Field(64, description="times at which states are kept where the process has no mask")
     trajectories: Count = Field(256, description="trajectories that each cell reads")
     shard_rows: Count = Field(64, description="trajectories a shard; a few minutes of work")
-    batch: Count = Field(64, description="trajectories a network call")
+    batch: Count | None = Field(
+        64, description="trajectories a network call; if null, what memory holds, frozen when first planned"
+    )
+    memory_gib: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="memory of a worker (of its GPU, if it has one), for a batch of null"
+    )
     seed: Annotated[StrictInt, Field(ge=0)] = Field(0, description="root of the teacher's random numbers")
 
 

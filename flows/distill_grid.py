@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 
-from flows import filing, phases
+from flows import filing, phases, teaching
 from flows.artifacts import show_outcome, show_plan
 from flows.config import GridConfig
 from flows.page.publish import Page, report_run
@@ -30,8 +30,9 @@ from workers.session import ray_session
 
 def prepare(config: GridConfig, settings: Settings) -> Plan:
     """Everything that can be wrong with the input, found before any work starts."""
-    plan = make_plan(config)
-    Store(settings.store).check()
+    store = Store(settings.store)
+    plan = make_plan(config, store)
+    store.check()
     filing.check_registry(settings.tracking_uri)
     return plan
 
@@ -48,7 +49,7 @@ def publish_backbones(run: Run) -> None:
 )
 def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
     """Have the trajectories generated and their manifest published."""
-    phases.generate_teacher(run, teacher)
+    teaching.generate_teacher(run, teacher)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="distil and measure")
@@ -92,7 +93,7 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     publish_backbones(run)
     filing.read_cards(run)
     teachers = plan.teachers if plan.needs_teacher else ()
-    unfinished = len(run.cards) < len(plan.candidates) or any(phases.lacks(run, spec) for spec in teachers)
+    unfinished = len(run.cards) < len(plan.candidates) or any(teaching.lacks(run, spec) for spec in teachers)
     with ray_session(settings.ray_address, num_cpus=plan.config.workers) if unfinished else nullcontext():
         for spec in teachers:
             generate_teacher(run, spec)

@@ -1,4 +1,4 @@
-"""The phases of a run that Ray works through: trajectories, tables, measurements, certificates.
+"""The phases of a run that Ray works through once the trajectories are there: tables, measurements, certificates.
 
 Each asks the store what is there, has the rest made, and records what failed. None raises because one
 candidate did: the others go on.
@@ -14,44 +14,10 @@ from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.temperature import choose_temperature
 from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
-from lsd_core.trajectories.manifest import committed, publish_manifest
-from lsd_core.trajectories.spec import TeacherSpec
 from workers.candidates import CandidateWorker
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
 from workers.pool import Pool
 from workers.session import workers_for
-from workers.teacher import TeacherWorker
-
-
-class TeacherFailedError(RuntimeError):
-    """No trajectories, so nothing can be learned."""
-
-
-def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
-    """Make the shards that are missing, then publish the manifest."""
-    wanted = range(teacher.num_shards(run.plan.config.teacher.trajectories))
-    records = {index: record for index, record in committed(run.store, teacher).items() if index in wanted}
-    missing = [index for index in wanted if index not in records]
-    run.count("shards", reused=len(records), made=len(missing))
-    if missing:
-        title = f"teacher {teacher.backbone}"
-        with (
-            run.progress.phase(title, len(missing) * teacher.shard_rows, "trajectories") as advance,
-            _pool(run, TeacherWorker, (run.settings.store, teacher.to_dict()), len(missing)) as pool,
-        ):
-            for outcome in pool.map(missing):
-                if outcome.failure is not None or outcome.result is None:
-                    reason = f"shard {outcome.item}: {outcome.failure}"
-                    raise TeacherFailedError(f"teacher {teacher.backbone} {teacher.hash}: {reason}")
-                records[outcome.item] = outcome.result
-                advance(teacher.shard_rows)
-    publish_manifest(run.store, teacher, records.values())
-
-
-def lacks(run: Run, teacher: TeacherSpec) -> bool:
-    """Whether a shard that the run asks for is missing or damaged."""
-    wanted = range(teacher.num_shards(run.plan.config.teacher.trajectories))
-    return not set(wanted) <= set(committed(run.store, teacher))
 
 
 def measure_teachers(run: Run, pool: Pool[Any, Any]) -> None:
@@ -116,7 +82,9 @@ def certify_tables(run: Run, pool: Pool[Any, Any]) -> None:
 
 def candidate_pool(run: Run) -> Pool[Any, Any]:
     """Workers for all candidates of the run: each loads a backbone once."""
-    return _pool(run, CandidateWorker, (run.settings.store,), len(run.plan.work) * 4)
+    num_gpus = run.plan.config.num_gpus
+    workers = run.plan.config.workers or workers_for(len(run.plan.work) * 4, num_gpus=num_gpus)
+    return Pool(CandidateWorker, (run.settings.store,), num_workers=workers, num_gpus=num_gpus)
 
 
 def table_seeds(spec: CandidateSpec) -> range:
@@ -186,9 +154,3 @@ def have_done(
                 run.failures[spec.work.key] = reason
                 run.progress.say(f"{spec.label} failed: {reason}")
             advance(1)
-
-
-def _pool(run: Run, worker: type, arguments: tuple[Any, ...], items: int) -> Pool[Any, Any]:
-    num_gpus = run.plan.config.num_gpus
-    workers = run.plan.config.workers or workers_for(items, num_gpus=num_gpus)
-    return Pool(worker, arguments, num_workers=workers, num_gpus=num_gpus)

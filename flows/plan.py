@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flows.batches import planned_teacher
 from flows.config import EvaluationConfig, GridConfig
 from lsd_core.backbones.catalog import load_backbone, task_of
 from lsd_core.backbones.protocol import AnyBackbone
@@ -11,8 +12,8 @@ from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method
 from lsd_core.samplers import calls_per_step, num_steps
+from lsd_core.store import Store
 from lsd_core.tasks.catalog import get_task
-from lsd_core.teacher import calls_a_path, teacher_spec
 from lsd_core.trajectories.spec import TeacherSpec
 
 
@@ -36,21 +37,13 @@ class Plan:
         return any(spec.teacher is not None for spec in self.candidates)
 
 
-def make_plan(config: GridConfig) -> Plan:
-    """Check everything that can be checked without work, and lay the work out."""
+def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
+    """Check everything that can be checked without work, and lay the work out.
+
+    A teacher's batch that the grid leaves open is looked up on the store, or resolved and frozen there.
+    """
     backbones = tuple(load_backbone(name) for name in config.backbones)
-    teachers = tuple(
-        teacher_spec(
-            backbone,
-            method=config.teacher.method,
-            steps=config.teacher.steps,
-            nodes=config.teacher.nodes,
-            batch=config.teacher.batch,
-            shard_rows=config.teacher.shard_rows,
-            seed=config.teacher.seed,
-        )
-        for backbone in backbones
-    )
+    teachers = tuple(planned_teacher(backbone, config.teacher, store) for backbone in backbones)
     for name in (*config.methods, *config.method_configs):
         get_method(name)
     candidates = dict[str, CandidateSpec]()
@@ -124,27 +117,3 @@ def candidate_spec(
         evaluation=evaluation,
         seed=seed,
     )
-
-
-def plan_record(plan: Plan) -> dict[str, Any]:
-    """The plan in numbers: what will be made, and what it costs in network calls."""
-    config = plan.config
-    shards = sum(teacher.num_shards(config.teacher.trajectories) for teacher in plan.teachers)
-    rows = shards * config.teacher.shard_rows if plan.needs_teacher else 0
-    per_row = [calls_a_path(teacher) for teacher in plan.teachers]
-    measured = 0
-    for spec in plan.work:
-        sweep = len(spec.evaluation.temperatures) if get_method(spec.method).sweep else 1
-        both = sweep if spec.method == BASELINE else 1
-        samples = spec.evaluation.samples * sweep + spec.evaluation.selection_samples * both
-        measured += samples * spec.evaluation.seeds * (spec.nfe + 1)
-    return {
-        "grid": config.name,
-        "backbones": list(config.backbones),
-        "candidates": len(plan.candidates),
-        "computed once each": len(plan.work),
-        "shards": shards if plan.needs_teacher else 0,
-        "trajectories": rows,
-        "teacher sequences through the network": sum(rows * n for n in per_row) // max(1, len(per_row)),
-        "measurement sequences through the network, at most": measured,
-    }

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,7 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-Advance = Callable[[int], None]
+
+class Advance(Protocol):
+    """Called as work is done: how much, and what else is worth showing beside it."""
+
+    def __call__(self, done: int, note: str = "") -> None: ...
+
+
 LINE_EVERY_S = 10.0
 
 
@@ -39,10 +45,15 @@ class TerminalProgress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
         )
         with RichProgress(*columns, console=self.console) as bars:
-            bar = bars.add_task(title, total=total)
-            yield lambda done: bars.advance(bar, done)
+            bar = bars.add_task(title, total=total, note="")
+
+            def advance(done: int, note: str = "") -> None:
+                bars.update(bar, advance=done, note=note)
+
+            yield advance
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False)
@@ -57,20 +68,23 @@ class LogProgress:
     @contextmanager
     def phase(self, title: str, total: int, unit: str) -> Iterator[Advance]:
         begin = last = time.monotonic()
-        finished = 0
+        finished, noted = 0, ""
 
-        def advance(done: int) -> None:
-            nonlocal finished, last
+        def advance(done: int, note: str = "") -> None:
+            nonlocal finished, last, noted
             finished += done
+            noted = f" ({note})" if note else ""
             now = time.monotonic()
             if now - last >= LINE_EVERY_S and 0 < finished < total:
                 last = now
                 left = (now - begin) * (total - finished) / finished
-                self.logger.info("%s: %d/%d %s, about %.0f s left", title, finished, total, unit, left)
+                self.logger.info(
+                    "%s: %d/%d %s, about %.0f s left%s", title, finished, total, unit, left, noted
+                )
 
         self.logger.info("%s: %d %s", title, total, unit)
         yield advance
-        self.logger.info("%s: done in %.1f s", title, time.monotonic() - begin)
+        self.logger.info("%s: done in %.1f s%s", title, time.monotonic() - begin, noted)
 
     def say(self, text: str) -> None:
         self.logger.info(text)

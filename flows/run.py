@@ -9,6 +9,7 @@ from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.cards import SamplerCard
 from lsd_core.store import Store
+from lsd_core.trajectories.write import ShardRecord
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Run:
     """By key of the candidate."""
     uris: dict[str, str] = field(default_factory=dict)
     """Registry URIs by key of the candidate."""
+    surveys: dict[str, dict[int, ShardRecord]] = field(default_factory=dict)
+    """Shards found intact on the store, by hash of their teacher: looked at once, since that reads them all."""
 
     def __post_init__(self) -> None:
         self.store = Store(self.settings.store)

@@ -101,6 +101,16 @@ class Store:
             else:
                 self._fs.pipe_file(self._path(key), data)
 
+    def write_new(self, key: str, data: bytes) -> None:
+        """Publish a file unless there is one: for names that carry their content's hash, so that whatever is
+        there is the same. Locally the first of several writers wins; a remote store may be given the same
+        bytes twice, since creation that excludes others is what real servers get wrong under races."""
+        with self._explained():
+            if self.is_local:
+                self._write_local(Path(self._path(key)), data, exclusive=True)
+            elif not self._fs.exists(self._path(key)):
+                self._fs.pipe_file(self._path(key), data)
+
     def write_json(self, key: str, value: Any) -> None:
         """Publish canonical JSON."""
         self.write_bytes(key, canonical_json(value).encode())
@@ -174,7 +184,7 @@ class Store:
             raise InputError("key", "be a relative path inside the store", key)
         return f"{self._fs._strip_protocol(self.url)}/{key}".rstrip("/")
 
-    def _write_local(self, path: Path, data: bytes) -> None:
+    def _write_local(self, path: Path, data: bytes, exclusive: bool = False) -> None:
         root = Path(self.url)
         if not root.parent.is_dir():
             raise InputError(
@@ -188,7 +198,8 @@ class Store:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(scratch, path)
+            if not (exclusive and _linked(scratch, path)):
+                os.replace(scratch, path)
         finally:
             scratch.unlink(missing_ok=True)
         _sync_folder(path.parent)
@@ -214,6 +225,17 @@ def _redacted(url: str) -> str:
     scheme, _, rest = url.partition("://")
     _, at, place = rest.rpartition("@")
     return f"{scheme}://{'***@' if at else ''}{place.partition('?')[0]}" + ("?***" if "?" in place else "")
+
+
+def _linked(scratch: Path, path: Path) -> bool:
+    """Whether a finished file has its name now, its own or another's; False on a disk without hard links."""
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -81,15 +81,17 @@ def teacher_spec(
 
 
 @torch.inference_mode()
-def generate_shard(backbone: AnyBackbone, spec: TeacherSpec, shard: int) -> Trajectories:
-    """The trajectories of a shard, in batches of `spec.batch`."""
+def generate_shard(
+    backbone: AnyBackbone, spec: TeacherSpec, shard: int, device: torch.device | str = "cpu"
+) -> Trajectories:
+    """The trajectories of a shard, in batches of `spec.batch`, on the device that holds the backbone."""
     if backbone.fingerprint != spec.backbone_fingerprint:
         raise InputError(
             "teacher.backbone_fingerprint", f"be {backbone.fingerprint}", spec.backbone_fingerprint
         )
     rows, parts = spec.rows(shard), []
     for first in range(rows.start, rows.stop, spec.batch):
-        draws = Draws(spec.seed, torch.arange(first, first + spec.batch))
+        draws = Draws(spec.seed, torch.arange(first, first + spec.batch, device=device))
         if is_dense(backbone):
             parts.append(_dense_paths(backbone, spec, draws))
         elif spec.method == DATA:

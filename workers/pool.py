@@ -6,6 +6,7 @@ pool builds one on each actor from `init_args`, so that a backbone is loaded onc
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,7 +22,9 @@ ResultOut = TypeVar("ResultOut", covariant=True)
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray colours its tracebacks
 POLL_S = 0.5  # how soon stop() is heard
-MAX_TASK_RETRIES = 3
+# Spot machines are taken away: an item may lose its worker this often before it is suspected of killing it.
+MAX_TASK_RETRIES = 8
+INTERRUPT_GRACE_S = 10.0  # how long Ctrl-C waits for what is being worked on; a second one does not wait
 
 
 class Worker(Protocol[ItemIn, ResultOut]):
@@ -127,6 +130,8 @@ class Pool(Generic[Item, Result]):
         self._starting: dict[Any, Any] = {}  # ready signal -> actor
         self._load: dict[Any, int] = {}  # ready actor -> items it holds
         self._stop = threading.Event()
+        self._stop_at = 0.0  # when the grace is over, once stopped
+        self._interrupt: KeyboardInterrupt | None = None
 
     def __enter__(self) -> Self:
         host = ray.remote(_Host).options(
@@ -148,8 +153,10 @@ class Pool(Generic[Item, Result]):
             for actor in actors:
                 ray.kill(actor)
 
-    def stop(self) -> None:
-        """From any thread: make `map` raise PoolStopped within a second."""
+    def stop(self, grace_s: float = 0.0) -> None:
+        """From any thread: end `map` with PoolStopped. Nothing new is begun; items being worked on have `grace_s`
+        seconds to finish and come out of `map` before it ends."""
+        self._stop_at = time.monotonic() + grace_s
         self._stop.set()
 
     def map(
@@ -157,16 +164,17 @@ class Pool(Generic[Item, Result]):
     ) -> Iterator[Outcome[Item, Result]]:
         """Outcomes in the order they finish. `items` is read only as fast as the workers take them.
 
-        With `raise_errors` the first failure is raised as ItemFailed. Leaving early closes the pool.
+        With `raise_errors` the first failure is raised as ItemFailed. Leaving early closes the pool. Ctrl-C is
+        a `stop` with INTERRUPT_GRACE_S, then KeyboardInterrupt.
         """
         source, alone, calls, finished = iter(items), list[Item](), dict[Any, _Call[Item]](), 0
         exhausted = complete = False
         try:
             while True:
-                exhausted = exhausted or not self._feed(source, calls)
-                if exhausted and alone:
+                exhausted = exhausted or self._stop.is_set() or not self._feed(source, calls)
+                if exhausted and alone and not self._stop.is_set():
                     self._feed_alone(alone, calls)
-                if exhausted and not calls and not alone:
+                if exhausted and not calls and not alone and not self._stop.is_set():
                     complete = True
                     return
                 for ref in self._wait(calls):
@@ -215,13 +223,13 @@ class Pool(Generic[Item, Result]):
         waited_s = 0.0
         while True:
             if self._stop.is_set():
-                raise PoolStopped("stopped while items were under way; what was published stays")
-            pending = [*calls, *self._starting]
-            ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
-            if not ready:
-                ready, _ = ray.wait(pending, num_returns=1, timeout=POLL_S)
-            started = [ref for ref in ready if ref in self._starting]
-            for ref in started:
+                _only_running(calls)
+                if not calls or time.monotonic() >= self._stop_at:
+                    raise self._interrupt or PoolStopped(
+                        "stopped before all was done; what was published stays"
+                    )
+            ready = self._poll([*calls, *self._starting])
+            for ref in [ref for ref in ready if ref in self._starting]:
                 self._load[self._started(ref)] = 0
             if ready:
                 return [ref for ref in ready if ref in calls]
@@ -232,6 +240,20 @@ class Pool(Generic[Item, Result]):
                     "got none; ask for less per worker or add nodes to the Ray cluster"
                 )
 
+    def _poll(self, pending: list[Any]) -> list[Any]:
+        """What is ready now, or becomes so within POLL_S; Ctrl-C, the first time, is a stop with some grace."""
+        try:
+            ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
+            if not ready:
+                ready, _ = ray.wait(pending, num_returns=1, timeout=POLL_S)
+            return ready
+        except KeyboardInterrupt as interrupt:
+            if self._interrupt is not None:
+                raise
+            self._interrupt = interrupt
+            self.stop(INTERRUPT_GRACE_S)
+            return []
+
     def _started(self, ref: Any) -> Any:
         actor = self._starting.pop(ref)
         try:
@@ -240,6 +262,15 @@ class Pool(Generic[Item, Result]):
             cause = _cause(error)
             raise RuntimeError(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
         return actor
+
+
+def _only_running(calls: dict[Any, _Call[Any]]) -> None:
+    """Forget what an actor has not begun: of its calls, all but the one submitted first."""
+    actors = set()
+    for ref, call in list(calls.items()):
+        if call.actor in actors:
+            del calls[ref]
+        actors.add(call.actor)
 
 
 def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:

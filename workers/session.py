@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import ray
 
+from lsd_core.errors import InputError
+
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
 WORKER_ENV = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -62,6 +64,13 @@ def _start(options: dict[str, object], tries: int = 3) -> None:
         try:
             ray.init(**options)
             return
+        except ConnectionError as error:
+            remedy = (
+                "check that the cluster runs there and, if it asks for a token, "
+                "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+            )
+            address = str(options["address"])
+            raise InputError("ray_address", "be a Ray cluster that lets us in", address, remedy) from error
         except Exception as error:  # Ray raises a bare Exception for it
             ray.shutdown()
             if "timed out during startup" not in str(error) or attempt == tries:

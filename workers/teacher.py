@@ -1,10 +1,27 @@
 """The teacher's worker: one shard of trajectories at a time, generated, encoded, committed."""
 
+import time
+from dataclasses import dataclass
+
 from lsd_core.backbones.publish import fetch
+from lsd_core.device import device_kind, place, worker_device
 from lsd_core.store import Store
 from lsd_core.teacher import generate_shard
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardDone:
+    """A shard on the store, and what it took; the times are for people and plans, and go into no shard."""
+
+    record: ShardRecord
+    generate_s: float
+    """In the network and its draws."""
+    commit_s: float
+    """Encoding and writing."""
+    device_kind: str
+    """What the worker computed on."""
 
 
 class TeacherWorker:
@@ -15,8 +32,17 @@ class TeacherWorker:
 
     def __init__(self, store_url: str, spec: dict[str, object]) -> None:
         self.store, self.spec = Store(store_url), TeacherSpec.from_dict(spec)
-        self.backbone = fetch(self.spec.backbone_fingerprint, self.store)
+        self.device = worker_device()
+        self.backbone = place(fetch(self.spec.backbone_fingerprint, self.store), self.device)
 
-    def run(self, shard: int) -> ShardRecord:
-        trajectories = generate_shard(self.backbone, self.spec, shard)
-        return commit_shard(self.store, self.spec, shard, encode_shard(trajectories, self.spec))
+    def run(self, shard: int) -> ShardDone:
+        begin = time.perf_counter()
+        trajectories = generate_shard(self.backbone, self.spec, shard, self.device).to("cpu")
+        generated = time.perf_counter()
+        record = commit_shard(self.store, self.spec, shard, encode_shard(trajectories, self.spec))
+        return ShardDone(
+            record=record,
+            generate_s=generated - begin,
+            commit_s=time.perf_counter() - generated,
+            device_kind=device_kind(self.device),
+        )

@@ -2,6 +2,8 @@
 
 from flows.commands.shared import Registry, Store, Whole, app, care, console
 
+WEEK_HOURS = 7 * 24.0  # as `collect_garbage` has it, which is imported with torch when it is needed
+
 
 @app.command(group=care)
 def promote(backbone: str, alias: str, version: Whole, *, registry: Registry = None) -> int:
@@ -37,35 +39,45 @@ def register(*, store: Store = None, registry: Registry = None) -> int:
 
 
 @app.command(group=care)
-def verify(prefix: str = "", *, store: Store = None) -> int:
-    """Check every published file against its manifest and name the bad ones; exit 1 if there are any."""
+def verify(url: str | None = None, *, store: Store = None) -> int:
+    """Check every published file against its manifest and name the bad ones; exit 1 if there are any.
+
+    Parameters
+    ----------
+    url:
+        a store, or a teacher's folder in one; the usual store if left out.
+    """
     from flows.settings import resolve
     from lsd_core.store import Store as Place
     from lsd_core.trajectories.verify import verify as check
 
-    problems = check(Place(resolve(command_line={"store": store}).store), prefix)
+    place = Place(resolve(command_line={"store": url or store}).store)
+    place.check(writable=False)
+    problems = check(place)
     for problem in problems:
-        console.print(str(problem), highlight=False)
+        console.print(str(problem), highlight=False, soft_wrap=True)
     console.print("no bad file" if not problems else f"{len(problems)} bad: run the same `lsd grid` again")
     return 1 if problems else 0
 
 
 @app.command(group=care)
-def gc(*, older_than_hours: float = 24.0, store: Store = None) -> int:
+def gc(*, older_than_hours: float = WEEK_HOURS, dry_run: bool = False, store: Store = None) -> int:
     """Remove files that no manifest lists.
 
     Parameters
     ----------
     older_than_hours:
-        younger ones may be in use by a run and stay.
+        younger ones may be in use by a run and stay; a week if left out.
+    dry_run:
+        name them and remove nothing.
     """
     from flows.settings import resolve
     from lsd_core.store import Store as Place
     from lsd_core.trajectories.verify import collect_garbage
 
     place = Place(resolve(command_line={"store": store}).store)
-    removed = collect_garbage(place, older_than_hours * 3600)
-    for key in removed:
-        console.print(f"removed {key}", highlight=False)
-    console.print(f"{len(removed)} files removed", highlight=False)
+    found = collect_garbage(place, older_than_hours * 3600, dry_run=dry_run)
+    for key in found:
+        console.print(f"{'would remove' if dry_run else 'removed'} {key}", highlight=False, soft_wrap=True)
+    console.print(f"{len(found)} files {'to remove' if dry_run else 'removed'}", highlight=False)
     return 0

@@ -67,17 +67,97 @@ def grid(
 
 
 @app.command
-def plan(name: str = "countdown", *, json_: Json = False) -> int:
-    """Show what a grid would do, without doing it."""
-    from flows.config import load_grid
-    from flows.plan import make_plan, plan_record
+def teacher(
+    name: Annotated[str, Parameter(help="a ready grid, or a .yaml file")] = "countdown",
+    *,
+    trajectories: Whole | None = None,
+    shard_rows: Whole | None = None,
+    store: Store = None,
+    workers: Whole | None = None,
+    num_gpus: float | None = None,
+) -> int:
+    """Generate the teacher trajectories of a grid and nothing else; a later `lsd grid` finds them ready.
 
-    record = plan_record(make_plan(load_grid(name)))
+    Run it again to resume: shards that are there are kept. Ctrl-C lets a shard that is nearly done finish.
+
+    Parameters
+    ----------
+    trajectories:
+        how many of each backbone; a data set grows by adding shards.
+    shard_rows:
+        trajectories a shard; a few minutes of work each, since a worker that is taken away loses its shard.
+    workers:
+        Ray workers; as many as fit if left out. Name it on a cluster that grows on demand.
+    num_gpus:
+        GPUs a worker; fractions share one.
+    """
+    from flows.config import load_grid
+    from flows.progress import TerminalProgress
+    from flows.settings import resolve
+    from flows.teaching import make_trajectories
+
+    changed = {
+        "teacher.trajectories": trajectories,
+        "teacher.shard_rows": shard_rows,
+        "store": store,
+        "workers": workers,
+        "num_gpus": num_gpus,
+    }
+    config = load_grid(name, **changed)
+    settings = resolve(config=config.places)
+    settings.apply()
+    run = make_trajectories(config, settings, TerminalProgress(console))
+    for spec in run.plan.teachers:
+        console.print(f"{settings.store}/{spec.folder}", highlight=False, soft_wrap=True)
+    console.print(f"shards: {run.reused['shards']} reused, {run.made['shards']} made", highlight=False)
+    return 0
+
+
+@app.command
+def plan(
+    name: Annotated[str, Parameter(help="a ready grid, or a .yaml file")] = "countdown",
+    *,
+    trajectories: Whole | None = None,
+    rate: float | None = None,
+    simulate: bool = False,
+    store: Store = None,
+    json_: Json = False,
+) -> int:
+    """Show what a grid would do and cost, without doing it.
+
+    Parameters
+    ----------
+    trajectories:
+        as if the grid asked for so many.
+    rate:
+        trajectories a second that one worker makes, as `lsd teacher` shows it; else the rate last measured for
+        this store, else that of a few network calls made now.
+    simulate:
+        also lay out ever larger grids, to 10 000 cells and 1 000 000 trajectories, and show the driver's time
+        and memory.
+    """
+    from flows.config import load_grid
+    from flows.costs import plan_cost
+    from flows.costs_shown import cost_lines, cost_record
+    from flows.plan import make_plan
+    from flows.settings import resolve
+    from lsd_core.store import Store as Place
+
+    config = load_grid(name, store=store, **{"teacher.trajectories": trajectories})
+    cost = plan_cost(make_plan(config), Place(resolve(config=config.places).store), rate)
+    if simulate:
+        from flows.simulate import SIZES, simulated_rows
+
+        rows = simulated_rows(config, SIZES)
     if json_:
-        print(json.dumps(record, indent=2))
-    else:
-        for key, value in record.items():
-            console.print(f"{key}: {value}", highlight=False)
+        print(json.dumps(cost_record(cost) | ({"simulated": rows} if simulate else {}), indent=2))
+        return 0
+    for line in cost_lines(cost):
+        console.print(line, highlight=False, soft_wrap=True)
+    if simulate:
+        from flows.simulate import simulated_table
+
+        console.print(simulated_table(rows))
     return 0
 
 

@@ -52,6 +52,8 @@ def make_study_plan(study: StudyConfig) -> StudyPlan:
     teachers = dict[str, TeacherSpec]()
     for variant in study.expanded:
         wanted = teacher_of(study, variant)
+        if wanted.batch is None:
+            raise InputError("teacher.batch", "be given in a study", wanted.batch)
         teacher = teacher_spec(
             backbone,
             method=wanted.method,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flows import phases
+from flows import phases, teaching
 from flows.progress import Progress
 from flows.run import Run
 from flows.settings import Settings
@@ -88,7 +88,7 @@ def do_work(study: StudyPlan, settings: Settings, progress: Progress) -> Run:
         publish(backbone, run.store)
     with ray_session(settings.ray_address, num_cpus=study.study.workers):
         for teacher in study.plan.teachers:
-            phases.generate_teacher(run, teacher)
+            teaching.generate_teacher(run, teacher)
         with phases.candidate_pool(run) as pool:
             for stage in STAGES:
                 jobs = list(_jobs(run, study, stage).values())

@@ -8,7 +8,7 @@ wrote, so two of them end in the same place without any help from the server, an
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -124,16 +124,15 @@ def publish_manifest(store: Store, spec: TeacherSpec, records: Iterable[ShardRec
         known = now  # somebody published meanwhile
 
 
-def committed(store: Store, spec: TeacherSpec) -> dict[int, ShardRecord]:
+def committed(store: Store, spec: TeacherSpec, wanted: range | None = None) -> dict[int, ShardRecord]:
     """The intact shards of a teacher, published or not, by index: what a resumed run need not make again.
 
-    Every shard is read and hashed. Where an index has several files the published one counts, and before
-    anything is published the one with the smallest digest.
+    Every shard, or every one whose index is `wanted`, is read and hashed. Where an index has several files the
+    published one counts, and before anything is published the one with the smallest digest.
     """
     published = _union(store, spec, _history(store, spec).values()).by_index
-    names = ((key, parse_shard_name(key.rpartition("/")[2])) for key in store.list(spec.folder))
     found: dict[int, ShardRecord] = {}
-    for record in ahead(lambda pair: _intact(store, spec, *pair), ((k, n) for k, n in names if n)):
+    for record in ahead(lambda pair: _intact(store, spec, *pair), _shards(store, spec, wanted)):
         if record is not None:
             listed, best = published.get(record.index), found.get(record.index)
             if record == listed or best is None or (best != listed and record < best):
@@ -141,9 +140,20 @@ def committed(store: Store, spec: TeacherSpec) -> dict[int, ShardRecord]:
     return dict(sorted(found.items()))
 
 
+def _shards(store: Store, spec: TeacherSpec, wanted: range | None) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Keys of shards with what their names say."""
+    for key in store.list(spec.folder):
+        name = parse_shard_name(key.rpartition("/")[2])
+        if name and (wanted is None or name[0] in wanted):
+            yield key, name
+
+
 def _intact(store: Store, spec: TeacherSpec, key: str, name: tuple[int, str]) -> ShardRecord | None:
     """The record of a shard whose content bears out its name, else None."""
-    data = store.read_bytes(key)
+    try:
+        data = store.read_bytes(key)
+    except FileNotFoundError:  # cleared away since it was listed
+        return None
     sha256 = hashlib.sha256(data).hexdigest()
     return ShardRecord(name[0], sha256, key, spec.shard_rows, len(data)) if sha256[:8] == name[1] else None
 

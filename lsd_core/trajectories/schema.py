@@ -26,6 +26,7 @@ from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import STATES, TIME_GRID, Trajectories
 
 SPEC_KEY, SHARD_KEY, LAYOUT_KEY = b"lsd.spec", b"lsd.shard", b"lsd.layout"
+_DESCRIPTION_BYTES = 8192  # metadata and Parquet's footer; more for shards of hundreds of megabytes
 _ENCODING = "unsigned integers of `bits` bits, least significant bit first, `length` a row"
 _ENCODINGS = {
     "rank": _ENCODING + "; XOR the order that reveal_time implies: later first, ties by position",
@@ -55,6 +56,12 @@ def layout(spec: TeacherSpec) -> tuple[Column, ...]:
     if spec.steps is not None:
         return x_end, Column("reveal_step", spec.steps)
     return x_end, Column("reveal_time", TIME_GRID), Column("rank", spec.length)
+
+
+def shard_bytes_at_most(spec: TeacherSpec) -> int:
+    """Size of a shard whose tokens, times and ranks are all incompressible, with its self-description."""
+    row = sum(packed_bytes(spec.length * column.times, column.bits) for column in layout(spec))
+    return row * spec.shard_rows + _DESCRIPTION_BYTES
 
 
 def arrow_schema(spec: TeacherSpec) -> pa.Schema:

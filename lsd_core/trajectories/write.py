@@ -98,7 +98,9 @@ def commit_shard(store: Store, spec: TeacherSpec, index: int, data: bytes) -> Sh
         found = hashlib.sha256(present).hexdigest()
         if found[:8] == sha256[:8]:
             return ShardRecord(index, found, key, spec.shard_rows, len(present))
-    store.write_bytes(key, data)
+        store.write_bytes(key, data)
+    else:
+        store.write_new(key, data)
     return ShardRecord(index, sha256, key, spec.shard_rows, len(data))
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.config import GridConfig, grid_names, load_grid
-from flows.plan import make_plan, plan_record
+from flows.costs import plan_cost
+from flows.plan import make_plan
 from lsd_core.errors import InputError
 
 
@@ -54,7 +55,7 @@ def test_equal_laws_are_computed_once_and_filed_under_both_names() -> None:
     assert {spec.sampler for spec in plan.candidates} == {"euler", "tweedie"}
     assert {spec.sampler for spec in plan.work} == {"euler"}
     assert len({spec.key for spec in plan.candidates}) == len(plan.candidates) == 2 * len(plan.work)
-    assert plan_record(plan)["candidates"] == len(plan.candidates)
+    assert plan_cost(plan, rate=1.0).candidates == len(plan.candidates)
 
 
 def test_a_candidate_survives_the_way_to_a_worker_and_its_key_feels_every_setting() -> None:

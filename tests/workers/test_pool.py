@@ -1,5 +1,6 @@
 """The pool finishes every item, ties each result to its item, survives kills and reports errors."""
 
+import _thread
 import os
 import signal
 import threading
@@ -70,7 +71,7 @@ def test_the_item_of_a_killed_actor_is_run_again(tmp_path: Path) -> None:
 def test_an_item_that_always_kills_its_worker_fails_without_its_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workers.pool.MAX_TASK_RETRIES", 0)  # so that this takes two deaths and not eight
+    monkeypatch.setattr("workers.pool.MAX_TASK_RETRIES", 1)  # so that this takes four deaths and not eighteen
 
     def die(item: int) -> int:
         if item == 1:
@@ -163,6 +164,35 @@ def test_stop_from_another_thread_ends_a_pool_stuck_in_long_work() -> None:
         assert time.monotonic() - started < 15
         with pytest.raises(RuntimeError, match="closed"):
             list(pool.map([1]))
+
+
+def collect(pool: Pool[int, int], finished: list[int], when_busy: Callable[[], None], mark: Path) -> None:
+    """Take outcomes until the pool ends; `when_busy` is called as soon as item 1 is being worked on."""
+
+    def watch() -> None:
+        while not mark.exists():
+            time.sleep(0.01)
+        when_busy()
+
+    threading.Thread(target=watch, daemon=True).start()
+    for outcome in pool.map(range(6)):
+        finished.append(outcome.item)
+
+
+@pytest.mark.parametrize("how", ["stop", "ctrl-c"])
+def test_what_is_being_worked_on_may_finish_and_nothing_new_is_begun(how: str, tmp_path: Path) -> None:
+    def slow(item: int) -> int:
+        (tmp_path / str(item)).touch()
+        time.sleep(2 if item else 0)
+        return item
+
+    finished: list[int] = []
+    with Pool(worker_of(slow), num_workers=1, depth=3) as pool:
+        end = _thread.interrupt_main if how == "ctrl-c" else lambda: pool.stop(grace_s=60)
+        with pytest.raises(KeyboardInterrupt if how == "ctrl-c" else PoolStopped):
+            collect(pool, finished, end, tmp_path / "1")
+    assert finished == [0, 1]  # 2 was queued behind it
+    assert not (tmp_path / "3").exists()
 
 
 def test_closing_frees_the_cores() -> None:

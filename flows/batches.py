@@ -1,0 +1,51 @@
+"""The batch of a teacher: as the grid says, else what the memory holds; resolved once, then frozen on the store.
+
+A machine with other memory that runs the grid again finds the first answer, and so the shards that are there.
+"""
+
+import os
+from dataclasses import replace
+
+from flows.config import TeacherConfig
+from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.canonical import digest
+from lsd_core.memory import resolve_batch
+from lsd_core.store import Store
+from lsd_core.teacher import teacher_spec
+from lsd_core.trajectories.spec import TeacherSpec
+
+
+def planned_teacher(backbone: AnyBackbone, section: TeacherConfig, store: Store | None) -> TeacherSpec:
+    """The teacher that a grid asks for; without a store an open batch is resolved and not frozen."""
+    spec = teacher_spec(
+        backbone,
+        method=section.method,
+        steps=section.steps,
+        nodes=section.nodes,
+        batch=section.batch or 1,
+        shard_rows=section.shard_rows,
+        seed=section.seed,
+    )
+    if section.batch is not None:
+        return spec
+    memory = int(section.memory_gib * 2**30) if section.memory_gib else worker_memory_bytes()
+    key = f"plans/batch-{digest({**spec.to_dict(), 'batch': None})[:16]}.json"
+    frozen = None if store is None else _read(store, key)
+    if frozen is None:
+        frozen = resolve_batch(backbone, spec.method, spec.shard_rows, memory)
+        if store is not None:
+            store.write_json(key, {"batch": frozen, "memory_bytes": memory, "backbone": spec.backbone})
+            frozen = _read(store, key) or frozen  # another driver's answer, where two plan at once
+    return replace(spec, batch=frozen)
+
+
+def worker_memory_bytes() -> int:
+    """A core's share of this machine's memory: what a worker gets that nobody said anything about."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1)
+
+
+def _read(store: Store, key: str) -> int | None:
+    try:
+        return int(store.read_json(key)["batch"])
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,63 @@
+"""`lsd` as a process of its own, and the Ray workers below it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LSD = [sys.executable, "-m", "flows.cli"]
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """For a driver of its own; what the test set for S3 is kept."""
+    kept = {n: value for n, value in os.environ.items() if not n.startswith(("PREFECT_", "LSD_", "MLFLOW_"))}
+    places = {"LSD_HOME": str(home), "LSD_CACHE": str(home / "cache"), "PYTHONPATH": str(ROOT)}
+    return kept | places | {"COLUMNS": "500"} | extra
+
+
+def lsd(*arguments: str, home: Path, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    env = environment(home, **extra)
+    return subprocess.run([*LSD, *arguments], env=env, cwd=home.parent, capture_output=True, text=True)
+
+
+def start(*arguments: str, home: Path, **extra: str) -> subprocess.Popen[str]:
+    """Start a command in a session of its own, so that it can be killed with all that it started."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    return subprocess.Popen(
+        [*LSD, *arguments],
+        env=environment(home, **extra),
+        cwd=home.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes below this one."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        children.setdefault(parent, []).append(int(folder.name))
+    below = children.get(pid, [])
+    return below + [one for child in below for one in descendants(child)]
+
+
+def busy_actors(pid: int) -> list[int]:
+    """Pool workers below a driver that are at work on an item right now, by the title Ray gives them."""
+    found = []
+    for child in descendants(pid):
+        try:
+            title = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if title.startswith(b"ray::_Host.run"):
+            found.append(child)
+    return found
