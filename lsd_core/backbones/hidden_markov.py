@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.errors import InputError
-from lsd_core.processes import Process, process_from_dict
+from lsd_core.processes import Process, Uniform, process_from_dict
 from lsd_core.samplers.dense.backbone import scores_at_times
 
 
@@ -34,10 +34,7 @@ class HiddenMarkov:
 
     def x0_law(self, x: Tensor, t: Tensor) -> Tensor:
         """The clean token's law at every position, (b, l, V) float64; t (b,) may differ between chains."""
-        seen = torch.empty(*x.shape, self.process.num_states, dtype=torch.float64, device=x.device)
-        for time in t.unique():
-            chains = t == time
-            seen[chains] = self.process.transition_into(x[chains], float(self.process.noise.sigma_bar(time)))
+        seen = self._seen(x, t)
         step = self.transition.to(x.device)
         before, after = (
             torch.empty_like(seen),
@@ -52,6 +49,16 @@ class HiddenMarkov:
             after[:, i] = message
             message = _normalised(message * seen[:, i]) @ step.T
         return _normalised(before * seen * after)
+
+    def _seen(self, x: Tensor, t: Tensor) -> Tensor:
+        """How likely each clean token is to have become x_i by time t, (b, l, V)."""
+        noise = self.process.noise
+        if isinstance(self.process, Uniform):
+            return self.process.transition_into(x, noise.sigma_bar(t)[:, None, None])
+        seen = torch.empty(*x.shape, self.process.num_states, dtype=torch.float64, device=x.device)
+        for time in t.unique():
+            seen[t == time] = self.process.transition_into(x[t == time], float(noise.sigma_bar(time)))
+        return seen
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """Concrete scores, from the clean tokens' laws."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import DenseBackbone
 from lsd_core.distillation.gains import Gains, Report, sharpest_within_error
-from lsd_core.evaluation.rate_terms import posterior_divergence, rate_divergence
+from lsd_core.evaluation.rate_terms import bridges_term, denoise_term
 from lsd_core.randomness import Purpose, uniforms
 from lsd_core.samplers.dense.generate import draw_prior
 from lsd_core.samplers.dense.prediction import Prediction, predict
@@ -85,12 +85,11 @@ def step_divergence(
 ) -> Float[Tensor, " b"]:
     """One step's share of the reverse bound, estimated at time u inside it; the last adds its denoise."""
     here = seen.tweedie(u).draw(draws, 3 * step.index + 1)
-    network = predict(backbone, here, u)
-    value = (step.t - max(step.s, STOP)) * rate_divergence(seen.bridge_rates(here, u), network.rates(), here)
+    value = (step.t - max(step.s, STOP)) * bridges_term(backbone, seen, here, u)
     if not step.last:
         return value
     end = seen.tweedie(STOP).draw(draws, 3 * step.index + 2)
-    return value + posterior_divergence(seen.bridge_x0(end, STOP), predict(backbone, end, STOP).x0)
+    return value + denoise_term(backbone, seen, end, STOP)
 
 
 def _time_inside(step: Step, stratum: int, draws: Draws) -> float:

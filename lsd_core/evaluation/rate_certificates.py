@@ -12,12 +12,12 @@ With q the sampler, p the network's reverse chain from the prior down to delta, 
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from lsd_core.errors import InputError
+from lsd_core.evaluation.bridge_certificate import reverse_bridges
 from lsd_core.evaluation.certificate import Certificate
 from lsd_core.evaluation.rate_terms import bridge_term, frozen_term, kernel_term, prior_term
+from lsd_core.evaluation.strata import mean_of, strata, time_in
 from lsd_core.processes import Gaussian
 from lsd_core.randomness import Purpose, uniforms
 from lsd_core.samplers.categorical import draw_categorical
@@ -26,13 +26,10 @@ from lsd_core.samplers.dense.generate import draw_prior
 from lsd_core.samplers.dense.laws import last_jump_law
 from lsd_core.samplers.dense.prediction import growth_between, predict
 from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, DenseSampler
-from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
 REFERENCE = "the network's exact reverse chain, denoised as the sampler is"
-NUM_TIMES = 8  # strata of the time integrals
-REPEATS = 8  # independent repeats of all strata, for the standard error
 FORWARD = 1 << 20  # calls of draws of the forward chain: apart from those of the steps
 
 
@@ -40,11 +37,17 @@ FORWARD = 1 << 20  # calls of draws of the forward chain: apart from those of th
 def reverse_any(
     backbone: ScoreBackbone, sampler: str, table: StepTable, *, num_paths: int, seed: int
 ) -> Certificate:
-    """The smaller of the forms that hold for the sampler. Cost: up to M + 2 calls a path for each."""
+    """The smaller of the forms that hold for the sampler. Cost: up to M + 2 calls a path for each.
+
+    Tweedie steps of a network that predicts the clean token have a form of their own (`bridge_certificate`),
+    to a reference that is denoised at the very end.
+    """
     method = DENSE_SAMPLERS.get(sampler)
     if method is None or method.calls_per_step != 1:
         known = sorted(name for name, each in DENSE_SAMPLERS.items() if each.calls_per_step == 1)
         raise InputError("sampler", f"be one of {known}, which look once a step, to be certified", sampler)
+    if method.name == "tweedie" and hasattr(backbone, "x0_law") and table.times is not None:
+        return reverse_bridges(backbone, table, num_paths, seed)
     if table.times is None or table.num_steps < 2:
         raise InputError("table", "hold times with a step before the final denoise", list(table.grid))
     forms = [reverse_kernels(backbone, method, table, num_paths, seed)]
@@ -58,8 +61,8 @@ def reverse_leaping(backbone: ScoreBackbone, table: StepTable, num_paths: int, s
     """The form for leaps in which the last jump wins, by paths stopped at random times."""
     values, sequences = [], 0
     steps, delta = _steps_before_denoise(backbone, table)
-    for stratum, draws in _strata(num_paths, seed):
-        t = _time_in(stratum, draws, delta)
+    for stratum, draws in strata(num_paths, seed):
+        t = time_in(stratum, draws, delta)
         x = draw_prior(backbone.process, draws, backbone.length)
         for step in steps:
             rates = predict(backbone, x, step.t, step).rates()
@@ -70,7 +73,7 @@ def reverse_leaping(backbone: ScoreBackbone, table: StepTable, num_paths: int, s
         here = last_jump_law(rates, x, step.t - t).draw(draws, step.index)
         values.append((1 - delta) * frozen_term(backbone, x, here, step, t))
         sequences += 2 * len(x)
-    return _certificate("reverse_leaping", torch.cat(values), sequences)
+    return mean_of("reverse_leaping", REFERENCE, torch.cat(values), sequences)
 
 
 def reverse_kernels(
@@ -80,7 +83,7 @@ def reverse_kernels(
     process, values, sequences = backbone.process, [], 0
     steps, delta = _steps_before_denoise(backbone, table)
     prior = process.prior_law().double().log()
-    for stratum, draws in _strata(num_paths, seed):
+    for stratum, draws in strata(num_paths, seed):
         x = draw_prior(process, draws, backbone.length)
         value = prior[x].sum(1)
         for step in steps:
@@ -88,7 +91,7 @@ def reverse_kernels(
             after = law.draw(draws, step.index)
             value = value + kernel_term(process, law, x, after, step)
             x, sequences = after, sequences + len(x)
-        t = _time_in(stratum, draws, delta)
+        t = time_in(stratum, draws, delta)
         forward = process.transition(growth_between(process, t, delta))[x]
         uniform = uniforms(
             draws.seed, draws.trajectory[:, None], FORWARD, torch.arange(backbone.length), Purpose.TOKEN
@@ -97,28 +100,9 @@ def reverse_kernels(
         value = value + prior_term(process, x, delta)
         values.append(value + (1 - delta) * bridge_term(backbone, x, here, delta, t))
         sequences += len(x)
-    return _certificate("reverse_kernels", torch.cat(values), sequences)
+    return mean_of("reverse_kernels", REFERENCE, torch.cat(values), sequences)
 
 
 def _steps_before_denoise(backbone: ScoreBackbone, table: StepTable) -> tuple[list[Step], float]:
     steps = list(steps_of(table, backbone.length))
     return steps[:-1], steps[-1].t
-
-
-def _strata(num_paths: int, seed: int) -> list[tuple[int, Draws]]:
-    """The paths in groups, one for each stratum of time in each repeat."""
-    size = -(-num_paths // (NUM_TIMES * REPEATS))
-    groups = range(NUM_TIMES * REPEATS)
-    return [(k % NUM_TIMES, Draws(seed, torch.arange(k * size, (k + 1) * size))) for k in groups]
-
-
-def _time_in(stratum: int, draws: Draws, delta: float) -> float:
-    """A time in the stratum of [delta, 1], the same for its whole group."""
-    first, zero = draws.trajectory[:1], torch.zeros(1, dtype=torch.long)
-    jitter = float(uniforms(draws.seed, first, 0, zero, Purpose.TIME))
-    return delta + (1 - delta) * (stratum + jitter) / NUM_TIMES
-
-
-def _certificate(kind: str, values: Float[Tensor, " b"], sequences: int) -> Certificate:
-    repeats = values.view(REPEATS, -1).mean(1)
-    return Certificate.of(kind, "KL(sampler || reference)", REFERENCE, repeats, sequences, len(values))

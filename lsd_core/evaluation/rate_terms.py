@@ -11,7 +11,7 @@ from torch import Tensor
 from lsd_core.processes import Absorbing, Process
 from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.laws import DenseLaw, reverse_rates
-from lsd_core.samplers.dense.prediction import growth_between, predict
+from lsd_core.samplers.dense.prediction import Prediction, growth_between, predict
 from lsd_core.samplers.step import Step
 
 
@@ -49,6 +49,20 @@ def frozen_term(
     if isinstance(backbone.process, Absorbing):
         used = used.masked_fill((x != before)[..., None], 0.0)
     return rate_divergence(used, _network_rates(backbone, x, t), x)
+
+
+def bridges_term(
+    backbone: ScoreBackbone, seen: Prediction, x: Int[Tensor, "b l"], u: float
+) -> Float[Tensor, " b"]:
+    """Growth of KL(sampler || reference) at time u inside a Tweedie step that saw `seen` and is at x. One call."""
+    return rate_divergence(seen.bridge_rates(x, u), predict(backbone, x, u).rates(), x)
+
+
+def denoise_term(
+    backbone: ScoreBackbone, seen: Prediction, x: Int[Tensor, "b l"], u: float
+) -> Float[Tensor, " b"]:
+    """What a last Tweedie step pays for ending along its own bridges where the reference denoises at u. One call."""
+    return posterior_divergence(seen.bridge_x0(x, u), predict(backbone, x, u).x0)
 
 
 def bridge_term(

@@ -48,11 +48,11 @@ class Process(Protocol):
         """Q[x_i, y] for every y."""
         ...
 
-    def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
+    def transition_into(self, x: Int[Tensor, "b l"], growth: Any) -> Float[Tensor, "b l s"]:
         """exp(growth Q)[y, x_i] for every y: how likely each y is to become x_i."""
         ...
 
-    def stagger(self, score: Float[Tensor, "b l s"], growth: float) -> Float[Tensor, "b l s"]:
+    def stagger(self, score: Float[Tensor, "b l s"], growth: Any) -> Float[Tensor, "b l s"]:
         """score exp(-growth Q): the ratios p_s(y) / p_t(x) from p_t(y) / p_t(x)."""
         ...
 

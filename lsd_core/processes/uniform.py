@@ -1,6 +1,5 @@
 """The uniform process: every token jumps to any state at rate rate(t) / V."""
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -44,30 +43,32 @@ class Uniform:
 
     def rates_into(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
         """Q[y, x_i] for every y."""
-        return self._mixture(x, -1.0, 1.0)
+        return self._mixture(x, torch.tensor(-1.0), torch.tensor(1.0))
 
     def rates_from(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:
         """Q[x_i, y] for every y; Q is symmetric."""
         return self.rates_into(x)
 
-    def transition_into(self, x: Int[Tensor, "b l"], growth: float) -> Float[Tensor, "b l s"]:
-        """exp(growth Q)[y, x_i] for every y."""
-        return self._mixture(x, math.exp(-growth), -math.expm1(-growth))
+    def transition_into(self, x: Int[Tensor, "b l"], growth: float | Tensor) -> Float[Tensor, "b l s"]:
+        """exp(growth Q)[y, x_i] for every y; a growth of shape (b, 1, 1) gives every chain its own."""
+        growth = torch.as_tensor(growth, dtype=torch.float64, device=x.device)
+        return self._mixture(x, torch.exp(-growth), -torch.expm1(-growth))
 
-    def stagger(self, score: Float[Tensor, "b l s"], growth: float) -> Float[Tensor, "b l s"]:
-        """score exp(-growth Q)."""
-        return math.exp(growth) * score - math.expm1(growth) * score.mean(-1, keepdim=True)
+    def stagger(self, score: Float[Tensor, "b l s"], growth: float | Tensor) -> Float[Tensor, "b l s"]:
+        """score exp(-growth Q); growth as in `transition_into`."""
+        growth = torch.as_tensor(growth, dtype=torch.float64, device=score.device)
+        return torch.exp(growth) * score - torch.expm1(growth) * score.mean(-1, keepdim=True)
 
     def transition(self, growth: float) -> Float[Tensor, "s s"]:
         """exp(growth Q), float64."""
         states = torch.arange(self.num_tokens)[None]
         return self.transition_into(states, growth)[0]
 
-    def _mixture(self, x: Int[Tensor, "b l"], stay: float, share: float) -> Float[Tensor, "b l s"]:
+    def _mixture(self, x: Int[Tensor, "b l"], stay: Tensor, share: Tensor) -> Float[Tensor, "b l s"]:
         """stay at y = x_i, plus share / V everywhere."""
-        shape = (*x.shape, self.num_tokens)
-        out = torch.full(shape, share / self.num_tokens, dtype=torch.float64, device=x.device)
-        return out.scatter_add(-1, x[..., None], torch.full_like(out[..., :1], stay))
+        everywhere = torch.zeros(*x.shape, self.num_tokens, dtype=torch.float64, device=x.device)
+        everywhere += share.to(everywhere) / self.num_tokens
+        return everywhere.scatter_add(-1, x[..., None], stay.to(everywhere).expand(*x.shape, 1))
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, "num_tokens": self.num_tokens, "noise": self.noise.to_dict()}

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone, log_score
-from lsd_core.processes import Process
+from lsd_core.processes import Process, Uniform
 
 X0Law = Callable[[Tensor, Tensor], Tensor]  # tokens (b, l), times (b,) -> p(x0_i = z | x_t), (b, l, s)
 
@@ -42,7 +42,9 @@ class X0Scores:
 def scores_at_times(
     process: Process, x: Int[Tensor, "b l"], law: Float[Tensor, "b l s"], t: Float[Tensor, " b"]
 ) -> Float[Tensor, "b l s"]:
-    """`scores_of_x0` for chains at times of their own, worked out one time after another."""
+    """`scores_of_x0` for chains at times of their own."""
+    if isinstance(process, Uniform):
+        return scores_of_x0(process, x, law, process.noise.sigma_bar(t)[:, None, None])
     out = torch.empty_like(law, dtype=torch.float64)
     for time in t.unique():
         chains = t == time
@@ -51,7 +53,7 @@ def scores_at_times(
 
 
 def scores_of_x0(
-    process: Process, x: Int[Tensor, "b l"], law: Float[Tensor, "b l s"], sigma_bar: float
+    process: Process, x: Int[Tensor, "b l"], law: Float[Tensor, "b l s"], sigma_bar: float | Tensor
 ) -> Float[Tensor, "b l s"]:
     """score[i, y] = sum_z p(x0_i = z | x_t) exp(sigma_bar Q)[z, y] / exp(sigma_bar Q)[z, x_i]; 1 at y = x_i."""
     reached = process.transition_into(x, sigma_bar)
