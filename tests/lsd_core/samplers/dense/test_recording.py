@@ -66,7 +66,7 @@ def test_stepped_paths_keep_every_nth_state_and_end_denoised() -> None:
     assert coarse.states is not None
     assert torch.equal(fine.states[:, ::2], coarse.states)
     assert torch.equal(fine.x_end, coarse.x_end)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="teacher.steps must be a multiple of teacher.nodes = 3, got 8"):
+    with pytest.raises(InputError, match=r"teacher.steps must be a multiple of teacher.nodes = 3, got 8"):
         record_dense_steps(chain(UNIFORM), "tweedie", 8, 3, Draws(3, torch.arange(5)))
 
 
