@@ -77,6 +77,7 @@ HUB = {
     "radd": ("JingyangOu/radd-t-dce", "RADD trained on t-DCE, GPT-2 tokens, length 1024"),
     "radd-lambda": ("JingyangOu/radd-lambda-dce", "RADD trained on lambda-DCE, GPT-2 tokens, length 1024"),
     "mdlm": ("kuleshov-group/mdlm-owt", "MDLM, GPT-2 tokens, length 1024"),
+    "duo": ("s-sahoo/duo", "Duo, uniform noise, GPT-2 tokens, length 1024"),
 }
 
 BACKBONES: dict[str, BackboneEntry] = {
@@ -107,7 +108,7 @@ def task_of(backbone: AnyBackbone) -> str:
     """
     if backbone.name in BACKBONES:
         return BACKBONES[backbone.name].task
-    by_tokens = {countdown.NUM_VALUES: "countdown", openwebtext.VOCABULARY: "openwebtext"}
+    by_tokens = {countdown.NUM_VALUES: "countdown"} | dict.fromkeys(openwebtext.VOCABULARIES, "openwebtext")
     return str(backbone.config.get("task", by_tokens.get(backbone.process.num_tokens, "sequences")))
 
 

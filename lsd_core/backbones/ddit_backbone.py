@@ -1,4 +1,4 @@
-"""Backbones on the diffusion transformer: SEDD, RADD and MDLM behind the common protocol."""
+"""Backbones on the diffusion transformer: SEDD, RADD, MDLM and Duo behind the common protocol."""
 
 from functools import cached_property
 from typing import Any
@@ -6,15 +6,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lsd_core.backbones import mdlm, radd, sedd
+from lsd_core.backbones import duo, mdlm, radd, sedd, sedd_uniform
 from lsd_core.backbones.ddit import DDiT
+from lsd_core.backbones.duo import Duo
 from lsd_core.backbones.fingerprint import fingerprint
-from lsd_core.backbones.reading import Reading
+from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.backbones.reading import Reading, call_body, call_head
+from lsd_core.backbones.sedd_uniform import SEDDUniform
 from lsd_core.errors import InputError
-from lsd_core.processes import Absorbing
+from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.tensorfile import check_tensors
 
-READINGS: dict[str, Reading] = sedd.READINGS | radd.READINGS | mdlm.READINGS
+READINGS: dict[str, Reading] = (
+    sedd.READINGS | radd.READINGS | mdlm.READINGS | sedd_uniform.READINGS | duo.READINGS
+)
 CONFIG_KEYS = {"family", "process", "length", "dim", "num_blocks", "num_heads", "cond_dim", "body_dtype"}
 OPTIONAL_KEYS = {
     "condition_dtype",  # float32 where sigma is embedded outside the autocast
@@ -26,9 +31,7 @@ OPTIONAL_KEYS = {
 class DDiTBackbone:
     """A frozen DDiT read as its family reads it: see `sedd.py`, `radd.py` and `mdlm.py`.
 
-    The body runs in `body_dtype` under autocast where that is a half type, otherwise in the parameters' own
-    precision, and the head always so. The condition is embedded in the body's type too, unless
-    `condition_dtype` says float32: each network is run as it was trained.
+    Each network is run as it was trained: `reading.call_body` says how.
     """
 
     def __init__(self, name: str, config: dict[str, Any], network: DDiT) -> None:
@@ -41,17 +44,11 @@ class DDiTBackbone:
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
         """One network call: (b, l) tokens at times t (b,) -> (b, l, dim)."""
-        told = self.reading.condition(self.process, t)
-        low: torch.dtype = getattr(torch, self.config["body_dtype"])
-        half = low != torch.float32
-        with torch.autocast(x.device.type, low, enabled=half and "condition_dtype" not in self.config):
-            condition = self.network.condition(told)
-        with torch.autocast(x.device.type, low, enabled=half):
-            return self.network.body(x, condition)
+        return call_body(self.network, self.config, x, self.reading.condition(self.process, t))
 
     def head(self, rows: Tensor) -> Tensor:
         """Log-weights (r, V) of the x0 law; see `protocol.Backbone`."""
-        return self.reading.log_weights(self.network.head(rows.to(self.dtype)), self.process.num_tokens)
+        return self.reading.log_weights(call_head(self.network, rows), self.process.num_tokens)
 
     def to(self, device: torch.device | str) -> "DDiTBackbone":
         """This backbone, its network moved to a device: tokens and times are then expected there."""
@@ -60,10 +57,6 @@ class DDiTBackbone:
 
     def tensors(self) -> dict[str, Tensor]:
         return dict(self.network.state_dict())
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.network.output_layer.linear.weight.dtype
 
     @cached_property
     def fingerprint(self) -> str:
@@ -79,8 +72,12 @@ def build_network(config: dict[str, Any]) -> DDiT:
     if config["body_dtype"] not in radd.BODY_DTYPES:
         rule = f"be one of {', '.join(radd.BODY_DTYPES)}"
         raise InputError("backbone config.body_dtype", rule, config["body_dtype"])
+    process = process_from_dict(config["process"])
+    kind = READINGS[config["family"]].kind
+    if process.kind != kind:
+        raise InputError(f"process of a {config['family']} backbone", f"be {kind}", process.kind)
     return DDiT(
-        num_states=Absorbing.from_dict(config["process"]).num_states,
+        num_states=process.num_states,
         dim=config["dim"],
         num_blocks=config["num_blocks"],
         num_heads=config["num_heads"],
@@ -94,9 +91,10 @@ def empty_network(config: dict[str, Any]) -> DDiT:
         return build_network(config)
 
 
-def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> DDiTBackbone:
+def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> AnyBackbone:
     """The backbone with these tensors; a wrong layout names the first missing and unexpected keys."""
     network = empty_network(config)
     check_tensors(f"a {config['family']} network", tensors, network.state_dict())
     network.load_state_dict(tensors, assign=True)
-    return DDiTBackbone(name, config, network)
+    dense: dict[str, type[SEDDUniform] | type[Duo]] = {"sedd-uniform": SEDDUniform, "duo": Duo}
+    return dense.get(config["family"], DDiTBackbone)(name, config, network)

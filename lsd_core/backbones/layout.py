@@ -36,6 +36,13 @@ class Fields:
     def has(self, path: str) -> bool:
         return self.get(path, object, None) is not None
 
+    def numbers(self, path: str, count: int) -> list[int]:
+        """A list of that many positive integers."""
+        values: list[Any] = self.get(path, list)
+        if len(values) != count or not all(type(value) is int and value >= 1 for value in values):
+            raise InputError(f"{path} in {self.source}", f"be {count} integers >= 1", values)
+        return list(values)
+
     def noise(self, section: str = "noise") -> Noise:
         """The noise schedule in a SEDD- or RADD-type configuration."""
         kind = self.get(f"{section}.type", str, "loglinear")

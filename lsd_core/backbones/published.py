@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import yaml
 
-from lsd_core.backbones import mdlm, radd, sedd, storage
+from lsd_core.backbones import duo, mdlm, radd, sedd, sedd_uniform, storage, tauldr
 from lsd_core.backbones.checkpoint import read_tensors
 from lsd_core.backbones.layout import Fields, Layout
 from lsd_core.backbones.protocol import AnyBackbone
@@ -36,7 +36,14 @@ class Family(Protocol):
     def layout(self, fields: Fields) -> Layout: ...
 
 
-FAMILIES: dict[str, Family] = {"SEDD": sedd, "RADD": radd, "MDLM": mdlm}
+FAMILIES: dict[str, Family] = {
+    "SEDD uniform": sedd_uniform,
+    "SEDD": sedd,
+    "RADD": radd,
+    "MDLM": mdlm,
+    "Duo": duo,
+    "tauLDR": tauldr,
+}
 
 
 def load_published(path: Path, name: str) -> AnyBackbone:

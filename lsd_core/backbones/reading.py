@@ -1,13 +1,14 @@
 """How a family reads its network: what the network is told beside the tokens, and what its output means."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.ddit import DDiT
 from lsd_core.processes import Process
 
 Told = Literal["sigma_bar", "zero", "nothing"]
@@ -24,7 +25,7 @@ class Reading:
     normalised: bool
     """Whether the log-weights' exponentials sum to 1 by construction."""
     log_weights: Callable[[Tensor, int], Tensor]
-    """(logits (r, num_out), num_tokens) -> log-weights (r, num_tokens)."""
+    """(logits (r, num_out), num_tokens) -> log-weights (r, num_tokens), or on uniform whatever it says."""
 
     @property
     def time_free(self) -> bool:
@@ -43,9 +44,33 @@ def normalised_weights(logits: Tensor, num_tokens: int) -> Tensor:
     return logits[:, :num_tokens].log_softmax(-1)
 
 
+def raw(logits: Tensor, num_tokens: int) -> Tensor:
+    """The logits as they are: SEDD's log-scores on the uniform graph, which nothing scales."""
+    return logits
+
+
 def scaled_weights(logits: Tensor, num_tokens: int) -> Tensor:
     """SEDD's `scale_by_sigma`: log-score = logits - log(expm1 sigma_bar) - log V.
 
     The first subtraction is the process's own alpha / (1 - alpha), so the weights are logits - log V.
     """
     return logits[:, :num_tokens] - math.log(num_tokens)
+
+
+def call_body(network: DDiT, config: Mapping[str, Any], x: Tensor, told: Tensor | None) -> Tensor:
+    """One network call: features (b, l, dim) of tokens (b, l), each part in the precision it was trained in.
+
+    The blocks run in `body_dtype` under autocast where that is a half type. The condition is embedded in the
+    same type, unless `condition_dtype` says float32.
+    """
+    low: torch.dtype = getattr(torch, config["body_dtype"])
+    half = low != torch.float32
+    with torch.autocast(x.device.type, low, enabled=half and "condition_dtype" not in config):
+        condition = network.condition(told)
+    with torch.autocast(x.device.type, low, enabled=half):
+        return network.body(x, condition)
+
+
+def call_head(network: DDiT, rows: Tensor) -> Tensor:
+    """Logits of chosen rows (..., dim), in the parameters' own precision."""
+    return network.head(rows.to(network.output_layer.linear.weight.dtype))

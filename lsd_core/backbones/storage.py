@@ -6,11 +6,12 @@ from typing import Any
 import safetensors
 from torch import Tensor
 
-from lsd_core.backbones import ddit_backbone
+from lsd_core.backbones import ddit_backbone, tauldr
 from lsd_core.backbones.adapted import AdaptedBackbone
 from lsd_core.backbones.hidden_markov import HiddenMarkov
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.backbones.tauldr import TauLDR
 from lsd_core.errors import InputError
 from lsd_core.tensorfile import TensorFile
 
@@ -22,12 +23,15 @@ def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> AnyB
         return MarkovExact(name, config, tensors)
     if family == HiddenMarkov.family:
         return HiddenMarkov(name, config, tensors)
+    if family == TauLDR.family:
+        return tauldr.build(name, config, tensors)
     return ddit_backbone.build(name, config, tensors)
 
 
 def expected(config: dict[str, Any]) -> dict[str, Tensor]:
     """The names and shapes of a configured network's tensors, without their memory."""
-    return ddit_backbone.empty_network(config).state_dict()
+    module = tauldr if config["family"] == TauLDR.family else ddit_backbone
+    return dict(module.empty_network(config).state_dict())
 
 
 def with_body_dtype(backbone: AnyBackbone, body_dtype: str) -> AnyBackbone:

@@ -13,13 +13,17 @@ from lsd_core.evaluation.causal_judge import causal_nll, judge_folder, load_judg
 from lsd_core.evaluation.likelihood import own_likelihood
 from lsd_core.evaluation.scores import Scores
 
-VOCABULARY = 50257  # GPT-2's tokens
+VOCABULARY = 50257  # GPT-2's tokens; the last one ends a text
+VOCABULARIES = (VOCABULARY, VOCABULARY + 1)  # a uniform network may count the mask token of its tokenizer
 JUDGE = "gpt2-large-token-ids-v1"
 
 
 def evaluate(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
-    """Log-perplexity under the judge, diversity, and the likelihood under the backbone itself."""
-    judged = causal_nll(load_judge(judge_folder()), tokens)
+    """Log-perplexity under the judge, diversity, and the likelihood under the backbone itself.
+
+    A mask token that a uniform network writes is judged as the end of a text, which is as unlikely.
+    """
+    judged = causal_nll(load_judge(judge_folder()), tokens.clamp(max=VOCABULARY - 1))
     metrics = {
         "judge_nll": float(judged.mean()),
         "judge_perplexity": float(judged.exp().mean()),
@@ -33,7 +37,7 @@ def evaluate(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
 
 def check(backbone: AnyBackbone) -> None:
     """Raise InputError, before any work, where the judge is not there or reads other tokens."""
-    if backbone.process.num_tokens != VOCABULARY:
+    if backbone.process.num_tokens not in VOCABULARIES:
         rule = f"write GPT-2's {VOCABULARY} tokens, which the judge reads"
         raise InputError(f"backbone {backbone.name}", rule, f"{backbone.process.num_tokens} tokens")
     judge_folder()

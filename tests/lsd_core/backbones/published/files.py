@@ -48,7 +48,7 @@ def flat_config(model_type: str = "mdlm", **changes: Any) -> dict[str, Any]:
         "n_blocks": BLOCKS,
         "n_heads": HEADS,
         "dropout": 0.1,
-        "time_conditioning": False,
+        "time_conditioning": model_type == "duo",
     } | changes
 
 
