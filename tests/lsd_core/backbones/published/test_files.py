@@ -210,7 +210,10 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"config.json must be JSON or plain YAML"):
         load_published(folder, "b")
     (folder / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 768}))
-    with pytest.raises(InputError, match=r"must configure a SEDD, RADD, MDLM.* got hidden_size, model_type"):
+    with pytest.raises(
+        InputError,
+        match=r"must configure a SEDD uniform, SEDD, RADD, MDLM, Duo, tauLDR network, got hidden_size, model_type",
+    ):
         load_published(folder, "b")
     (folder / "config.json").unlink()
     with pytest.raises(InputError, match=r"must hold one of config.json"):
