@@ -66,7 +66,7 @@ class GridConfig(Section):
     methods: list[str] = Field(
         ["plain", "cosine", "temperature", "lsd"],
         min_length=1,
-        description="what fills a cell; `plain` is always there, as the baseline",
+        description="what fills a cell, or `all`; `plain` is always there, as the baseline",
     )
     method_configs: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="settings of a method other than its defaults"

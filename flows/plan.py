@@ -10,7 +10,8 @@ from lsd_core.backbones.catalog import load_backbone, task_of
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
-from lsd_core.distillation.methods import BASELINE, get_method
+from lsd_core.distillation.methods import BASELINE, get_method, method_names
+from lsd_core.processes import Process
 from lsd_core.samplers import calls_per_step, num_steps
 from lsd_core.store import Store
 from lsd_core.tasks.catalog import get_task
@@ -44,7 +45,7 @@ def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
     """
     backbones = tuple(load_backbone(name) for name in config.backbones)
     teachers = tuple(planned_teacher(backbone, config.teacher, store) for backbone in backbones)
-    for name in (*config.methods, *config.method_configs):
+    for name in (*_named(config), *config.method_configs):
         get_method(name)
     candidates = dict[str, CandidateSpec]()
     for backbone, teacher in zip(backbones, teachers, strict=True):
@@ -57,7 +58,7 @@ def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec)
     evaluation = evaluation_spec(config.evaluation, backbone)
     for nfe in config.nfe:
         for base in config.samplers:
-            for name in dict.fromkeys([BASELINE, *config.methods]):
+            for name in dict.fromkeys([BASELINE, *_named(config, backbone.process)]):
                 yield candidate_spec(
                     backbone=backbone,
                     sampler=base,
@@ -69,6 +70,11 @@ def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec)
                     evaluation=evaluation,
                     seed=config.seed,
                 )
+
+
+def _named(config: GridConfig, process: Process | None = None) -> list[str]:
+    """The methods asked for; `all` are those that are for the process."""
+    return method_names(process) if config.methods == ["all"] else config.methods
 
 
 def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:

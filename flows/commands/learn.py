@@ -48,10 +48,7 @@ def grid(
     """
     from flows.config import load_grid
     from flows.embedded import run_embedded
-    from lsd_core.distillation.methods import method_names
 
-    if methods == ["all"]:
-        methods = method_names()
     config = load_grid(
         name,
         nfe=nfe,

@@ -68,7 +68,7 @@ class Method:
     def check_process(self, process: Process) -> None:
         """Raise InputError where it is not for that process; the remedy names the methods that are."""
         if process.kind not in self.processes:
-            known = ", ".join(name for name, each in METHODS.items() if process.kind in each.processes)
+            known = ", ".join(method_names(process))
             rule = f"be for the process of the backbone, which is {process.kind}"
             raise InputError("method", rule, self.name, f"choose among {known}")
 
@@ -163,9 +163,9 @@ _ALL = (
 METHODS: dict[str, Method] = {method.name: method for method in _ALL if method.available}
 
 
-def method_names() -> list[str]:
-    """The methods' names, controls first."""
-    return list(METHODS)
+def method_names(process: Process | None = None) -> list[str]:
+    """The methods' names, controls first; only those for a process if one is given."""
+    return [name for name, each in METHODS.items() if process is None or process.kind in each.processes]
 
 
 def get_method(name: str) -> Method:

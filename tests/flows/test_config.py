@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from flows.config import GridConfig, grid_names, load_grid
+from flows.config import GridConfig, grid_names, load_grid, parse_grid
 from flows.costs import plan_cost
 from flows.plan import make_plan
+from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 
 
-@pytest.mark.parametrize("name", ["tiny", "demo", "countdown", "countdown-256", "countdown-exact"])
+@pytest.mark.parametrize(
+    "name", ["tiny", "demo", "countdown", "countdown-256", "countdown-exact", "countdown-noisy"]
+)
 def test_every_ready_grid_parses(name: str) -> None:
     assert name in grid_names()
     assert load_grid(name).name == name
@@ -73,3 +76,34 @@ def test_a_candidate_survives_the_way_to_a_worker_and_its_key_feels_every_settin
 
 def test_the_default_config_is_valid() -> None:
     assert GridConfig().methods[0] == "plain"
+
+
+def test_all_methods_are_those_for_each_backbones_process() -> None:
+    config = parse_grid(
+        {
+            "backbones": ["countdown-exact", "countdown-uniform-exact"],
+            "methods": ["all"],
+            "samplers": ["tweedie"],
+        }
+    )
+    filled: dict[str, set[str]] = {spec.backbone.name: set() for spec in make_plan(config).candidates}
+    for spec in make_plan(config).candidates:
+        filled[spec.backbone.name].add(spec.method)
+    assert filled["countdown-exact"] == set(METHODS)
+    assert filled["countdown-uniform-exact"] == {
+        "plain",
+        "cosine",
+        "temperature",
+        "theta_trapezoidal",
+        "path_kl",
+    }
+
+
+def test_a_method_for_another_process_is_refused_with_those_that_fit() -> None:
+    config = parse_grid(
+        {"backbones": ["countdown-uniform-exact"], "methods": ["lsd"], "samplers": ["tweedie"]}
+    )
+    with pytest.raises(
+        InputError, match=r"method must be for the process.*uniform, got lsd; choose among plain, "
+    ):
+        make_plan(config)
