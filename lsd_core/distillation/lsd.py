@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.protocol import is_dense
 from lsd_core.distillation.alignment import (
     Alignment,
     base_method,
@@ -32,6 +33,7 @@ from lsd_core.distillation.controls import plain
 from lsd_core.distillation.coupling import CouplingName
 from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.lsd_rates import fit_rates
 from lsd_core.distillation.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
@@ -73,6 +75,8 @@ class LSDConfig:
 
 def fit(problem: Problem, config: LSDConfig) -> Learned:
     """Learn a gain for each step of the plain grid by Algorithm 2."""
+    if is_dense(problem.backbone):
+        return fit_rates(problem, problem.backbone, config)
     return _Fit(problem, config).run()
 
 

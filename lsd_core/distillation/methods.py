@@ -143,7 +143,12 @@ _ALL = (
         config_name="JYSConfig",
         reads_paths=True,
     ),
-    _learned("lsd", "a gain a step that aligns the student's scores with the teacher's", "LSDConfig"),
+    _learned(
+        "lsd",
+        "a gain a step that aligns the student's scores with the teacher's",
+        "LSDConfig",
+        processes=ANY,
+    ),
     _learned("lsd_plus", "LSD with learned times: aligns what a step does, not its score", "LSDPlusConfig"),
     _learned(
         "lsd_plus_literal",

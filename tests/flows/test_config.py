@@ -95,15 +95,16 @@ def test_all_methods_are_those_for_each_backbones_process() -> None:
         "cosine",
         "temperature",
         "theta_trapezoidal",
+        "lsd",
         "path_kl",
     }
 
 
 def test_a_method_for_another_process_is_refused_with_those_that_fit() -> None:
     config = parse_grid(
-        {"backbones": ["countdown-uniform-exact"], "methods": ["lsd"], "samplers": ["tweedie"]}
+        {"backbones": ["countdown-uniform-exact"], "methods": ["jys"], "samplers": ["tweedie"]}
     )
     with pytest.raises(
-        InputError, match=r"method must be for the process.*uniform, got lsd; choose among plain, "
+        InputError, match=r"method must be for the process.*uniform, got jys; choose among plain, "
     ):
         make_plan(config)

@@ -36,7 +36,11 @@ def checked(raw: Float[Tensor, "b l s"]) -> DenseLaw:
 
 
 def gained(
-    score: Float[Tensor, "b l s"], process: Process, x: Int[Tensor, "b l"], gain: float, gain_on: GainOn
+    score: Float[Tensor, "b l s"],
+    process: Process,
+    x: Int[Tensor, "b l"],
+    gain: float | Tensor,
+    gain_on: GainOn,
 ) -> Float[Tensor, "b l s"]:
     """Scores under a gain, 1 at y = x_i: on the `score` all jumps scale; on the `log_score` they sharpen.
 

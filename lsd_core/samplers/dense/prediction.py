@@ -99,10 +99,17 @@ class Prediction:
         """
         if gain == 1:
             return self
-        if gain_on == "log_score" and self.given_x0 is not None:
-            sharpened = (gain * self.given_x0.log()).softmax(-1)
-            return Prediction(self.process, self.x, self.t, given_x0=sharpened)
+        if gain_on == "log_score":
+            return self.sharpened(gain)
         changed = gained(self.score, self.process, self.x, gain, gain_on)
+        return Prediction(self.process, self.x, self.t, given_score=changed)
+
+    def sharpened(self, gain: float | Tensor) -> "Prediction":
+        """The prediction under a gain on the log-score, differentiable in it."""
+        if self.given_x0 is not None:
+            law = (gain * self.given_x0.log()).softmax(-1)
+            return Prediction(self.process, self.x, self.t, given_x0=law)
+        changed = gained(self.score, self.process, self.x, gain, "log_score")
         return Prediction(self.process, self.x, self.t, given_score=changed)
 
     def __getitem__(self, rows: slice | Tensor) -> "Prediction":
