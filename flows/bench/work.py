@@ -8,6 +8,7 @@ from flows.bench.figures import Figure, Setting
 from flows.bench.timing import Spread
 from flows.config import load_grid
 from flows.plan import make_plan
+from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.backbones.metered import Metered
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certify
@@ -40,6 +41,7 @@ def ask(setting: Setting) -> list[Figure]:
         config = load_grid("countdown", backbones=[name], nfe=[NFE], **{"teacher.trajectories": 256})
         plan = make_plan(config)
         backbone, teacher = plan.backbones[0], plan.teachers[0]
+        assert isinstance(backbone, DDiTBackbone)
         specs = {spec.method: spec for spec in plan.candidates if spec.sampler == "euler"}
         for job in [_teach(teacher), *_candidate_jobs(specs, generate_shard(backbone, teacher, 0))]:
             shares = [outside(job, Metered(backbone)) for _ in range(setting.rounds)]
