@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
 from torch import Tensor
 
 from lsd_core.errors import InputError
@@ -34,15 +35,23 @@ def judge_folder(repository: str = GPT2_LARGE) -> Path:
 @cache
 def load_judge(folder: Path) -> Any:
     """The causal language model in a local folder, frozen; safetensors only, and no code from it."""
-    from transformers import AutoModelForCausalLM
+    import transformers
 
+    auto: Any = transformers.AutoModelForCausalLM
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        model, loaded = auto.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         raise InputError(f"judge {folder}", "be a causal language model in safetensors", reason) from None
+    missing = sorted(loaded["missing_keys"])
+    if missing:  # the library would go on with random numbers in their place
+        raise InputError(f"judge {folder}", "hold all its weights", f"no {missing[0]}")
     return model.eval().requires_grad_(False)
 
 
