@@ -27,6 +27,12 @@ class Process:
         return None if fields is None else Process(pid, int(fields[19]))
 
     @staticmethod
+    def all() -> "set[Process]":
+        """Every process that lives."""
+        numbers = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+        return {found for found in map(Process.of, numbers) if found is not None}
+
+    @staticmethod
     def read(file: Path) -> "Process | None":
         """The one that a pid file names, if it still lives."""
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.stack import mlflow, postgres, prefect, ray, swift
 from infra.stack.facts import Facts, env_file, write_private
+from infra.stack.processes import Process
 from infra.stack.server import ROOT, Keeper, Server
 
 BUCKETS = ("lsd", "mlflow")
@@ -69,7 +70,8 @@ class Stack:
         if name == "s3":
             swift.stop_swift(self.home / "s3")
         else:
-            self.keeper.stop(name)
+            # A flow that hears of its worker's end in time says that it crashed; later nobody would.
+            self.keeper.stop(name, together=name == "prefect-worker")
 
     def kill(self, name: str) -> None:
         """End one server as a power cut would."""
@@ -80,6 +82,14 @@ class Stack:
         if name == "s3":
             return swift.swift_runs(self.home / "s3")
         return self.keeper.process(name) is not None
+
+    def processes(self) -> set[Process]:
+        """Everything that it started and that lives."""
+        found = {Process.of(pid) for pid in swift.swift_pids(self.home / "s3")} - {None}
+        leaders = [self.keeper.process(name) for name in self.names]
+        return {process for process in found if process} | {
+            member for leader in leaders if leader for member in leader.family()
+        }
 
     @property
     def names(self) -> list[str]:

@@ -132,12 +132,16 @@ def stop_swift(home: Path, wait_s: float = 10.0) -> None:
 
 def swift_runs(home: Path) -> bool:
     """Whether all its processes live."""
-    home = home.absolute()
+    return len(swift_pids(home)) == len(SERVERS)
+
+
+def swift_pids(home: Path) -> list[int]:
+    """Those of its processes that live."""
     try:
-        pids = list(json.loads((home / _PIDS).read_text()).values())
+        pids = list(json.loads((home.absolute() / _PIDS).read_text()).values())
     except FileNotFoundError:
-        return False
-    return all(_is_ours(pid, home) for pid in pids)
+        return []
+    return [pid for pid in pids if _is_ours(pid, home.absolute())]
 
 
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
