@@ -1,5 +1,6 @@
 """The candidates' worker: learns, measures and certifies, and leaves each result on the store."""
 
+import time
 from functools import lru_cache
 
 from lsd_core.backbones.protocol import AnyBackbone
@@ -14,6 +15,7 @@ from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
+from workers.telling import tell
 
 
 class CandidateWorker:
@@ -26,6 +28,13 @@ class CandidateWorker:
 
     def run(self, job: Job) -> str:
         """Do the job and return the key of its result on the store."""
+        begin = time.perf_counter()
+        key = self._run(job)
+        if isinstance(job, LearnJob | CertifyJob):  # the long ones; measurements are many
+            tell(f"{job} in {time.perf_counter() - begin:.1f} s")
+        return key
+
+    def _run(self, job: Job) -> str:
         spec = CandidateSpec.from_dict(job.spec)
         results, backbone = Results(self.store, spec), self._backbone(spec.backbone.fingerprint)
         match job:

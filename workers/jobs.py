@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def _label(spec: dict[str, Any]) -> str:
+    return f"{spec['backbone']['name']} nfe{spec['nfe']} {spec['sampler']} {spec['method']}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LearnJob:
     """Learn one table of a candidate."""
@@ -12,6 +16,9 @@ class LearnJob:
     """`CandidateSpec.to_dict()`."""
     which: int
     """Number of the learning run."""
+
+    def __str__(self) -> str:
+        return f"learned {_label(self.spec)} seed {self.which}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +40,9 @@ class CertifyJob:
     which: int
     kind: str = "reverse"
     """Or `forward_swapped`."""
+
+    def __str__(self) -> str:
+        return f"certified {_label(self.spec)} seed {self.which}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,9 @@ pool builds one on each actor from `init_args`, so that a backbone is loaded onc
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -37,6 +39,10 @@ class PoolStopped(RuntimeError):
     """`Pool.stop` was called while items were still under way."""
 
 
+class WorkerNotBuilt(RuntimeError):
+    """An actor could not make its worker: weights that are missing, a store that does not answer."""
+
+
 class ItemFailed(RuntimeError):
     """An item ended in an error and the caller asked for errors to be raised; `failure` has the traceback."""
 
@@ -54,6 +60,8 @@ class Failure:
     message: str
     details: str
     """The traceback on the worker."""
+    lost_worker: bool = False
+    """Whether the worker died of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +106,45 @@ class _Host:
 class _Call(Generic[Item]):
     actor: Any
     item: Item
-    alone: bool = False  # a second try of an item whose worker died, with nothing queued beside it
+    deaths: int = 0  # workers that it has lost
+    alone: bool = False  # a last try, with nothing queued beside it
+
+
+class _Queue(Generic[Item]):
+    """What is to be done, as (item, workers it has lost): what came back first, then the source, read as needed."""
+
+    def __init__(self, source: Iterable[Item]) -> None:
+        self._source, self._again = iter(source), deque[tuple[Item, int]]()
+        self.alone = list[tuple[Item, int]]()
+        self.exhausted = False
+
+    @property
+    def empty(self) -> bool:
+        return self.exhausted and not self._again and not self.alone
+
+    def take(self) -> tuple[Item, int] | None:
+        if self._again:
+            return self._again.popleft()
+        if not self.exhausted:
+            try:
+                return next(self._source), 0
+            except StopIteration:
+                self.exhausted = True
+        return None
+
+    def give_back(self, call: _Call[Item]) -> None:
+        """An item whose worker died."""
+        deaths = call.deaths + 1
+        (self._again if deaths <= MAX_TASK_RETRIES else self.alone).append((call.item, deaths))
 
 
 class Pool(Generic[Item, Result]):
     """`num_workers` actors, each holding at most `depth` items; use as a context manager.
 
-    An actor that dies is restarted, and its items run again, up to MAX_TASK_RETRIES times. An item whose
-    worker still died is tried once more on its own, because its neighbour in the queue may be the culprit;
-    if that fails too, it ends as a Failure. Exceptions of the worker's own code are not retried.
+    An actor that dies is restarted where there is room, which may be never; meanwhile the others do its items,
+    each up to MAX_TASK_RETRIES times more. An item that still loses its worker is tried once more on its own,
+    because its neighbour in the queue may be the culprit; if that fails too, it ends as a Failure. Exceptions of
+    the worker's own code are not retried.
     """
 
     def __init__(
@@ -134,8 +172,9 @@ class Pool(Generic[Item, Result]):
         self._interrupt: KeyboardInterrupt | None = None
 
     def __enter__(self) -> Self:
+        # No retries by Ray: it would keep the items of a lost node waiting for an actor that has no room.
         host = ray.remote(_Host).options(
-            **self._resources, max_restarts=-1, max_task_retries=MAX_TASK_RETRIES, max_concurrency=1
+            **self._resources, max_restarts=-1, max_task_retries=0, max_concurrency=1
         )
         self._actors = [host.remote(self._worker_cls, self._init_args) for _ in range(self._num_workers)]
         self._starting = {actor.ready.remote(): actor for actor in self._actors}
@@ -167,22 +206,24 @@ class Pool(Generic[Item, Result]):
         With `raise_errors` the first failure is raised as ItemFailed. Leaving early closes the pool. Ctrl-C is
         a `stop` with INTERRUPT_GRACE_S, then KeyboardInterrupt.
         """
-        source, alone, calls, finished = iter(items), list[Item](), dict[Any, _Call[Item]](), 0
-        exhausted = complete = False
+        queue, calls, finished = _Queue(items), dict[Any, _Call[Item]](), 0
+        complete = False
         try:
             while True:
-                exhausted = exhausted or self._stop.is_set() or not self._feed(source, calls)
-                if exhausted and alone and not self._stop.is_set():
-                    self._feed_alone(alone, calls)
-                if exhausted and not calls and not alone and not self._stop.is_set():
-                    complete = True
-                    return
+                if not self._stop.is_set():
+                    self._feed(queue, calls)
+                    if queue.empty and not calls:
+                        complete = True
+                        return
                 for ref in self._wait(calls):
                     call = calls.pop(ref)
-                    self._load[call.actor] -= 1
                     outcome = _outcome(ref, call)
+                    if outcome is None or (outcome.failure is not None and outcome.failure.lost_worker):
+                        self._restarting(call.actor)
+                    elif call.actor in self._load:
+                        self._load[call.actor] -= 1
                     if outcome is None:
-                        alone.append(call.item)
+                        queue.give_back(call)
                         continue
                     finished += 1
                     if progress is not None:
@@ -194,27 +235,25 @@ class Pool(Generic[Item, Result]):
             if not complete:
                 self.close()
 
-    def _feed(self, source: Iterator[Item], calls: dict[Any, _Call[Item]]) -> bool:
-        """Give each free place on a ready actor an item, the emptiest first; False when none is left."""
+    def _feed(self, queue: _Queue[Item], calls: dict[Any, _Call[Item]]) -> None:
+        """Give each free place on a ready actor an item, the emptiest first; what must be alone comes last."""
         while self._load:
             actor = min(self._load, key=self._load.__getitem__)
-            if self._load[actor] >= self._depth:
-                return True
-            try:
-                item = next(source)
-            except StopIteration:
-                return False
-            self._submit(_Call(actor, item), calls)
-        return True
-
-    def _feed_alone(self, alone: list[Item], calls: dict[Any, _Call[Item]]) -> None:
-        for actor, load in self._load.items():
-            if load == 0 and alone:
-                self._submit(_Call(actor, alone.pop(), alone=True), calls)
+            if self._load[actor] >= self._depth or (found := queue.take()) is None:
+                break
+            self._submit(_Call(actor, *found), calls)
+        for actor, load in self._load.items() if queue.exhausted else ():
+            if load == 0 and queue.alone:
+                self._submit(_Call(actor, *queue.alone.pop(), alone=True), calls)
 
     def _submit(self, call: _Call[Item], calls: dict[Any, _Call[Item]]) -> None:
         calls[call.actor.run.remote(call.item)] = call
         self._load[call.actor] += 1
+
+    def _restarting(self, actor: Any) -> None:
+        """Give it nothing more until it is ready again: this signal waits for it, wherever it comes back."""
+        if self._load.pop(actor, None) is not None:
+            self._starting[actor.ready.options(max_task_retries=-1).remote()] = actor
 
     def _wait(self, calls: dict[Any, _Call[Item]]) -> list[Any]:
         """Finished calls; also takes in actors that have become ready. Empty only when one of those came."""
@@ -243,9 +282,10 @@ class Pool(Generic[Item, Result]):
     def _poll(self, pending: list[Any]) -> list[Any]:
         """What is ready now, or becomes so within POLL_S; Ctrl-C, the first time, is a stop with some grace."""
         try:
-            ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
-            if not ready:
-                ready, _ = ray.wait(pending, num_returns=1, timeout=POLL_S)
+            with _signals_unwrapped():
+                ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
+                if not ready:
+                    ready, _ = ray.wait(pending, num_returns=1, timeout=POLL_S)
             return ready
         except KeyboardInterrupt as interrupt:
             if self._interrupt is not None:
@@ -260,7 +300,7 @@ class Pool(Generic[Item, Result]):
             ray.get(ref)
         except RayError as error:
             cause = _cause(error)
-            raise RuntimeError(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
+            raise WorkerNotBuilt(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
         return actor
 
 
@@ -273,6 +313,17 @@ def _only_running(calls: dict[Any, _Call[Any]]) -> None:
         actors.add(call.actor)
 
 
+@contextmanager
+def _signals_unwrapped() -> Iterator[None]:
+    """What a signal's handler raises while Ray waits arrives as it was raised: Ray makes a SystemError of it."""
+    try:
+        yield
+    except SystemError as error:
+        if error.__cause__ is None:
+            raise
+        raise error.__cause__ from None
+
+
 def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:
     """What became of a finished call; None where its worker died and the item deserves a try alone."""
     try:
@@ -282,9 +333,9 @@ def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:
             return None
         cause = _cause(error)
         details = _COLOUR.sub("", str(error))
-        return Outcome(
-            item=call.item, failure=Failure(kind=type(cause).__name__, message=str(cause), details=details)
-        )
+        lost = not isinstance(error, RayTaskError)
+        failure = Failure(kind=type(cause).__name__, message=str(cause), details=details, lost_worker=lost)
+        return Outcome(item=call.item, failure=failure)
 
 
 def _cause(error: RayError) -> Exception:

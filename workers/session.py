@@ -3,12 +3,16 @@
 import logging
 import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import ray
 
 from lsd_core.errors import InputError
+from workers.telling import MARK
 
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
@@ -24,9 +28,11 @@ def ray_address(address: str | None = None) -> str:
 
 @contextmanager
 def ray_session(
-    address: str | None = None, *, num_cpus: int | None = None, log_to_driver: bool = False
+    address: str | None = None, *, num_cpus: int | None = None, hear: Callable[[str], None] | None = None
 ) -> Iterator[str]:
     """Ray for the length of the block; yields the address in use.
+
+    What workers `tell` goes to `hear`, a line at a time, from a thread of Ray's; without it, to Ray's files alone.
 
     A session that is already open is used and left open. "local" starts a private Ray without dashboard,
     never found by others; anything else joins that cluster, where `num_cpus` does not apply.
@@ -41,7 +47,7 @@ def ray_session(
     )  # the coming default; without it, a warning
     options: dict[str, object] = {
         "address": where,
-        "log_to_driver": log_to_driver,
+        "log_to_driver": hear is not None,
         "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": WORKER_ENV},
     }
@@ -53,16 +59,39 @@ def ray_session(
         }
     _start(options)
     try:
-        yield where
+        with _heard(hear) if hear is not None else nullcontext():
+            yield where
     finally:
         ray.shutdown()
 
 
+@contextmanager
+def _heard(hear: Callable[[str], None]) -> Iterator[None]:
+    """Take the lines that Ray would print. It has no public way to do so; its notebook integration uses this one."""
+    from ray._private.ray_logging import global_worker_stdstream_dispatcher as streams
+
+    def take(batch: dict[str, Any]) -> None:
+        for line in batch["lines"]:
+            if line.startswith(MARK):
+                hear(f"[{batch['ip']} {batch['pid']}] {line.removeprefix(MARK)}")
+
+    streams.remove_handler("ray_print_logs")
+    streams.add_handler("lsd", take)
+    try:
+        yield
+    finally:
+        streams.remove_handler("lsd")
+
+
 def _start(options: dict[str, object], tries: int = 3) -> None:
-    """`ray.init`, again where a busy machine did not have the node up within Ray's fixed 30 s."""
+    """`ray.init`, again where a busy machine did not have the node up within Ray's fixed 30 s.
+
+    Ray puts a handler of its own in place of the caller's, which would take a cancelled flow from Prefect.
+    """
     for attempt in range(1, tries + 1):
         try:
-            ray.init(**options)
+            with _own_sigterm():
+                ray.init(**options)
             return
         except ConnectionError as error:
             remedy = (
@@ -75,6 +104,20 @@ def _start(options: dict[str, object], tries: int = 3) -> None:
             ray.shutdown()
             if "timed out during startup" not in str(error) or attempt == tries:
                 raise
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Whoever handles SIGTERM before the block does so after it. Only the main thread can say who does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)
 
 
 def workers_for(num_items: int, *, num_cpus: float = 1, num_gpus: float = 0) -> int:

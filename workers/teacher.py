@@ -9,6 +9,7 @@ from lsd_core.store import Store
 from lsd_core.teacher import generate_shard
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
+from workers.telling import tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +41,13 @@ class TeacherWorker:
         trajectories = generate_shard(self.backbone, self.spec, shard, self.device).to("cpu")
         generated = time.perf_counter()
         record = commit_shard(self.store, self.spec, shard, encode_shard(trajectories, self.spec))
-        return ShardDone(
+        done = ShardDone(
             record=record,
             generate_s=generated - begin,
             commit_s=time.perf_counter() - generated,
             device_kind=device_kind(self.device),
         )
+        tell(
+            f"shard {shard} of {self.spec.backbone} in {done.generate_s:.1f} s, stored in {done.commit_s:.1f} s"
+        )
+        return done

@@ -1,5 +1,11 @@
 """Who opens Ray closes it, and what travels to workers holds no secret."""
 
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+
 import pytest
 import ray
 
@@ -59,3 +65,47 @@ def test_a_node_that_was_slow_to_start_is_tried_again(monkeypatch: pytest.Monkey
     with pytest.raises(Exception, match="wrong password"):
         session._start({"address": "local"})
     assert len(tries) == 4
+
+
+def test_whoever_handles_sigterm_before_ray_starts_does_so_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workers import session
+
+    def takes_over(**options: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def ours(number: int, frame: object) -> None:
+        """What a flow's engine installs."""
+
+    monkeypatch.setattr(session.ray, "init", takes_over)
+    before = signal.signal(signal.SIGTERM, ours)
+    try:
+        session._start({"address": "local"})
+        assert signal.getsignal(signal.SIGTERM) is ours
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_the_driver_hears_what_workers_tell_and_nothing_else() -> None:
+    script = textwrap.dedent(
+        """
+        import time, ray
+        from workers.session import ray_session
+        from workers.telling import tell
+
+        def work():
+            print("a library's chatter")
+            tell("one shard done")
+
+        heard = []
+        with ray_session("local", num_cpus=1, hear=heard.append):
+            ray.get(ray.remote(work).remote())
+            deadline = time.monotonic() + 30
+            while not heard and time.monotonic() < deadline:
+                time.sleep(0.1)
+        print(heard)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=True
+    )
+    assert re.fullmatch(r"\['\[[\d.]+ \d+\] one shard done'\]\n", done.stdout), done.stdout + done.stderr
