@@ -16,10 +16,12 @@ from prefect.states import Completed, Failed, State
 from flows import filing, phases, teaching
 from flows.artifacts import show_outcome, show_plan
 from flows.config import GridConfig
+from flows.hooks import close_cancelled, close_crashed
 from flows.page.publish import Page, report_run
 from flows.plan import Plan, make_plan
-from flows.progress import LogProgress, Progress, current
+from flows.progress import LogProgress, Progress, current, listener
 from flows.report import Outcome, write_report
+from flows.retries import PATIENT
 from flows.run import Run
 from flows.settings import Settings, resolve
 from lsd_core.backbones.publish import publish
@@ -37,22 +39,27 @@ def prepare(config: GridConfig, settings: Settings) -> Plan:
     return plan
 
 
-@task(cache_policy=NO_CACHE, task_run_name="publish backbones")
+@task(cache_policy=NO_CACHE, task_run_name="check places", **PATIENT)
+def check_places(settings: Settings) -> None:
+    """See that the store and the registry answer; a server that restarts is waited for."""
+    Store(settings.store).check()
+    filing.check_registry(settings.tracking_uri)
+
+
+@task(cache_policy=NO_CACHE, task_run_name="publish backbones", **PATIENT)
 def publish_backbones(run: Run) -> None:
     """Put the frozen weights on the store, where workers fetch them."""
     for backbone in run.plan.backbones:
         publish(backbone, run.store)
 
 
-@task(
-    cache_policy=NO_CACHE, task_run_name="teacher {teacher.backbone}", retries=2, retry_delay_seconds=[5, 30]
-)
+@task(cache_policy=NO_CACHE, task_run_name="teacher {teacher.backbone}", **PATIENT)
 def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
     """Have the trajectories generated and their manifest published."""
     teaching.generate_teacher(run, teacher)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="distil and measure")
+@task(cache_policy=NO_CACHE, task_run_name="distil and measure", **PATIENT)
 def fill_cells(run: Run) -> None:
     """Learn, measure and certify all candidates that have no card yet, on one pool of workers."""
     todo = [spec for spec in run.plan.candidates if spec.key not in run.cards]
@@ -68,19 +75,19 @@ def fill_cells(run: Run) -> None:
     filing.write_cards(run)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="register", retries=2, retry_delay_seconds=[5, 30])
+@task(cache_policy=NO_CACHE, task_run_name="register", **PATIENT)
 def register(run: Run) -> None:
     """File every card in the registry, once."""
     filing.register_cards(run)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="promote")
+@task(cache_policy=NO_CACHE, task_run_name="promote", **PATIENT)
 def promote(run: Run) -> Outcome:
     """Move the aliases to the champions."""
     return filing.promote_champions(run)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="report")
+@task(cache_policy=NO_CACHE, task_run_name="report", **PATIENT)
 def report(run: Run, outcome: Outcome) -> list[Page]:
     """Write a page for each backbone and file it."""
     return report_run(run, outcome)
@@ -94,7 +101,12 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     filing.read_cards(run)
     teachers = plan.teachers if plan.needs_teacher else ()
     unfinished = len(run.cards) < len(plan.candidates) or any(teaching.lacks(run, spec) for spec in teachers)
-    with ray_session(settings.ray_address, num_cpus=plan.config.workers) if unfinished else nullcontext():
+    cluster = (
+        ray_session(settings.ray_address, num_cpus=plan.config.workers, hear=listener(progress))
+        if unfinished
+        else nullcontext()
+    )
+    with cluster:
         for spec in teachers:
             generate_teacher(run, spec)
         fill_cells(run)
@@ -105,7 +117,14 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     return run, outcome
 
 
-@flow(name="lsd", flow_run_name="{config.name}", persist_result=False, validate_parameters=True)
+@flow(
+    name="lsd",
+    flow_run_name="{config.name}",
+    persist_result=False,
+    validate_parameters=True,
+    on_cancellation=[close_cancelled],
+    on_crashed=[close_crashed],
+)
 def lsd(config: GridConfig = GridConfig()) -> State[Any]:
     """Distil samplers for every (backbone, NFE, base sampler) of a grid and file the best in the registry."""
     config = GridConfig.model_validate(config)
@@ -113,7 +132,8 @@ def lsd(config: GridConfig = GridConfig()) -> State[Any]:
     settings.apply()
     shown = current()
     progress = LogProgress(get_run_logger()) if shown is None else shown.progress
-    run, outcome = run_grid(prepare(config, settings), settings, progress)
+    check_places(settings)
+    run, outcome = run_grid(make_plan(config, Store(settings.store)), settings, progress)
     if shown is not None:
         shown.run, shown.outcome = run, outcome
     return final_state(run, outcome)

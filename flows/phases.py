@@ -4,9 +4,11 @@ Each asks the store what is there, has the rest made, and records what failed. N
 candidate did: the others go on.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flows.retries import DELAYS_S, failure_may_pass
 from flows.run import Run
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.card import shipped_seed
@@ -147,10 +149,20 @@ def have_done(
     if not todo:
         return
     with run.progress.phase(title, len(todo), phase) as advance:
-        for outcome in pool.map(todo):
-            if outcome.failure is not None:
-                spec = CandidateSpec.from_dict(outcome.item.spec)
-                reason = f"{outcome.failure.kind}: {outcome.failure.message}".splitlines()[0]
-                run.failures[spec.work.key] = reason
-                run.progress.say(f"{spec.label} failed: {reason}")
-            advance(1)
+        for delay_s in (*DELAYS_S, None):
+            again: list[Job] = []
+            for outcome in pool.map(todo):
+                if outcome.failure is not None:
+                    spec = CandidateSpec.from_dict(outcome.item.spec)
+                    reason = f"{outcome.failure.kind}: {outcome.failure.message}".splitlines()[0]
+                    if delay_s is not None and failure_may_pass(outcome.failure.kind):
+                        again.append(outcome.item)
+                        run.progress.say(f"{spec.label}: again in {delay_s} s, since {reason}")
+                        continue
+                    run.failures[spec.work.key] = reason
+                    run.progress.say(f"{spec.label} failed: {reason}")
+                advance(1)
+            if not again or delay_s is None:
+                return
+            time.sleep(delay_s)
+            todo = again

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -88,6 +88,11 @@ class LogProgress:
 
     def say(self, text: str) -> None:
         self.logger.info(text)
+
+
+def listener(progress: Progress) -> Callable[[str], None] | None:
+    """Who hears what workers tell: a log does, a terminal with bars on it does not."""
+    return progress.say if isinstance(progress, LogProgress) else None
 
 
 @dataclass

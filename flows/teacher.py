@@ -2,20 +2,36 @@
 
 from typing import Any
 
-from prefect import flow
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.config import GridConfig
-from flows.progress import LogProgress
-from flows.settings import resolve
+from flows.hooks import close_cancelled, close_crashed
+from flows.progress import LogProgress, Progress
+from flows.retries import PATIENT
+from flows.run import Run
+from flows.settings import Settings, resolve
 from flows.teaching import make_trajectories
 
 
-@flow(name="teacher", flow_run_name="teacher {config.name}", persist_result=False)
+@task(cache_policy=NO_CACHE, task_run_name="trajectories", **PATIENT)
+def trajectories(config: GridConfig, settings: Settings, progress: Progress) -> Run:
+    """Have them generated and their manifests published."""
+    return make_trajectories(config, settings, progress)
+
+
+@flow(
+    name="teacher",
+    flow_run_name="teacher {config.name}",
+    persist_result=False,
+    on_cancellation=[close_cancelled],
+    on_crashed=[close_crashed],
+)
 def teacher(config: GridConfig = GridConfig()) -> State[Any]:
     """Generate and publish the trajectories of every backbone of a grid."""
     settings = resolve(config=config.places)
     settings.apply()
-    run = make_trajectories(config, settings, LogProgress(get_run_logger()))
+    run = trajectories(config, settings, LogProgress(get_run_logger()))
     return Completed(message=f"{run.made['shards']} shards made, {run.reused['shards']} reused")

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from flows.config import GridConfig
 from flows.plan import make_plan
-from flows.progress import Progress
+from flows.progress import Progress, listener
+from flows.retries import failure_may_pass
 from flows.run import Run
 from flows.settings import Settings
 from lsd_core.backbones.publish import publish
@@ -27,7 +28,8 @@ def make_trajectories(config: GridConfig, settings: Settings, progress: Progress
     for backbone in run.plan.backbones:
         publish(backbone, run.store)
     teachers = [teacher for teacher in run.plan.teachers if lacks(run, teacher)]
-    with ray_session(settings.ray_address, num_cpus=config.workers) if teachers else nullcontext():
+    session = ray_session(settings.ray_address, num_cpus=config.workers, hear=listener(progress))
+    with session if teachers else nullcontext():
         for teacher in run.plan.teachers:
             generate_teacher(run, teacher)
     return run
@@ -35,6 +37,10 @@ def make_trajectories(config: GridConfig, settings: Settings, progress: Progress
 
 class TeacherFailedError(RuntimeError):
     """No trajectories, so nothing can be learned."""
+
+    def __init__(self, message: str, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
@@ -82,7 +88,8 @@ def _generate(run: Run, teacher: TeacherSpec, missing: list[int]) -> list[ShardR
         for outcome in pool.map(missing):
             if outcome.failure is not None or outcome.result is None:
                 reason = f"shard {outcome.item}: {outcome.failure}"
-                raise TeacherFailedError(f"teacher {teacher.backbone} {teacher.hash}: {reason}")
+                passing = outcome.failure is not None and failure_may_pass(outcome.failure.kind)
+                raise TeacherFailedError(f"teacher {teacher.backbone} {teacher.hash}: {reason}", passing)
             tally.add(outcome.result)
             advance(teacher.shard_rows, tally.note)
     for rate in tally.rates:

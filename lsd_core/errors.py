@@ -24,3 +24,7 @@ class InputError(ValueError):
         shown = self.value if isinstance(self.value, str) else repr(self.value)
         text = f"{self.field} must {self.rule}, got {shown}"
         return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class Unreachable(InputError):
+    """A place that does not answer now. Before work starts it is wrong input; in the middle of it, it may pass."""

@@ -4,6 +4,7 @@ A key is a relative path with forward slashes. A file appears whole or not at al
 come from the environment or the cloud's identity, never from the URL.
 """
 
+import errno
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 import fsspec
 
 from lsd_core.canonical import canonical_json
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 
 _SCRATCH = ".scratch"  # local files in the making, on the same disk as their destination
 _LOCAL = ("file", "local")
@@ -29,6 +30,20 @@ _REMEDIES = {
     "off AWS, AWS_ENDPOINT_URL; the bucket must exist",
     "gs": "check GOOGLE_APPLICATION_CREDENTIALS; the bucket must exist",
     "abfs": "check AZURE_STORAGE_CONNECTION_STRING; the container must exist",
+}
+_PASSING = {
+    "ConnectionError",
+    "TimeoutError",
+    "HTTPClientError",
+    "ClientConnectionError",
+    "ClientPayloadError",
+}
+_PASSING_CODES = {
+    errno.EBUSY,
+    errno.EAGAIN,
+    errno.EIO,
+    getattr(errno, "EREMOTEIO", errno.EIO),
+    errno.ETIMEDOUT,
 }
 _ALIASES = {"s3a": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}
 
@@ -217,7 +232,20 @@ class Store:
             remedy = _REMEDIES.get(self._kind, "check that it exists and may be written to")
             reason = " ".join(str(error).split())[:200]
             value = f"{self.url} ({type(error).__name__}: {reason})"
-            raise InputError("store", "be reachable and allow this", value, remedy) from None
+            kind = Unreachable if _may_pass(error) else InputError
+            raise kind("store", "be reachable and allow this", value, remedy) from None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a file system's error is the network's or a busy server's, and not ours.
+
+    Clients of object stores raise what their HTTP libraries do, so the families are known by name.
+    """
+    families = {kind.__name__ for kind in type(error).__mro__}
+    return bool(
+        families & _PASSING
+        or (isinstance(error, OSError) and getattr(error, "errno", None) in _PASSING_CODES)
+    )
 
 
 def _redacted(url: str) -> str:

@@ -1,11 +1,12 @@
 """Where the tracking server is, and whether anybody answers there."""
 
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.home import default_tracking_uri
 
 VARIABLE = "LSD_TRACKING_URI or MLFLOW_TRACKING_URI"
@@ -35,12 +36,16 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def unreachable(uri: str, error: Exception) -> InputError:
-    """Says which URL did not answer, why, and which variable sets it; a password in the URL stays out."""
+    """Says which URL did not answer or refused, why, and which variable to set; a password stays out."""
     secret = urlsplit(uri).password
     reason, *_ = str(getattr(error, "reason", error)).splitlines() or [type(error).__name__]
     text = f"{reason} from {uri}"
+    text = text.replace(secret, "***") if secret else text
+    if re.search(r"error code 40[13]", reason):
+        remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        return InputError("tracking server", "let you in", text, remedy)
     remedy = f"start the server, or set {VARIABLE} (and MLFLOW_TRACKING_TOKEN if it asks who you are)"
-    return InputError("tracking server", "answer", text.replace(secret, "***") if secret else text, remedy)
+    return Unreachable("tracking server", "answer", text, remedy)
 
 
 def _knock(uri: str) -> None:
