@@ -13,16 +13,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flows.ready import write_grid
 from lsd_core.backbones import storage
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
+from lsd_core.backbones.pixels import PixelBackbone
 from lsd_core.errors import InputError
+from lsd_core.evaluation.digits_judge import NAME as DIGITS_JUDGE
 from lsd_core.evaluation.likelihood import any_order_nll
 from lsd_core.evaluation.text_judge import NAME as TEXT_JUDGE
 from lsd_core.processes import Absorbing
 from lsd_core.training.config import TrainConfig
+from lsd_core.training.digits_judge import ClassifierConfig, train_classifier
 from lsd_core.training.loop import Report, train
+from lsd_core.training.pixels import train_pixels
 from lsd_core.training.sources import Source, find_source
 from lsd_core.training.text_judge import JudgeConfig, train_judge
 
-JUDGES = (TEXT_JUDGE,)
+JUDGES = (TEXT_JUDGE, DIGITS_JUDGE)
+Trained = DDiTBackbone | PixelBackbone
 
 
 def default_path(name: str, family: str, length: int) -> Path:
@@ -39,41 +44,41 @@ def train_backbone(
     length: int | None = None,
     split: str = "characters",
     init: Path | None = None,
-    family: str = "radd",
+    family: str | None = None,
     **settings: Any,
-) -> DDiTBackbone:
+) -> Trained:
     """Train on the task or the file of that name and write the weights to `path`; settings of None are defaults."""
     source = find_source(name, length, split)
+    family = family or next(iter(source.processes))
+    process = source.process(family)
     given = {key: value for key, value in settings.items() if value is not None}
     config = TrainConfig(family=family, **{**source.settings, **given})
     path = path or default_path(name, family, source.length)
     start = None if init is None else storage.load_file(init)
-    if start is not None and not isinstance(start, DDiTBackbone):
-        raise InputError("init", "hold a sedd or radd network", str(init))
+    if start is not None and not (isinstance(start, DDiTBackbone) and isinstance(process, Absorbing)):
+        raise InputError("init", "hold a sedd or radd network, for one of these families", str(init))
     if source.remark:
         console.print(source.remark, highlight=False)
     checkpoint = path.with_suffix(".checkpoint")
+    shared: dict[str, Any] = {
+        "name": path.stem,
+        "checkpoint": checkpoint,
+        "labels": source.labels,
+        "identity": {**source.identity, "init": None if start is None else start.fingerprint},
+    }
+    trained: Trained
     with _progress(console, f"train {family}", config.steps, "nats a sequence") as report:
-        trained = train(
-            config,
-            Absorbing(source.num_tokens),
-            source.length,
-            source.draw,
-            name=path.stem,
-            checkpoint=checkpoint,
-            init=start,
-            report=report,
-            labels=source.labels,
-            identity=source.identity,
-        )
+        if isinstance(process, Absorbing):
+            trained = train(config, process, source.length, source.draw, init=start, report=report, **shared)
+        else:
+            trained = train_pixels(config, process, source.length, source.draw, report=report, **shared)
     notes = {
         "task": source.labels.get("task", name),
         "train": config.to_dict(),
-        "init": None if start is None else start.fingerprint,
         "torch": torch.__version__,
-        **source.identity,
+        **shared["identity"],
     }
-    if source.held_out is not None:
+    if source.held_out is not None and isinstance(trained, DDiTBackbone):
         notes["held_out_nats"] = _held_out(trained, source, console)
     path.write_bytes(storage.to_bytes(trained, notes))
     checkpoint.unlink(missing_ok=True)
@@ -85,16 +90,26 @@ def train_backbone(
     return trained
 
 
-def train_named_judge(path: Path | None, console: Console, *, steps: int | None, seed: int) -> None:
-    """Train the judge of text and write it to `path`."""
-    config = JudgeConfig(seed=seed) if steps is None else JudgeConfig(steps=steps, seed=seed)
-    path = path or Path(f"{TEXT_JUDGE}.safetensors")
-    checkpoint = path.with_suffix(".checkpoint")
-    with _progress(console, "train judge", config.steps, "nats a held-out character") as report:
-        judge, notes = train_judge(config, report=report, checkpoint=checkpoint)
-    path.write_bytes(judge.to_file(notes).to_bytes())
-    checkpoint.unlink(missing_ok=True)
-    console.print(f"wrote {path}: {notes['held_out_nats']:.3f} nats a held-out character", highlight=False)
+def train_named_judge(
+    name: str, path: Path | None, console: Console, *, steps: int | None, seed: int
+) -> None:
+    """Train the judge of that name and write it to `path`."""
+    given = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
+    path = path or Path(f"{name}.safetensors")
+    if name == TEXT_JUDGE:
+        config, checkpoint = JudgeConfig(**given), path.with_suffix(".checkpoint")
+        with _progress(console, "train judge", config.steps, "nats a held-out character") as report:
+            text_judge, notes = train_judge(config, report=report, checkpoint=checkpoint)
+        file, remark = text_judge.to_file(notes), f"{notes['held_out_nats']:.3f} nats a held-out character"
+        path.write_bytes(file.to_bytes())
+        checkpoint.unlink(missing_ok=True)
+    else:
+        seen = ClassifierConfig(**given)
+        with _progress(console, "train judge", seen.steps, "of other images right") as report:
+            digits_judge, notes = train_classifier(seen, report=report)
+        remark = f"{100 * notes['accuracy_on_other_images']:.1f}% of images it has not seen are named rightly"
+        path.write_bytes(digits_judge.to_file(notes).to_bytes())
+    console.print(f"wrote {path}: {remark}", highlight=False)
 
 
 def _held_out(trained: DDiTBackbone, source: Source, console: Console) -> float:

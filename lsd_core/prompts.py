@@ -48,11 +48,3 @@ def _number(vocabulary: Vocabulary | None, piece: str, field: str) -> int:
     if not piece.isdigit():
         raise InputError(field, "be token numbers with spaces between them", piece)
     return int(piece)
-
-
-def written(backbone: AnyBackbone, tokens: Int[Tensor, "n l"]) -> list[str]:
-    """Sequences as a person reads them: in the backbone's vocabulary, or as token numbers."""
-    vocabulary = Vocabulary.of(backbone.config)
-    if vocabulary is None:
-        return [" ".join(str(token) for token in row) for row in tokens.tolist()]
-    return [vocabulary.decode(row) for row in tokens.tolist()]

@@ -12,10 +12,11 @@ from lsd_core.backbones.publish import find
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.home import default_store
-from lsd_core.prompts import BLANK, Given, given_tokens, written
+from lsd_core.prompts import BLANK, Given, given_tokens
 from lsd_core.registry import resolve
 from lsd_core.samplers import generate
 from lsd_core.store import Store
+from lsd_core.vocabulary import written
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class LoadedSampler:
 
     def write(self, tokens: Int[Tensor, "n l"]) -> list[str]:
         """Sequences as a person reads them: text where the backbone has a vocabulary, else token numbers."""
-        return written(self.backbone, tokens)
+        return written(self.backbone.config, tokens)
 
     def __repr__(self) -> str:
         return f"LoadedSampler({self.card.title}, seed {self.card.seed}, card {self.card.sha256[:8]})"

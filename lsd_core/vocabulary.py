@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from jaxtyping import Int
+from torch import Tensor
+
 from lsd_core.errors import InputError
 
 PADDING = ""  # how the token that fills a short sequence up is written
@@ -66,3 +69,11 @@ class Vocabulary:
             return None
         tokens: Sequence[Any] = record["tokens"]
         return Vocabulary(tuple(str(token) for token in tokens), str(record["separator"]))
+
+
+def written(config: dict[str, Any], tokens: Int[Tensor, "n l"]) -> list[str]:
+    """Sequences as a person reads them: in the vocabulary of a backbone's configuration, or as token numbers."""
+    vocabulary = Vocabulary.of(config)
+    if vocabulary is None:
+        return [" ".join(str(token) for token in row) for row in tokens.tolist()]
+    return [vocabulary.decode(row) for row in tokens.tolist()]

@@ -205,9 +205,11 @@ def study(
 
 @app.command
 def train(
-    name: Annotated[str, Parameter(help="countdown, text, text-judge, or a file with one sequence a line")],
+    name: Annotated[
+        str, Parameter(help="countdown, text, digits, a judge, or a file with one sequence a line")
+    ],
     *,
-    family: str = "radd",
+    family: str | None = None,
     split: Literal["characters", "spaces"] = "characters",
     length: Whole | None = None,
     steps: Whole | None = None,
@@ -222,12 +224,14 @@ def train(
     """Train a small backbone; resumes from its checkpoint if there is one.
 
     A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Empty lines are
-    skipped, short ones padded, and one in twenty is held out to see what was learned by heart.
+    skipped, short ones padded, and one in twenty is held out to see what was learned by heart. The judges are
+    text-judge and digits-judge.
 
     Parameters
     ----------
     family:
-        `sedd` (time-conditioned log-scores) or `radd` (time-free x0 law).
+        `radd` (time-free x0 law) or `sedd` (time-conditioned log-scores); of digits, the noise: `gaussian` or
+        `uniform`.
     split:
         what a token of the file is: each of the `characters`, or what stands between `spaces`.
     length:
@@ -237,22 +241,22 @@ def train(
     batch:
         sequences a step.
     dim:
-        width of the transformer.
+        width of the network.
     blocks:
-        transformer blocks.
+        blocks of the network.
     lr:
         peak learning rate.
     seed:
         root of everything random.
     init:
-        weights to start from, of the same family and tokens.
+        weights to start from, of the same tokens and sizes; a `sedd` network may start from a `radd` one.
     out:
         where the weights go; NAME-FAMILY-LENGTH.safetensors if left out.
     """
     from flows.training import JUDGES, train_backbone, train_named_judge
 
     if name in JUDGES:
-        train_named_judge(out, console, steps=steps, seed=seed)
+        train_named_judge(name, out, console, steps=steps, seed=seed)
         return 0
     train_backbone(
         name,

@@ -31,7 +31,8 @@ class BackboneEntry:
 def _shipped(name: str) -> AnyBackbone:
     file = resources.files("lsd_core.backbones").joinpath("weights", f"{name}.safetensors")
     if not file.is_file():
-        raise InputError("backbone", "have its weights installed", name, f"train them: lsd train {name}")
+        task = name.partition("-")[0]
+        raise InputError("backbone", "have its weights installed", name, f"train them: lsd train {task}")
     return storage.from_bytes(file.read_bytes(), str(file))
 
 
@@ -52,6 +53,10 @@ def _noisy(process: Process, length: int) -> BackboneEntry:
         description=f"exact posteriors of countdown under {process.kind} noise, length {length}: an oracle",
         make=lambda name: countdown.exact_noisy_backbone(name, length, process),
     )
+
+
+def _trained(task: str, description: str) -> BackboneEntry:
+    return BackboneEntry(task=task, description=description, make=_shipped)
 
 
 def _published(repository: str, description: str) -> BackboneEntry:
@@ -89,6 +94,8 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-256-exact": _countdown("markov", 256),
     "countdown-uniform-exact": _noisy(Uniform(countdown.NUM_VALUES), 64),
     "countdown-gaussian-exact": _noisy(countdown.ORDINAL, 64),
+    "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),
+    "digits-uniform": _trained("digits", "8 x 8 images of 17 grey levels under uniform noise"),
 } | {name: _published(*where) for name, where in HUB.items()}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import safetensors
 from torch import Tensor
 
-from lsd_core.backbones import ddit_backbone, tauldr
+from lsd_core.backbones import ddit_backbone, pixels, tauldr
 from lsd_core.backbones.adapted import AdaptedBackbone
 from lsd_core.backbones.hidden_markov import HiddenMarkov
 from lsd_core.backbones.markov import MarkovExact
@@ -25,6 +25,8 @@ def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> AnyB
         return HiddenMarkov(name, config, tensors)
     if family == TauLDR.family:
         return tauldr.build(name, config, tensors)
+    if family == pixels.FAMILY:
+        return pixels.build(name, config, tensors)
     return ddit_backbone.build(name, config, tensors)
 
 

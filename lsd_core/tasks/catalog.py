@@ -13,9 +13,10 @@ from lsd_core.evaluation.likelihood import own_likelihood
 from lsd_core.evaluation.scores import Scores
 from lsd_core.tasks import openwebtext
 from lsd_core.tasks.countdown import draw_sequences
-from lsd_core.tasks.sequences import evaluate_sequences
+from lsd_core.tasks.digits import check_digits, evaluate_digits, show_digits
+from lsd_core.tasks.sequences import check_sequences, evaluate_sequences, show_sequences
 from lsd_core.tasks.specimen import Specimen, Strip
-from lsd_core.tasks.text import check_text, evaluate_text
+from lsd_core.tasks.text import check_text, evaluate_text, show_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,7 @@ TASKS: dict[str, Task] = {
         judge="text-judge-v1",
         evaluate=evaluate_text,
         check=check_text,
+        show=show_text,
     ),
     "sequences": Task(
         name="sequences",
@@ -87,6 +89,17 @@ TASKS: dict[str, Task] = {
         diversity="unigram_entropy",
         judge="own-network-v1",
         evaluate=evaluate_sequences,
+        check=check_sequences,
+        show=show_sequences,
+    ),
+    "digits": Task(
+        name="digits",
+        primary="frechet",
+        diversity="label_entropy",
+        judge="digits-judge-v1",
+        evaluate=evaluate_digits,
+        check=check_digits,
+        show=show_digits,
     ),
     "openwebtext": Task(
         name="openwebtext",

@@ -1,8 +1,8 @@
 """Sequences of anything: what can be said of samples when there is no judge but the frozen network itself.
 
 The likelihood of few-step samples under the network that drew them says how much worse they are than its
-own exact samples, and nothing about the data. It can be had cheaply by drawing likely things again and again, so it is
-compared at equal entropy, and the share of different sequences stands beside it.
+own exact samples, and nothing about the data. It can be had cheaply by drawing likely things again and again,
+so it is compared at equal entropy, and the share of different sequences stands beside it.
 """
 
 import torch
@@ -13,13 +13,15 @@ from lsd_core.canonical import derive_seed
 from lsd_core.evaluation import entropy
 from lsd_core.evaluation.likelihood import any_order_nll
 from lsd_core.evaluation.scores import Scores
+from lsd_core.tasks.specimen import Passage, Specimen
+from lsd_core.vocabulary import written
 
 LOOKS = 8  # random subsets of each sequence that are masked
 
 
 def evaluate_sequences(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     """Nats a token under the frozen network, in random order, and diversity; 8 calls a sequence."""
-    network = absorbing(backbone, "the task of sequences")
+    network = absorbing(backbone, "the task `sequences`")
     looks = [any_order_nll(network, tokens, derive_seed("look", seed, look)) for look in range(LOOKS)]
     nll = torch.stack(looks).mean(0)
     per_token = nll / tokens.shape[1]
@@ -31,3 +33,13 @@ def evaluate_sequences(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scor
         "nll": float(nll.mean()),
     }
     return Scores(primary=per_token.numpy(), metrics=metrics)
+
+
+def check_sequences(backbone: AnyBackbone) -> None:
+    """Raise InputError unless the network's likelihood can be had, which takes a mask."""
+    absorbing(backbone, "the task `sequences`")
+
+
+def show_sequences(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
+    """What is written, or the tokens' numbers."""
+    return [Passage(text) for text in written(backbone.config, tokens)]

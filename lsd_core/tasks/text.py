@@ -9,6 +9,7 @@ from lsd_core.evaluation import entropy
 from lsd_core.evaluation.likelihood import own_likelihood
 from lsd_core.evaluation.scores import Scores
 from lsd_core.evaluation.text_judge import shipped_judge
+from lsd_core.tasks.specimen import Passage, Specimen
 from lsd_core.vocabulary import Vocabulary
 
 LENGTH = 128
@@ -36,3 +37,10 @@ def evaluate_text(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
         **own_likelihood(backbone, tokens, seed),
     }
     return Scores(primary=nll.numpy(), metrics=metrics)
+
+
+def show_text(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
+    """What is written."""
+    vocabulary = Vocabulary.of(backbone.config)
+    assert vocabulary is not None
+    return [Passage(vocabulary.decode(row)) for row in tokens.tolist()]

@@ -5,19 +5,23 @@ from typing import Any
 
 from lsd_core.errors import InputError
 
+TRANSFORMERS = ("radd", "sedd")
+PIXELS = ("gaussian", "uniform")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Size and schedule of a training run; the defaults are those of the shipped countdown networks."""
 
     family: str = "radd"
-    """`sedd` (time-conditioned log-scores, score entropy) or `radd` (time-free x0 law, cross-entropy)."""
+    """`sedd` (time-conditioned log-scores, score entropy) or `radd` (time-free x0 law, cross-entropy), both
+    transformers; `gaussian` or `uniform` (x0 law of pixels under that noise, cross-entropy)."""
     dim: int = 96
-    """Width of the transformer."""
+    """Width of the network."""
     num_blocks: int = 3
-    """Transformer blocks."""
+    """Blocks."""
     num_heads: int = 3
-    """Attention heads; must divide `dim` into even parts."""
+    """Attention heads (transformers only); must divide `dim` into even parts."""
     cond_dim: int = 32
     """Width of the time condition (`sedd` only)."""
     steps: int = 10_000
@@ -34,12 +38,12 @@ class TrainConfig:
     """Everything random follows from it."""
 
     def __post_init__(self) -> None:
-        if self.family not in ("sedd", "radd"):
-            raise InputError("family", "be 'sedd' or 'radd'", self.family)
+        if self.family not in (*TRANSFORMERS, *PIXELS):
+            raise InputError("family", f"be one of {', '.join((*TRANSFORMERS, *PIXELS))}", self.family)
         for name in ("dim", "num_blocks", "num_heads", "cond_dim", "steps", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(name, "be >= 1", getattr(self, name))
-        if self.dim % (2 * self.num_heads):
+        if self.family in TRANSFORMERS and self.dim % (2 * self.num_heads):
             raise InputError("dim", "be a multiple of 2 * num_heads", self.dim)
         if not self.lr > 0:
             raise InputError("lr", "be positive", self.lr)

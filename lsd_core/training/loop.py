@@ -15,6 +15,7 @@ from lsd_core.processes import Absorbing
 from lsd_core.training.checkpoint import load_checkpoint, save_checkpoint
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.objective import loss
+from lsd_core.training.start import start_from
 
 DrawBatch = Callable[[int, Tensor], Tensor]  # (seed, sequence indices) -> tokens (b, l)
 Report = Callable[[int, float], None]  # (steps done, mean loss since the last report)
@@ -38,7 +39,7 @@ def train(
     """Train a backbone on `draw`; continue from `checkpoint` if that file exists.
 
     Batch i holds the sequences i * batch ... of an endless, seeded list, so a resumed run sees what an
-    undisturbed one would have seen. `init` starts from another backbone's weights (another length, say).
+    undisturbed one would have seen. `init` starts from another backbone's weights (`start.start_from`).
     `labels` are what its configuration says besides: its task, its vocabulary. `identity` tells the data from
     other data, so that a checkpoint is not continued on those.
     """
@@ -57,7 +58,7 @@ def train(
     network = build_network(body)
     initialise(network)
     if init is not None:
-        network.load_state_dict(init.tensors())
+        start_from(network, init)
     data, noise = derive_seed("data", config.seed), derive_seed("noise", config.seed)
 
     def batch_loss(step: int) -> Tensor:

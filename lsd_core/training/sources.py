@@ -9,7 +9,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.errors import InputError
-from lsd_core.tasks import corpus, countdown, text
+from lsd_core.processes import Absorbing, Process
+from lsd_core.tasks import corpus, countdown, digit_images, text
+from lsd_core.training.config import TRANSFORMERS
 from lsd_core.training.lines import read_lines
 from lsd_core.vocabulary import Vocabulary
 
@@ -20,7 +22,8 @@ Draw = Callable[[int, Tensor], Tensor]  # (seed, sequence indices (b,)) -> token
 class Source:
     """Sequences without end, and what a backbone trained on them has to say of itself."""
 
-    num_tokens: int
+    processes: Mapping[str, Process]
+    """The families of networks that can be trained on it, the usual one first, with the noise of each."""
     length: int
     draw: Draw
     labels: Mapping[str, Any] = field(default_factory=dict)
@@ -36,11 +39,22 @@ class Source:
     remark: str = ""
     """What a person should know about the data."""
 
+    def process(self, family: str) -> Process:
+        """The noise that a network of this family undoes."""
+        if family not in self.processes:
+            raise InputError("family", f"be one of {', '.join(self.processes)}", family)
+        return self.processes[family]
+
+
+def _masked(num_tokens: int) -> dict[str, Process]:
+    """Transformers on the absorbing process."""
+    return {family: Absorbing(num_tokens) for family in TRANSFORMERS}
+
 
 def _countdown(length: int | None) -> Source:
     length = 64 if length is None else length
     return Source(
-        num_tokens=countdown.NUM_VALUES,
+        processes=_masked(countdown.NUM_VALUES),
         length=length,
         draw=lambda seed, index: countdown.draw_sequences(seed, index, length),
         identity={"data": "countdown"},
@@ -54,18 +68,38 @@ def _text(length: int | None) -> Source:
     if length > len(held_out):
         raise InputError("length", f"be at most {len(held_out)}, the held-out characters", length)
     return Source(
-        num_tokens=len(corpus.ALPHABET),
+        processes=_masked(len(corpus.ALPHABET)),
         length=length,
         draw=lambda seed, index: corpus.draw_windows(part, seed, index, length),
         labels={"task": "text", "vocabulary": Vocabulary(tuple(corpus.ALPHABET)).to_dict()},
         identity={"data": "text", "corpus_sha256": read.sha256},
-        settings={"dim": 64, "num_blocks": 3, "num_heads": 2, "cond_dim": 16, "steps": 4000, "batch": 32},
+        settings={"dim": 64, "num_blocks": 3, "num_heads": 2, "cond_dim": 16, "steps": 2500, "batch": 16},
         held_out=corpus.windows(held_out, length),
         grid="text",
     )
 
 
-NAMED: dict[str, Callable[[int | None], Source]] = {"countdown": _countdown, "text": _text}
+def _digits(length: int | None) -> Source:
+    if length not in (None, digit_images.LENGTH):
+        raise InputError("length", f"be {digit_images.LENGTH} for digits", length)
+    images, others = digit_images.load_images("backbone"), digit_images.load_images("reference")
+    return Source(
+        processes=digit_images.PROCESSES,
+        length=digit_images.LENGTH,
+        draw=images.draw,
+        labels={"task": "digits"},
+        identity={"data": "digits", "images_sha256": images.sha256},
+        settings={"dim": 128, "steps": 6000, "lr": 2e-3},
+        held_out=others.pixels,
+        grid="digits",
+    )
+
+
+NAMED: dict[str, Callable[[int | None], Source]] = {
+    "countdown": _countdown,
+    "text": _text,
+    "digits": _digits,
+}
 
 
 def find_source(name: str, length: int | None, split: str = "characters") -> Source:
@@ -87,7 +121,7 @@ def find_source(name: str, length: int | None, split: str = "characters") -> Sou
     if lines.left_out:
         remark += f"; {lines.left_out} longer lines are left out (--length)"
     return Source(
-        num_tokens=len(lines.vocabulary.tokens),
+        processes=_masked(len(lines.vocabulary.tokens)),
         length=lines.length,
         draw=lines.draw,
         labels={"task": "sequences", "vocabulary": lines.vocabulary.to_dict()},

@@ -94,7 +94,7 @@ def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
 
         train(
             TrainConfig(steps=40, batch=2, dim=12),
-            Absorbing(source.num_tokens),
+            Absorbing(source.process("radd").num_tokens),
             source.length,
             source.draw,
             name="x",

@@ -10,12 +10,13 @@ import torch
 
 from lsd_core.backbones.publish import publish
 from lsd_core.errors import InputError
-from lsd_core.prompts import given_tokens, written
+from lsd_core.prompts import given_tokens
 from lsd_core.registry import register
 from lsd_core.sampler import LoadedSampler, load_sampler
 from lsd_core.samplers import generate
 from lsd_core.store import Store
 from lsd_core.tasks.countdown import exact_backbone
+from lsd_core.vocabulary import written
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +157,6 @@ def test_text_is_given_and_written_in_the_backbones_own_tokens():
     assert given_tokens(backbone, infill="a_b").tolist() == [0, 4, 1, 4, 4, 4]
     assert given_tokens(backbone, infill="a_?", blank="?").tolist() == [0, 2, 4, 4, 4, 4]
     assert given_tokens(backbone, prompt="ba_").tolist() == [1, 0, 2, 4, 4, 4]
-    assert written(backbone, torch.tensor([[1, 0, 2, 3, 3, 3]])) == ["ba_"]
+    assert written(backbone.config, torch.tensor([[1, 0, 2, 3, 3, 3]])) == ["ba_"]
     with pytest.raises(InputError, match="prompt must be written in the backbone's tokens"):
         given_tokens(backbone, prompt="abc")
