@@ -10,7 +10,6 @@ from torch import Tensor
 
 from lsd_core.processes import Absorbing
 from lsd_core.randomness import Purpose, uniform_grid
-from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.laws import RevealLaw
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
@@ -59,18 +58,16 @@ class Common:
 
     def draw(self, law: RevealLaw, step: Step) -> Int[Tensor, "b l"]:
         chosen = self.choose(law, step).nonzero()[:, 0]
-        sample, position = law.rows[0][chosen], law.rows[1][chosen]
-        uniform = self.tokens.rows(0, Purpose.TOKEN, sample, position)
-        x = law.x.clone()
-        x[sample, position] = draw_categorical(law.tokens(chosen).exp(), uniform)
-        return x
+        revealed = (law.rows[0][chosen], law.rows[1][chosen])
+        uniform = self.tokens.at(0, Purpose.TOKEN, revealed, law.x.shape[1])
+        return law.x.index_put(revealed, law.tokens.draw(chosen, uniform))
 
     def choose(self, law: RevealLaw, step: Step) -> Bool[Tensor, " r"]:
         """Which of the law's rows are revealed."""
         if law.chance is None:
             return self._choose_by_rank(law)
         time, clock = self.reveal_time[law.rows], self.clock[step.index]
-        own = self.own.rows(step.index, Purpose.REVEAL, *law.rows)
+        own = self.own.at(step.index, Purpose.REVEAL, law.rows, law.x.shape[1])
         return torch.where(time < clock, (clock - time) / clock <= law.chance, own < law.chance)
 
     def _choose_by_rank(self, law: RevealLaw) -> Bool[Tensor, " r"]:

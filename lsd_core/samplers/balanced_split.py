@@ -36,7 +36,7 @@ class BalancedSplit:
         if step.counts is not None:
             return torch.full((len(x),), step.counts[0] - step.counts[1], device=x.device)
         sample, position = masked_rows(backbone, x)
-        uniform = draws.rows(step.index, Purpose.REVEAL, sample, position)
+        uniform = draws.at(step.index, Purpose.REVEAL, (sample, position), x.shape[1])
         revealed = uniform < Tweedie().gained_chance(backbone, step)
         return torch.bincount(sample[revealed], minlength=len(x))
 

@@ -16,7 +16,7 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
 from lsd_core.randomness import Purpose, uniforms
 from lsd_core.samplers.euler import Euler, Tweedie
-from lsd_core.samplers.laws import RevealLaw, masked_rows
+from lsd_core.samplers.laws import ComputedLaw, RevealLaw, masked_rows
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
@@ -53,9 +53,9 @@ class Compatible:
         chance = (per_score * log_score.exp().sum(-1)).clamp(max=1.0)
         if step.last:
             chance = torch.ones_like(chance)
-        return RevealLaw(
-            x, rows, lambda chosen: log_score[chosen].log_softmax(-1), backbone.process.num_tokens, chance
-        )
+        num_tokens = backbone.process.num_tokens
+        tokens = ComputedLaw(lambda chosen: log_score[chosen].log_softmax(-1), num_tokens)
+        return RevealLaw(x, rows, tokens, num_tokens, chance)
 
     def step(self, backbone: Backbone, state: State, step: Step, draws: Draws) -> State:
         """One network call, one draw."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose, uniform_grid
-from lsd_core.samplers.categorical import draw_categorical
+from lsd_core.samplers.categorical import draw_power
 from lsd_core.samplers.conditional import Conditioned, check_template
 from lsd_core.samplers.state import Draws, call, start
 from lsd_core.trajectories.types import TIME_GRID, Trajectories
@@ -34,15 +34,14 @@ def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | N
     ticks = torch.where(fixed, TIME_GRID - 1, ticks)
     order = (ticks + fixed).argsort(dim=1, descending=True, stable=True)  # positions, first revealed first
     chain = torch.arange(b, device=state.x.device)
+    tokens = draws.grid(0, Purpose.TOKEN, length)
     for event in range(int(fixed[0].sum()), length):
         position = order[:, event]
         t = ticks.gather(1, position[:, None])[:, 0].clamp(min=1).double() / TIME_GRID
         features, state = call(backbone, state, t)
-        log_p = backbone.head(features[chain, position]).double().log_softmax(-1)
-        token = draw_categorical(log_p.exp(), draws.rows(0, Purpose.TOKEN, chain, position))
-        x = state.x.clone()
-        x[chain, position] = token
-        state = state.moved(x, backbone)
+        log_weights = backbone.head(features[chain, position])
+        token = draw_power(log_weights, 1.0, tokens[chain, position])
+        state = state.moved(state.x.index_put((chain, position), token), backbone)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(length, device=order.device).expand(b, -1))
     return Trajectories(
         index=draws.trajectory,

@@ -6,6 +6,7 @@ oracle can check, `draw` turns uniforms into tokens.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -13,11 +14,22 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose
-from lsd_core.samplers.categorical import draw_categorical
+from lsd_core.samplers.categorical import HEAD_ELEMENTS, draw_power, pieces, rows_of
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 
-TokenLaw = Callable[[Tensor], Tensor]  # chosen rows' indices (k,) -> log-probabilities (k, v), float64
+
+@runtime_checkable
+class TokenLaw(Protocol):
+    """Laws of a step's rows, asked for by their indices (k,)."""
+
+    def __call__(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
+        """Log-probabilities, float64."""
+        ...
+
+    def draw(self, chosen: Int[Tensor, " k"], uniform: Float[Tensor, " k"]) -> Int[Tensor, " k"]:
+        """One token from each law."""
+        ...
 
 
 def masked_rows(backbone: Backbone, x: Int[Tensor, "b l"]) -> tuple[Tensor, Tensor]:
@@ -26,16 +38,48 @@ def masked_rows(backbone: Backbone, x: Int[Tensor, "b l"]) -> tuple[Tensor, Tens
     return sample, position
 
 
-def token_law(backbone: Backbone, x: Int[Tensor, "b l"], features: Tensor, step: Step) -> TokenLaw:
+@dataclass(frozen=True, eq=False)
+class X0Law:
+    """The network's x0 laws at some rows, to a power and normalised; the head runs on what is asked for."""
+
+    backbone: Backbone
+    features: Tensor  # (b, l, d); read at the rows that are asked for
+    rows: tuple[Tensor, Tensor]
+    power: float = 1.0
+
+    def log_weights(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
+        """What the head says, in its own precision."""
+        sample, position = self.rows
+        return self.backbone.head(self.features[sample[chosen], position[chosen]])
+
+    def __call__(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
+        return (self.power * self.log_weights(chosen).double()).log_softmax(-1)
+
+    def draw(self, chosen: Int[Tensor, " k"], uniform: Float[Tensor, " k"]) -> Int[Tensor, " k"]:
+        """Exact, from the head's output as it is: no law is ever written out."""
+        num_tokens = self.backbone.process.num_tokens
+        return _draw_in_pieces(self.log_weights, self.power, chosen, uniform, num_tokens)
+
+
+@dataclass(frozen=True, eq=False)
+class ComputedLaw:
+    """Laws that a method computes from more than one look at the network."""
+
+    log_probs: Callable[[Tensor], Tensor]
+    num_tokens: int
+
+    def __call__(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
+        return self.log_probs(chosen)
+
+    def draw(self, chosen: Int[Tensor, " k"], uniform: Float[Tensor, " k"]) -> Int[Tensor, " k"]:
+        """Exact, some rows at a time."""
+        return _draw_in_pieces(self.log_probs, 1.0, chosen, uniform, self.num_tokens)
+
+
+def token_law(backbone: Backbone, x: Int[Tensor, "b l"], features: Tensor, step: Step) -> X0Law:
     """The x0 law of the masked rows of x, raised to the power of a `log_score` gain and normalised."""
-    sample, position = masked_rows(backbone, x)
     power = step.gain if step.gain_on == "log_score" else 1.0
-
-    def tokens(chosen: Tensor) -> Tensor:
-        log_weight = backbone.head(features[sample[chosen], position[chosen]]).double()
-        return (power * log_weight).log_softmax(-1)
-
-    return tokens
+    return X0Law(backbone, features, masked_rows(backbone, x), power)
 
 
 @dataclass(frozen=True)
@@ -44,7 +88,7 @@ class RevealLaw:
 
     Either every masked token is revealed independently with its `chance` (r,), or exactly `quota` (b,) masked
     tokens of each chain are, all subsets alike. Given that it is revealed, row i has the law `tokens(i)`;
-    it is evaluated only on the rows that are revealed.
+    which rows are revealed is decided first, and the law is asked for those alone.
     """
 
     x: Int[Tensor, "b l"]
@@ -73,13 +117,12 @@ class RevealLaw:
 
     def choose(self, draws: Draws, step: int) -> Bool[Tensor, " r"]:
         """Which rows are revealed."""
-        sample, position = self.rows
         if self.chance is not None:
-            return draws.rows(step, Purpose.REVEAL, sample, position) < self.chance
+            return draws.at(step, Purpose.REVEAL, self.rows, self.x.shape[1]) < self.chance
         assert self.quota is not None
         # A trajectory keeps one random order of its positions for all its steps: a uniform subset each time.
         priority = torch.full(self.x.shape, 2.0, dtype=torch.float64, device=self.x.device)
-        priority[self.rows] = draws.rows(0, Purpose.ORDER, sample, position)
+        priority[self.rows] = draws.at(0, Purpose.ORDER, self.rows, self.x.shape[1])
         rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
         return (rank < self.quota[:, None])[self.rows]
 
@@ -94,11 +137,23 @@ class RevealLaw:
         chosen = self.choose(draws, step).nonzero()[:, 0]
         if len(chosen) == 0:
             return self.x
-        sample, position = self.rows[0][chosen], self.rows[1][chosen]
-        token = draw_categorical(self.tokens(chosen).exp(), draws.rows(token_call, purpose, sample, position))
-        x = self.x.clone()
-        x[sample, position] = token
-        return x
+        revealed = (self.rows[0][chosen], self.rows[1][chosen])
+        token = self.tokens.draw(chosen, draws.at(token_call, purpose, revealed, self.x.shape[1]))
+        return self.x.index_put(revealed, token)
+
+
+def _draw_in_pieces(
+    log_weights: Callable[[Tensor], Tensor],
+    power: float,
+    chosen: Int[Tensor, " k"],
+    uniform: Float[Tensor, " k"],
+    num_tokens: int,
+) -> Int[Tensor, " k"]:
+    """Draw the chosen rows; no more of their weights exist at once than a piece holds."""
+    size = rows_of(HEAD_ELEMENTS, num_tokens)
+    parts = pieces(len(chosen), size)
+    drawn = [draw_power(log_weights(chosen[part]), power, uniform[part]) for part in parts]
+    return torch.cat(drawn) if drawn else chosen
 
 
 def reveal_law(

@@ -1,27 +1,46 @@
 """The state of a batch of chains, and the only place where a network is called."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.randomness import Purpose, uniforms
+from lsd_core.randomness import Purpose, uniform_grid
+
+EACH_STEP = (Purpose.REVEAL, Purpose.MASK)  # drawn anew at every call, so several calls are made at once
+AT_ONCE = 1 << 14  # uniforms: fewer cost hardly less
 
 
 @dataclass(frozen=True)
 class Draws:
-    """The uniforms of a batch: functions of (seed, trajectory, call, position, purpose)."""
+    """The uniforms of a batch: functions of (seed, trajectory, call, position, purpose).
+
+    They are made for all positions at once and the last ones of each purpose are kept, which changes what
+    they cost and nothing else.
+    """
 
     seed: int
     trajectory: Int[Tensor, " b"]
+    _kept: dict[Purpose, tuple[int, Tensor]] = field(default_factory=dict, compare=False, repr=False)
 
-    def rows(
-        self, call: int, purpose: Purpose, sample: Int[Tensor, " r"], position: Int[Tensor, " r"]
-    ) -> Tensor:
-        """One uniform for each row (sample, position), float64 (r,)."""
-        return uniforms(self.seed, self.trajectory[sample], call, position, purpose)
+    def at(self, call: int, purpose: Purpose, rows: tuple[Tensor, Tensor], length: int) -> Tensor:
+        """One uniform for each row (sample, position) of sequences of this length, float64 (r,)."""
+        return self.grid(call, purpose, length)[rows]
+
+    def grid(self, call: int, purpose: Purpose, length: int) -> Float[Tensor, "b l"]:
+        """One uniform for each position of each trajectory, float64."""
+        begin, grids = self._kept.get(purpose, (0, None))
+        if grids is None or grids.shape[2] != length or not begin <= call < begin + len(grids):
+            b = len(self.trajectory)
+            count = max(1, AT_ONCE // (b * length)) if purpose in EACH_STEP else 1
+            begin = call // count * count
+            calls = torch.arange(begin, begin + count, device=self.trajectory.device).repeat_interleave(b)
+            trajectories = self.trajectory.repeat(count)
+            grids = uniform_grid(self.seed, trajectories, calls, length, purpose).view(count, b, length)
+            self._kept[purpose] = (begin, grids)
+        return grids[call - begin]
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,9 @@ class CorrectorLaw:
 
     def remasked(self, draws: Draws, index: int) -> Bool[Tensor, "b l"]:
         """Which revealed tokens are masked again."""
-        sample, position = (self.reveal.x != self.reveal.num_tokens).nonzero(as_tuple=True)
-        out = torch.zeros_like(self.reveal.x, dtype=torch.bool)
-        out[sample, position] = draws.rows(index, Purpose.MASK, sample, position) < self.remask_chance
-        return out
+        revealed = self.reveal.x != self.reveal.num_tokens
+        uniform = draws.grid(index, Purpose.MASK, self.reveal.x.shape[1])
+        return revealed & (uniform < self.remask_chance)
 
     def draw(self, draws: Draws, index: int) -> Int[Tensor, "b l"]:
         """The tokens after the leap."""

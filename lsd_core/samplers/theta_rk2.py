@@ -9,7 +9,7 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose
 from lsd_core.samplers.euler import Tweedie
 from lsd_core.samplers.halves import check_theta, cut
-from lsd_core.samplers.laws import RevealLaw, masked_rows, reveal_law, token_law
+from lsd_core.samplers.laws import ComputedLaw, RevealLaw, masked_rows, reveal_law, token_law
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
@@ -55,7 +55,8 @@ class ThetaRK2:
                 law = law.masked_scatter(still[:, None], mixed / mixed.sum(-1, keepdim=True))
             return law.log()
 
-        return reveal_law(backbone, x, tokens, step, Tweedie().gained_chance(backbone, step))
+        law = ComputedLaw(tokens, backbone.process.num_tokens)
+        return reveal_law(backbone, x, law, step, Tweedie().gained_chance(backbone, step))
 
     def step(self, backbone: Backbone, state: State, step: Step, draws: Draws) -> State:
         """Two network calls, two draws; the probe's tokens have uniforms of their own."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers.euler import Tweedie
 from lsd_core.samplers.halves import check_theta, cut
-from lsd_core.samplers.laws import RevealLaw, reveal_law, token_law
+from lsd_core.samplers.laws import ComputedLaw, RevealLaw, reveal_law, token_law
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
@@ -51,7 +51,8 @@ class ThetaTrapezoidal:
             law = law.clamp(min=0)
             return (law / law.sum(-1, keepdim=True)).log()
 
-        return reveal_law(backbone, x_mid, tokens, later, Tweedie().gained_chance(backbone, later))
+        mixed = ComputedLaw(tokens, backbone.process.num_tokens)
+        return reveal_law(backbone, x_mid, mixed, later, Tweedie().gained_chance(backbone, later))
 
     def step(self, backbone: Backbone, state: State, step: Step, draws: Draws) -> State:
         """Two network calls, two draws."""

@@ -1,0 +1,60 @@
+"""Does one cheap pass price the schedules of every budget?"""
+
+import torch
+
+from flows.bench.cases import forward, race
+from flows.bench.figures import Figure, Setting
+from flows.bench.shapes import Shape, get_shape, random_backbone
+from flows.bench.timing import Race, Spread
+from lsd_core.distillation.prices import EdgePrices, price_counts, price_times
+from lsd_core.distillation.schedule import cheapest_schedules
+from lsd_core.distillation.teacher_paths import TeacherPaths
+
+TITLE = "one pass over teacher paths prices every edge, for all budgets"
+LEAST = 0.9
+BUDGETS = (4, 8, 16, 32, 64)
+TIMES = (1.0, 0.75, 0.5, 0.25, 0.0)
+
+
+def ask(setting: Setting) -> list[Figure]:
+    """Over counts where sequences are short, over a few times where they are long."""
+    shape = get_shape(setting.shape)
+    backbone = random_backbone(shape, "sedd", body_dtype=setting.body_dtype, device=setting.device)
+    paths = random_paths(shape, setting.batch)
+    over_counts = shape.length <= 256
+    kept: list[EdgePrices] = []
+
+    def price() -> None:
+        if over_counts:
+            kept.append(price_counts(backbone, paths, setting.batch))
+        else:
+            kept.append(price_times(backbone, paths, TIMES, setting.batch))
+
+    run: Race = race({"forward": forward(backbone, setting), "prices": price}, setting)
+    grid = shape.length if over_counts else len(TIMES) - 1
+    what = f"{grid} {'counts' if over_counts else 'times'}"
+    ratio = run.ratio("prices", "forward").inverse(grid)
+    figures = [
+        Figure.of("pricing", f"throughput, {what}", ratio, "bare forward's throughput", at_least=LEAST)
+    ]
+    if over_counts:
+        schedules = cheapest_schedules(kept[0].cost, max(BUDGETS))
+        priced = [budget for budget in BUDGETS if schedules[budget - 1].num_steps == budget]
+        share = kept[0].sequences / (grid * len(paths))
+        case = f"sequences for NFE {', '.join(map(str, priced))} together, {what}"
+        figures.append(Figure.of("pricing", case, Spread.of([share]), "grid x paths", at_most=1.0))
+    return figures
+
+
+def random_paths(shape: Shape, num_paths: int) -> TeacherPaths:
+    """Paths of random tokens in random order: what pricing costs does not depend on them."""
+    gen = torch.Generator().manual_seed(0)
+    size = (num_paths, shape.length)
+    time = torch.rand(size, generator=gen, dtype=torch.float64)
+    return TeacherPaths(
+        index=torch.arange(num_paths),
+        x_end=torch.randint(shape.num_tokens, size, generator=gen),
+        reveal_time=time,
+        rank=time.argsort(dim=1, descending=True).argsort(dim=1),
+        mask=shape.num_tokens,
+    )
