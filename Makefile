@@ -6,9 +6,10 @@ READY := $(VENV)/.ready
 DEMO ?= grid demo
 PYTEST_ARGS ?=
 GRID ?= demo
+BENCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean stack stack-demo stack-status stack-down
+.PHONY: help setup demo bench test lint format clean stack stack-demo stack-status stack-down
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ stack-status: setup ## Say which of them run.
 
 stack-down: setup ## Stop them; what is stored stays.
 	$(BIN)/python -m infra.stack down
+
+bench: setup ## Measure what a step, a teacher, prices and memory cost, in forward passes (BENCH="--shape middle" is quick).
+	$(BIN)/lsd bench $(BENCH)
 
 lint: setup ## Lint, check the format and the types.
 	$(BIN)/ruff check .

@@ -72,7 +72,8 @@ def fill_cells(run: Run) -> None:
         phases.measure_selection(run, pool)
         phases.measure_report(run, pool)
         phases.certify_tables(run, pool)
-    filing.write_cards(run)
+    with run.ledger.stage("write cards"):
+        filing.write_cards(run)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="register", **PATIENT)
@@ -110,10 +111,14 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
         for spec in teachers:
             generate_teacher(run, spec)
         fill_cells(run)
-    register(run)
-    outcome = promote(run)
-    write_report(run, outcome)
-    show_outcome(run, outcome, report(run, outcome))
+    with run.ledger.stage("register"):
+        register(run)
+    with run.ledger.stage("promote"):
+        outcome = promote(run)
+    with run.ledger.stage("report"):
+        write_report(run, outcome)
+        show_outcome(run, outcome, report(run, outcome))
+    run.ledger.write(settings.reports / plan.config.name)
     return run, outcome
 
 

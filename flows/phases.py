@@ -148,10 +148,15 @@ def have_done(
     run.count(phase, reused=len(jobs) - len(todo), made=len(todo))
     if not todo:
         return
-    with run.progress.phase(title, len(todo), phase) as advance:
+    with (
+        run.progress.phase(title, len(todo), phase) as advance,
+        run.ledger.stage(title, pool.num_workers) as entry,
+    ):
         for delay_s in (*DELAYS_S, None):
             again: list[Job] = []
             for outcome in pool.map(todo):
+                if outcome.result is not None:
+                    entry.add(outcome.result.spent)
                 if outcome.failure is not None:
                     spec = CandidateSpec.from_dict(outcome.item.spec)
                     reason = f"{outcome.failure.kind}: {outcome.failure.message}".splitlines()[0]

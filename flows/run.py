@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from flows.plan import Plan
 from flows.progress import Progress
 from flows.settings import Settings
+from flows.spending import Ledger
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.cards import SamplerCard
@@ -31,6 +32,9 @@ class Run:
     """Registry URIs by key of the candidate."""
     surveys: dict[str, dict[int, ShardRecord]] = field(default_factory=dict)
     """Shards found intact on the store, by hash of their teacher: looked at once, since that reads them all."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    """Where the time went."""
 
     def __post_init__(self) -> None:
         self.store = Store(self.settings.store)

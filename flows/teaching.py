@@ -73,11 +73,10 @@ def _generate(run: Run, teacher: TeacherSpec, missing: list[int]) -> list[ShardR
     """Have shards made by a pool; each is on the store when its worker says so."""
     num_gpus = run.plan.config.num_gpus
     workers = run.plan.config.workers or workers_for(len(missing), num_gpus=num_gpus)
-    tally = Tally()
+    tally, title = Tally(), f"teacher {teacher.backbone}"
     with (
-        run.progress.phase(
-            f"teacher {teacher.backbone}", len(missing) * teacher.shard_rows, "trajectories"
-        ) as advance,
+        run.progress.phase(title, len(missing) * teacher.shard_rows, "trajectories") as advance,
+        run.ledger.stage(title, min(workers, len(missing))) as entry,
         Pool[int, ShardDone](
             TeacherWorker,
             (run.settings.store, teacher.to_dict()),
@@ -91,6 +90,8 @@ def _generate(run: Run, teacher: TeacherSpec, missing: list[int]) -> list[ShardR
                 passing = outcome.failure is not None and failure_may_pass(outcome.failure.kind)
                 raise TeacherFailedError(f"teacher {teacher.backbone} {teacher.hash}: {reason}", passing)
             tally.add(outcome.result)
+            if outcome.result.spent is not None:
+                entry.add(outcome.result.spent)
             advance(teacher.shard_rows, tally.note)
     for rate in tally.rates:
         record_rate(run.store, teacher, rate)

@@ -1,6 +1,5 @@
 """The candidates' worker: learns, measures and certifies, and leaves each result on the store."""
 
-import time
 from functools import lru_cache
 
 from lsd_core.backbones.protocol import AnyBackbone
@@ -15,6 +14,7 @@ from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
+from workers.spent import Done, Stopwatch
 from workers.telling import tell
 
 
@@ -23,18 +23,18 @@ class CandidateWorker:
 
     def __init__(self, store_url: str) -> None:
         self.store = Store(store_url)
+        self._watch = Stopwatch()
         self._backbone = lru_cache(maxsize=4)(self._load_backbone)
         self._trajectories = lru_cache(maxsize=2)(self._load_trajectories)
 
-    def run(self, job: Job) -> str:
-        """Do the job and return the key of its result on the store."""
-        begin = time.perf_counter()
-        key = self._run(job)
+    def run(self, job: Job) -> Done[str]:
+        """Do the job; gives the key of its result on the store, and what it took."""
+        done = self._watch.time(lambda: self._do(job))
         if isinstance(job, LearnJob | CertifyJob):  # the long ones; measurements are many
-            tell(f"{job} in {time.perf_counter() - begin:.1f} s")
-        return key
+            tell(f"{job} in {done.spent.wall_s:.1f} s")
+        return done
 
-    def _run(self, job: Job) -> str:
+    def _do(self, job: Job) -> str:
         spec = CandidateSpec.from_dict(job.spec)
         results, backbone = Results(self.store, spec), self._backbone(spec.backbone.fingerprint)
         match job:
@@ -64,7 +64,7 @@ class CandidateWorker:
         return None if spec.teacher is None else self._trajectories(spec.teacher, spec.trajectories)
 
     def _load_backbone(self, fingerprint: str) -> AnyBackbone:
-        return fetch(fingerprint, self.store)
+        return self._watch.watch(fetch(fingerprint, self.store))
 
     def _load_trajectories(self, teacher: TeacherSpec, limit: int | None) -> Trajectories:
         return read_trajectories(self.store, teacher, limit)

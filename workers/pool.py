@@ -171,6 +171,11 @@ class Pool(Generic[Item, Result]):
         self._stop_at = 0.0  # when the grace is over, once stopped
         self._interrupt: KeyboardInterrupt | None = None
 
+    @property
+    def num_workers(self) -> int:
+        """Actors, started or not."""
+        return self._num_workers
+
     def __enter__(self) -> Self:
         # No retries by Ray: it would keep the items of a lost node waiting for an actor that has no room.
         host = ray.remote(_Host).options(

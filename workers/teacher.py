@@ -9,6 +9,7 @@ from lsd_core.store import Store
 from lsd_core.teacher import generate_shard
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
+from workers.spent import Spent, Stopwatch
 from workers.telling import tell
 
 
@@ -23,6 +24,8 @@ class ShardDone:
     """Encoding and writing."""
     device_kind: str
     """What the worker computed on."""
+    spent: Spent | None = None
+    """And how much of it was the network."""
 
 
 class TeacherWorker:
@@ -34,20 +37,27 @@ class TeacherWorker:
     def __init__(self, store_url: str, spec: dict[str, object]) -> None:
         self.store, self.spec = Store(store_url), TeacherSpec.from_dict(spec)
         self.device = worker_device()
-        self.backbone = place(fetch(self.spec.backbone_fingerprint, self.store), self.device)
+        self._watch = Stopwatch()
+        backbone = place(fetch(self.spec.backbone_fingerprint, self.store), self.device)
+        self.backbone = self._watch.watch(backbone)
 
     def run(self, shard: int) -> ShardDone:
-        begin = time.perf_counter()
-        trajectories = generate_shard(self.backbone, self.spec, shard, self.device).to("cpu")
-        generated = time.perf_counter()
-        record = commit_shard(self.store, self.spec, shard, encode_shard(trajectories, self.spec))
+        timed = self._watch.time(lambda: self._make(shard))
+        record, generate_s = timed.result
         done = ShardDone(
             record=record,
-            generate_s=generated - begin,
-            commit_s=time.perf_counter() - generated,
+            generate_s=generate_s,
+            commit_s=timed.spent.wall_s - generate_s,
             device_kind=device_kind(self.device),
+            spent=timed.spent,
         )
         tell(
             f"shard {shard} of {self.spec.backbone} in {done.generate_s:.1f} s, stored in {done.commit_s:.1f} s"
         )
         return done
+
+    def _make(self, shard: int) -> tuple[ShardRecord, float]:
+        begin = time.perf_counter()
+        trajectories = generate_shard(self.backbone, self.spec, shard, self.device).to("cpu")
+        generate_s = time.perf_counter() - begin
+        return commit_shard(self.store, self.spec, shard, encode_shard(trajectories, self.spec)), generate_s

@@ -25,6 +25,8 @@ class Setting:
     """Sequences a network call."""
     rounds: int = 5
     """Rounds whose median is taken."""
+    grid: str = "demo"
+    """The grid whose time is broken down, a ready one or a .yaml file."""
 
 
 @dataclass(frozen=True, kw_only=True)

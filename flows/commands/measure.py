@@ -18,6 +18,7 @@ def bench(
     batch: Whole = 1,
     rounds: Whole = 5,
     threads: Whole = 1,
+    grid: str = "demo",
     json_: Json = False,
 ) -> int:
     """Measure what things cost, as ratios to the network's own work in the same run; all questions but `grid`.
@@ -38,6 +39,8 @@ def bench(
         rounds whose median is taken.
     threads:
         threads of a network call on a CPU.
+    grid:
+        what the question `grid` runs.
     """
     import torch
 
@@ -45,7 +48,7 @@ def bench(
     from flows.bench.figures import Figure, Setting, table_of, to_json
     from lsd_core.environment import environment
 
-    setting = Setting(shape=shape, device=device, body_dtype=body, batch=batch, rounds=rounds)
+    setting = Setting(shape=shape, device=device, body_dtype=body, batch=batch, rounds=rounds, grid=grid)
     asked = run.check(questions, setting)
     torch.set_num_threads(threads)
     figures: list[Figure] = []

@@ -1,0 +1,61 @@
+"""A run's ledger: stages, start-up apart, shares outside the network; the same after a round trip."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.bench.grid import figures_of
+from flows.spending import Ledger, Stage
+from workers.spent import Spent
+
+
+def spent(**changes: float) -> Spent:
+    values = {"began": time.time(), "wall_s": 2.0, "network_s": 1.5, "cpu_s": 1.0, "network_cpu_s": 0.8}
+    return Spent(**(values | changes))
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Two workers for 10 s of which 1 s is start-up, then 3 s of the driver."""
+    work = Stage(
+        wall_s=10, start_up_s=1, workers=2, jobs=5, busy_s=16, network_s=12, cpu_s=8, network_cpu_s=6
+    )
+    return Ledger({"distil": work, "register": Stage(wall_s=3)})
+
+
+def test_the_share_outside_counts_idle_workers_and_the_drivers_own_stages(ledger: Ledger) -> None:
+    wall, cpu = ledger.outside()
+    assert wall == pytest.approx(1 - 12 / (2 * (9 + 3)))
+    assert cpu == pytest.approx(1 - 6 / 8)
+
+
+def test_a_ledger_on_disk_is_the_ledger(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.write(tmp_path)
+    assert Ledger.read(tmp_path) == ledger
+
+
+def test_a_stage_adds_its_jobs_and_sets_its_start_up_apart() -> None:
+    ledger = Ledger()
+    with ledger.stage("distil", workers=2) as entry:
+        time.sleep(0.05)
+        entry.add(spent())
+        entry.add(spent(network_s=0.5))
+    stage = ledger.stages["distil"]
+    assert (stage.jobs, stage.busy_s, stage.network_s, stage.workers) == (2, 4.0, 2.0, 2)
+    assert 0.05 <= stage.start_up_s <= stage.wall_s
+    with ledger.stage("distil", workers=1) as entry:
+        entry.add(spent(began=time.time() - 100))  # a worker whose clock is late
+    assert ledger.stages["distil"].start_up_s == pytest.approx(stage.start_up_s)
+    assert (stage.jobs, stage.workers) == (3, 2)
+
+
+def test_the_breakdown_shows_every_stage_and_the_whole(ledger: Ledger) -> None:
+    figures = figures_of(ledger)
+    assert [round(figure.value, 3) for figure in figures] == [0.75, 0.25, 0.5, 0.25]
+    assert "67% network" in figures[0].case
+    assert figures[-1].met is False
+
+
+def test_nothing_done_is_nothing_outside() -> None:
+    assert Ledger().outside() == (0.0, 0.0)
