@@ -1,5 +1,8 @@
 """The last screen of `lsd grid`: what came out, where it lies, what to type next."""
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -36,15 +39,44 @@ def print_ending(
     console.print()
     console.print(f"  store     {settings.store}", highlight=False, soft_wrap=True)
     console.print(f"  registry  {settings.tracking_uri}", highlight=False, soft_wrap=True)
-    report = settings.reports / run.plan.config.name
-    console.print(f"  report    {report} (table.csv, verdicts.md, quality.png, tables.png)", soft_wrap=True)
-    console.print(f"  browse    mlflow ui --backend-store-uri {settings.tracking_uri}", soft_wrap=True)
-    first = next(iter(outcome.verdicts), None)
-    if first:
-        console.print(f"  next      lsd samplers {first}", highlight=False)
-        champion = next((alias for alias in outcome.verdicts[first] if "-" not in alias), None)
-        if champion:
-            console.print(f"            lsd sample models:/{first}@{champion} -n 4", highlight=False)
+    folder = settings.reports / run.plan.config.name
+    beside = "table.csv, verdicts.md, quality.png, tables.png"
+    console.print(f"  report    {folder} ({beside})", highlight=False, soft_wrap=True)
+    for backbone in outcome.verdicts:
+        console.print(f"  page      {folder / backbone}.html", highlight=False, soft_wrap=True)
+    mlflow = f"{program('mlflow')} ui --backend-store-uri {settings.tracking_uri}"
+    console.print(f"  browse    {mlflow}", highlight=False, soft_wrap=True)
+    _print_next(outcome, console)
     for label, reason in outcome.failures.items():
         console.print(f"[bold red]failed[/] {label}: {reason}", highlight=False)
     return 1 if outcome.failures else 0
+
+
+def _print_next(outcome: Outcome, console: Console) -> None:
+    """Commands and lines of Python that can be typed as they stand, in this folder."""
+    champions = {
+        backbone: [alias for alias in verdicts if "-" not in alias]
+        for backbone, verdicts in outcome.verdicts.items()
+    }
+    backbone = next((name for name, aliases in champions.items() if aliases), None)
+    if backbone is None:
+        return
+    alias = "nfe8" if "nfe8" in champions[backbone] else champions[backbone][0]
+    uri, lsd = f"models:/{backbone}@{alias}", program("lsd")
+    lines = [
+        f"  next      {lsd} samplers {backbone}",
+        f"            {lsd} sample {uri} -n 4",
+        f"  Python    {program('python')}",
+        "            >>> from lsd_core import load_sampler",
+        f'            >>> sampler = load_sampler("{uri}")',
+        "            >>> tokens = sampler.sample(num_samples=16, seed=0)",
+    ]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def program(name: str) -> str:
+    """How to type a program of this environment here: its name if that finds it, else its path."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists() or shutil.which(name) == str(path):
+        return name
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,9 +1,65 @@
 """The registry's versions as a table."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
+
+from lsd_core.errors import InputError
+
+SORTS = ("nfe", "primary", "entropy", "bound", "version")
+DESCENDING = ("entropy", "version")  # most diverse and newest first
+
+
+def selected(
+    rows: Sequence[dict[str, Any]],
+    *,
+    nfe: Sequence[int] | None = None,
+    methods: Sequence[str] | None = None,
+    samplers: Sequence[str] | None = None,
+    champions: bool = False,
+    max_primary: float | None = None,
+    min_entropy: float | None = None,
+    sort: str = "nfe",
+) -> list[dict[str, Any]]:
+    """The rows that meet every condition given, in order; what was not measured comes last and meets no limit.
+
+    `sort` is one of `SORTS`, or the name of the deciding metric itself. A value that no row has is refused.
+    """
+    metric = next((row["primary_metric"] for row in rows), "primary")
+    sort = "primary" if sort == metric else sort
+    if sort not in SORTS:
+        raise InputError("sort", f"be one of {', '.join((*SORTS, metric))}", sort)
+    for name, wanted in (("nfe", nfe), ("method", methods), ("sampler", samplers)):
+        known = sorted({row[name] for row in rows})
+        for value in wanted or ():
+            if value not in known:
+                raise InputError(name, f"be among the registered: {', '.join(map(str, known))}", value)
+    kept = [
+        row
+        for row in rows
+        if (not nfe or row["nfe"] in nfe)
+        and (not methods or row["method"] in methods)
+        and (not samplers or row["sampler"] in samplers)
+        and (not champions or row["aliases"])
+        and (max_primary is None or (row["primary"] is not None and row["primary"] <= max_primary))
+        and (min_entropy is None or (row["entropy"] is not None and row["entropy"] >= min_entropy))
+    ]
+    return kept if sort == "nfe" else sorted(kept, key=lambda row: _place(row, sort))
+
+
+def bound_of(row: dict[str, Any]) -> float | None:
+    """The certificate's bound in nats, if the version has one."""
+    value = row["certificate"].get("value_nats")
+    return None if value is None else float(value)
+
+
+def _place(row: dict[str, Any], sort: str) -> float:
+    value = bound_of(row) if sort == "bound" else row[sort]
+    if value is None:
+        return math.inf
+    return -float(value) if sort in DESCENDING else float(value)
 
 
 def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
@@ -16,6 +72,7 @@ def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
         ("method", "left"),
         (str(metric), "right"),
         ("entropy", "right"),
+        ("bound", "right"),
         ("alias", "left"),
         ("URI", "left"),
     ):
@@ -27,6 +84,7 @@ def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
             row["method"],
             "" if row["primary"] is None else f"{row['primary']:.4f}",
             "" if row["entropy"] is None else f"{row['entropy']:.3f}",
+            "" if bound_of(row) is None else f"{bound_of(row):.1f}",
             ", ".join(row["aliases"]),
             row["uri"],
             style="bold" if row["aliases"] else "",

@@ -18,6 +18,8 @@ from lsd_core.samplers import generate
 from lsd_core.store import Store
 from lsd_core.vocabulary import written
 
+HUB = "hf://"  # a repository on the Hugging Face hub is laid out as a store
+
 
 @dataclass(frozen=True)
 class LoadedSampler:
@@ -66,13 +68,19 @@ def load_sampler(
     store: str | None = None,
     tracking_uri: str | None = None,
 ) -> LoadedSampler:
-    """The sampler behind `models:/NAME@ALIAS`, `models:/NAME/VERSION`, or the path or URL of a card.json.
+    """The sampler behind `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `hf://OWNER/NAME`, or the path or URL of
+    a card.json.
 
     Its backbone is the shipped one if the fingerprint agrees; else it comes from `store`, or, if none is
     given, from `LSD_STORE`, the store that the registry or the card's own place tells of, or the home's.
     Nothing that was stored is executed. Raises InputError.
     """
     card, hint = _find_card(os.fspath(uri), tracking_uri)
+    return sampler_of(card, store=store, hint=hint)
+
+
+def sampler_of(card: SamplerCard, *, store: str | None = None, hint: str | None = None) -> LoadedSampler:
+    """The sampler that a card describes, its backbone from `store`, or from the usual places and then `hint`."""
     places = [store] if store else [os.environ.get("LSD_STORE"), hint, default_store()]
     return LoadedSampler(card, _find_backbone(card, list(dict.fromkeys(filter(None, places)))))
 
@@ -82,16 +90,19 @@ def _find_card(uri: str, tracking_uri: str | None) -> tuple[SamplerCard, str | N
     if uri.startswith("models:"):
         resolved = resolve(uri, tracking_uri=tracking_uri)
         return resolved.card, resolved.store_url
-    if Path(uri).is_dir():
+    if Path(uri).is_dir() or (uri.startswith(HUB) and not uri.endswith(".json")):
         uri = f"{uri.rstrip('/')}/card.json"
     folder, _, name = uri.rpartition("/")
     try:
         text = Store(folder or ("/" if uri.startswith("/") else ".")).read_bytes(name).decode()
     except (FileNotFoundError, UnicodeDecodeError) as error:
-        rule = "be models:/NAME@ALIAS, models:/NAME/VERSION, or the path or URL of a card.json"
+        rule = (
+            "be models:/NAME@ALIAS, models:/NAME/VERSION, hf://OWNER/NAME, or the path or URL of a card.json"
+        )
         raise InputError("uri", rule, f"{uri} ({type(error).__name__})") from None
     root, cells, _ = uri.rpartition("/cells/")
-    return SamplerCard.from_json(text, source=uri), root if cells else None
+    place = folder if uri.startswith(HUB) else root if cells else None
+    return SamplerCard.from_json(text, source=uri), place
 
 
 def _find_backbone(card: SamplerCard, stores: list[str]) -> AnyBackbone:

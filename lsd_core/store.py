@@ -29,6 +29,7 @@ _REMEDIES = {
     "s3": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), AWS_DEFAULT_REGION and, "
     "off AWS, AWS_ENDPOINT_URL; the bucket must exist",
     "gs": "check GOOGLE_APPLICATION_CREDENTIALS; the bucket must exist",
+    "hf": "check HF_TOKEN (for a private repository) and HF_ENDPOINT; install huggingface_hub",
     "abfs": "check AZURE_STORAGE_CONNECTION_STRING; the container must exist",
 }
 _PASSING = {

@@ -22,7 +22,16 @@ import torch  # noqa: E402
 
 torch.set_num_threads(1)
 
-OURS = ("LSD_", "MLFLOW_TRACKING", "MLFLOW_S3", "RAY_ADDRESS", "PREFECT_API", "AWS_")
+OURS = (
+    "LSD_",
+    "HF_",
+    "MLFLOW_TRACKING",
+    "MLFLOW_REGISTRY",
+    "MLFLOW_S3",
+    "RAY_ADDRESS",
+    "PREFECT_API",
+    "AWS_",
+)
 
 
 @pytest.fixture(autouse=True)

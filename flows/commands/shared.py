@@ -19,6 +19,9 @@ Registry = Annotated[
     str | None,
     Parameter(name="--registry", help="MLflow; else LSD_TRACKING_URI, MLFLOW_TRACKING_URI, else ./lsd-data"),
 ]
+Source = Annotated[
+    str, Parameter(help="models:/NAME@ALIAS, models:/NAME/VERSION, hf://OWNER/NAME, or a card's path or URL")
+]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for a program")]
 Listed = Parameter(consume_multiple=True, negative="")
 

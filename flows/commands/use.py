@@ -5,16 +5,55 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.shared import Json, Registry, Store, Whole, app, care, console, whole
+from flows.commands.shared import Json, Listed, Registry, Source, Store, Whole, Wholes, app, console, whole
 
 
 @app.command
-def samplers(backbone: str, *, registry: Registry = None, json_: Json = False) -> int:
-    """List the registered samplers of a backbone, controls included, champions marked by their aliases."""
-    from flows.listing import samplers_table
+def samplers(
+    backbone: str,
+    *,
+    nfe: Wholes = None,
+    methods: Annotated[list[str] | None, Listed] = None,
+    samplers: Annotated[list[str] | None, Listed] = None,
+    champions: Annotated[bool, Parameter(negative="")] = False,
+    max_error: float | None = None,
+    min_entropy: float | None = None,
+    sort: str = "nfe",
+    registry: Registry = None,
+    json_: Json = False,
+) -> int:
+    """List the registered samplers of a backbone, controls included, champions marked by their aliases.
+
+    Parameters
+    ----------
+    nfe:
+        only these budgets.
+    methods:
+        only these methods.
+    samplers:
+        only these base samplers.
+    champions:
+        only those that hold an alias.
+    max_error:
+        most of the metric that decides, whatever its name.
+    min_entropy:
+        least entropy, in nats.
+    sort:
+        nfe, primary (or the metric's name), entropy, bound or version.
+    """
+    from flows.listing import samplers_table, selected
     from lsd_core.registry import list_versions
 
-    rows = list_versions(backbone, tracking_uri=registry)
+    rows = selected(
+        list_versions(backbone, tracking_uri=registry),
+        nfe=nfe,
+        methods=methods,
+        samplers=samplers,
+        champions=champions,
+        max_primary=max_error,
+        min_entropy=min_entropy,
+        sort=sort,
+    )
     if json_:
         print(json.dumps(rows, indent=2))
         return 0
@@ -27,7 +66,7 @@ def samplers(backbone: str, *, registry: Registry = None, json_: Json = False) -
 
 @app.command
 def sample(
-    uri: Annotated[str, Parameter(help="models:/NAME@ALIAS, models:/NAME/VERSION, or a card's path or URL")],
+    uri: Source,
     *,
     num_samples: Annotated[int, Parameter(name=["-n", "--num-samples"], converter=whole)] = 4,
     seed: Whole = 0,
@@ -68,7 +107,7 @@ def sample(
     return 0
 
 
-@app.command(group=care)
+@app.command
 def pick(
     backbone: str,
     *,

@@ -1,7 +1,8 @@
 """The model registry: MLflow as an index of sampler cards, which the store can rebuild.
 
-One registered model per backbone name, one version per candidate, its card as the only artifact. Aliases name
+One registered model per backbone name, one version per candidate, its card in the artifact. Aliases name
 champions: `nfe8` that of 8 calls, `nfe8-euler` that of its cell. Loading executes nothing: a card is data.
+(mlflow.pyfunc executes the few lines of `pyfunc_sampler.py` beside the card, for tools that know nothing else.)
 
 MLflow is imported inside the functions, and reached through clients with explicit URIs, so nothing here
 depends on its global state. Its own variables still apply, MLFLOW_TRACKING_TOKEN among them.
@@ -10,11 +11,10 @@ depends on its global state. Its own variables still apply, MLFLOW_TRACKING_TOKE
 from lsd_core.registry.aliases import promote, rollback, set_champions
 from lsd_core.registry.connect import check
 from lsd_core.registry.lookup import list_versions, pick
-from lsd_core.registry.reading import CARD_FILE, Resolved, resolve
+from lsd_core.registry.reading import Resolved, resolve
 from lsd_core.registry.writing import log_report, register
 
 __all__ = [
-    "CARD_FILE",
     "Resolved",
     "check",
     "list_versions",

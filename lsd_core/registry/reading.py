@@ -10,8 +10,7 @@ from lsd_core.errors import InputError
 from lsd_core.filing import uri_of
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import aliases_of, listed, version_of
-
-CARD_FILE = "card.json"
+from lsd_core.registry.pyfunc import CARD_FILE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from lsd_core.cards import SamplerCard
 from lsd_core.filing import describe, params_of, seed_values_of, tags_of, uri_of, values_of
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import versions_of
-from lsd_core.registry.reading import CARD_FILE
+from lsd_core.registry.pyfunc import CARD_FILE, write_model
 
 
 def register(
@@ -52,9 +52,10 @@ def register(
         )
         client.log_batch(run_id, entries(values_of(card), model.model_id), params(params_of(card)))
         with TemporaryDirectory() as folder:
-            Path(folder, CARD_FILE).write_bytes(card.to_json().encode())
-            client.log_model_artifacts(model.model_id, folder)
-            client.log_artifacts(run_id, folder)
+            filled = Path(folder, "model")
+            write_model(filled, card, store_url=store_url, run_id=run_id, model_id=model.model_id)
+            client.log_model_artifacts(model.model_id, str(filled))
+            client.log_artifact(run_id, str(filled / CARD_FILE))
         for file in files:
             client.log_artifact(run_id, str(file))
         client.finalize_logged_model(model.model_id, "READY")

@@ -63,6 +63,23 @@ def test_the_line_ends_in_the_registry_and_says_what_to_do_next(calm: tuple[Path
         assert (home / "reports" / "tiny" / name).stat().st_size > 0
 
 
+def test_following_what_the_terminal_prints_ends_in_samples(calm: tuple[Path, str]) -> None:
+    home, printed = calm
+    lines = [line.strip() for line in printed.split("  page  ")[1].splitlines()]
+    page = Path(lines[0])
+    assert page.name == "countdown-exact.html"
+    assert page.read_text().startswith("<!doctype html>")
+    typed = [line.removeprefix("next").strip() for line in lines]
+    commands = [line for line in typed if line.split(" ")[0].endswith("lsd")]
+    assert len(commands) == 2
+    for command in commands:
+        finished = run([sys.executable, "-m", "flows.cli", *command.split()[1:]], home)
+        assert finished.returncode == 0, finished.stderr
+    python = [line.removeprefix(">>> ") for line in lines if line.startswith(">>> ")]
+    finished = run([sys.executable, "-c", "\n".join([*python, "print(tuple(tokens.shape))"])], home)
+    assert finished.stdout == "(16, 64)\n", finished.stderr
+
+
 def test_no_sample_uses_more_calls_than_its_budget(calm: tuple[Path, str]) -> None:
     cards = [
         SamplerCard.from_json(text.decode())

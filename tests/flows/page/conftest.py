@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pytest
 
-from flows import filing, phases
+from flows import filing, phases, teaching
 from flows.config import GridConfig, parse_grid
 from flows.plan import make_plan
 from flows.progress import TerminalProgress
@@ -17,8 +17,11 @@ from flows.settings import Settings
 from lsd_core.backbones.publish import publish
 from workers import pool
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 GRID = {
     "name": "small",
+    "workers": 1,
     "backbones": ["countdown"],
     "nfe": [2, 4],
     "samplers": ["euler", "tweedie"],
@@ -38,10 +41,10 @@ GRID = {
 }
 
 
-class Inline:
+class Inline(Generic[Item, Result]):
     """The workers' own code, called directly."""
 
-    def __init__(self, run: Run, worker: type, arguments: tuple[Any, ...], items: int) -> None:
+    def __init__(self, worker: type, arguments: tuple[Any, ...], **_: object) -> None:
         self.worker = worker(*arguments)
 
     def __enter__(self) -> "Inline":
@@ -83,10 +86,11 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     config: GridConfig = parse_grid(dict(GRID))
     run = Run(make_plan(config), settings, TerminalProgress(_silent()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(phases, "_pool", Inline)
+        patch.setattr(phases, "Pool", Inline)
+        patch.setattr(teaching, "Pool", Inline)
         for backbone in run.plan.backbones:
             publish(backbone, run.store)
-        phases.generate_teacher(run, run.plan.teachers[0])
+        teaching.generate_teacher(run, run.plan.teachers[0])
         with phases.candidate_pool(run) as workers:
             phases.measure_teachers(run, workers)
             phases.distill(run, workers)

@@ -39,18 +39,17 @@ def served_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield url
         finally:
             os.killpg(server.pid, 15)
-            server.wait(20)
+            server.wait(120)
 
 
 def _wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(600):
-        if server.poll() is not None:
-            break
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and server.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=5).close()
             return
         except OSError:
-            time.sleep(0.1)
+            time.sleep(0.2)
     raise RuntimeError(f"no MLflow server at {url}: {log.read_text()}")
 
 

@@ -26,7 +26,7 @@ def test_a_tampered_card_is_refused_by_name(uri, make, tmp_path):
 
 def test_a_lost_card_is_refused_by_name(sqlite_registry, make):
     found = registry.register(make(), tracking_uri=sqlite_registry)
-    location = MlflowClient(sqlite_registry).get_model_version_download_uri(make.name, "1")
+    location = MlflowClient(sqlite_registry, sqlite_registry).get_model_version_download_uri(make.name, "1")
     Path(urllib.request.url2pathname(location.removeprefix("file://")), "card.json").unlink()
     with pytest.raises(InputError, match=f"card of {found} must be readable"):
         registry.resolve(found, tracking_uri=sqlite_registry)

@@ -1,0 +1,80 @@
+"""`lsd export`: a sampler as files that need none of our code."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lsd_core.backbones.protocol import AnyBackbone, is_dense
+from lsd_core.cards import SamplerCard
+from lsd_core.errors import InputError
+from lsd_core.filing import describe
+from lsd_core.sampler import LoadedSampler
+from lsd_core.samplers.catalog import get_sampler
+from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.step import steps_of
+
+SCHEDULER = Path(__file__).with_name("scheduling_lsd.py")
+
+
+def export(sampler: LoadedSampler, to: str, folder: Path) -> list[Path]:
+    """Write the sampler in a format of `FORMATS` and return the files, the main one first."""
+    if to not in FORMATS:
+        raise InputError("to", f"be one of {', '.join(FORMATS)}", to)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("out", "be a folder", str(folder))
+    return FORMATS[to](sampler, folder)
+
+
+def export_json(sampler: LoadedSampler, folder: Path) -> list[Path]:
+    """The card as it is, and its description."""
+    folder.mkdir(parents=True, exist_ok=True)
+    card, page = folder / "card.json", folder / "README.md"
+    card.write_text(sampler.card.to_json())
+    page.write_text(describe(sampler.card, "card.json"))
+    return [card, page]
+
+
+def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
+    """A scheduler folder for diffusers' `from_pretrained`: its configuration, and the class as one file."""
+    config = scheduler_config(sampler.card, sampler.backbone)
+    try:
+        from lsd_core.export.scheduling_lsd import LSDScheduler
+    except ImportError as error:
+        remedy = "pip install 'lsd-samplers[export]' -c constraints.txt"
+        raise InputError(
+            "to", "be a format whose library is installed", "diffusers", f"{error}; {remedy}"
+        ) from None
+    files = export_json(sampler, folder)
+    LSDScheduler(**config).save_pretrained(folder)
+    code = folder / SCHEDULER.name
+    code.write_text(SCHEDULER.read_text())
+    return [folder / "scheduler_config.json", code, *files]
+
+
+def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
+    """What the scheduler is told: everything about the table is resolved, so it needs no noise schedule."""
+    table = card.step_table
+    remedy = "euler, tweedie and fixed_counts do; --to json takes any sampler"
+    if is_dense(backbone):
+        kind = card.process["kind"]
+        raise InputError("process", "be absorbing, to be a scheduler", kind, "--to json takes any sampler")
+    method = get_sampler(card.sampler, backbone.process)
+    if not isinstance(method, Euler):
+        raise InputError(
+            "sampler", "reveal tokens by one call a step, to be a scheduler", card.sampler, remedy
+        )
+    steps = list(steps_of(table, backbone.length))
+    config: dict[str, Any] = {
+        "mask_token_id": backbone.process.mask,
+        "network_times": [step.t for step in steps],
+        "gains": [step.gain if step.gain_on == "log_score" else 1.0 for step in steps],
+    }
+    if table.counts is not None:
+        return config | {"counts": list(table.counts)}
+    return config | {"reveal_chances": [method.gained_chance(backbone, step) for step in steps]}
+
+
+FORMATS: dict[str, Callable[[LoadedSampler, Path], list[Path]]] = {
+    "json": export_json,
+    "diffusers": export_diffusers,
+}

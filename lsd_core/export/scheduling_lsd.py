@@ -1,0 +1,128 @@
+"""A learned few-step sampler for masked (absorbing) diffusion, as a diffusers scheduler.
+
+This file needs torch and diffusers alone. It lies beside `scheduler_config.json`, which holds what was learned:
+
+    scheduler = LSDScheduler.from_pretrained(folder)
+    scheduler.set_timesteps()
+    sample = torch.full((batch, length), scheduler.config.mask_token_id)
+    for t in scheduler.timesteps:
+        sample = scheduler.step(network(sample, t), t, sample, generator=generator).prev_sample
+
+`network` gives logits of the clean token at each position; `t` runs from 1 (all masked) towards 0.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from diffusers.utils import BaseOutput
+
+
+@dataclass
+class LSDSchedulerOutput(BaseOutput):
+    """`prev_sample` (batch, length): the tokens after the step."""
+
+    prev_sample: torch.Tensor
+
+
+class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+    """Steps k = 0, 1, ... reveal masked tokens; a revealed token stays.
+
+    A token is revealed with chance `reveal_chances[k]`, independently, or, where `counts` is given, exactly
+    `counts[k] - counts[k + 1]` of a chain's masked tokens are, all subsets alike. It is drawn from
+    softmax(gains[k] * logits): a gain above 1 sharpens the network. Draws are by inversion in float64.
+
+    Args:
+        mask_token_id (`int`): the token that means "masked"; logits beyond the first `mask_token_id` are ignored.
+        network_times (`list[float]`): what the network is told at each step.
+        gains (`list[float]`): factor of the logits at each step.
+        reveal_chances (`list[float]`, *optional*): for grids of times.
+        counts (`list[int]`, *optional*): for grids of counts, one more than steps, from the length to 0.
+    """
+
+    order = 1
+
+    @register_to_config
+    def __init__(
+        self,
+        mask_token_id: int,
+        network_times: list[float],
+        gains: list[float],
+        reveal_chances: list[float] | None = None,
+        counts: list[int] | None = None,
+    ):
+        if (reveal_chances is None) == (counts is None):
+            raise ValueError("give either reveal_chances or counts")
+        self.timesteps = torch.tensor(network_times, dtype=torch.float64)
+        self.num_inference_steps = len(network_times)
+
+    def set_timesteps(
+        self, num_inference_steps: int | None = None, device: str | torch.device | None = None
+    ) -> None:
+        """Put the learned times on a device; their number was learned and cannot be changed."""
+        steps = len(self.config["network_times"])
+        if num_inference_steps not in (None, steps):
+            raise ValueError(
+                f"num_inference_steps must be {steps}, for which this table was learned, got {num_inference_steps}"
+            )
+        self.timesteps = torch.tensor(self.config["network_times"], dtype=torch.float64, device=device)
+
+    def scale_model_input(
+        self, sample: torch.Tensor, timestep: float | torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The sample as it is: tokens have no scale."""
+        return sample
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: float | torch.Tensor,
+        sample: torch.Tensor,
+        generator: torch.Generator | None = None,
+        uniforms: tuple[torch.Tensor, torch.Tensor] | None = None,
+        return_dict: bool = True,
+    ) -> LSDSchedulerOutput | tuple[torch.Tensor]:
+        """One step for logits (batch, length, vocabulary) of tokens (batch, length).
+
+        `uniforms`, two float64 tensors (batch, length) in [0, 1), replaces the generator: the first decides
+        which tokens are revealed (on a grid of counts those with the smallest, so keep it for all steps), the
+        second which token each becomes.
+        """
+        k, masked = self._index(timestep), sample == self.config["mask_token_id"]
+        choice, inversion = self._uniforms(sample, generator) if uniforms is None else uniforms
+        if self.config["counts"] is None:
+            revealed = masked & (choice < self.config["reveal_chances"][k])
+        else:
+            priority = torch.where(masked, choice, torch.full_like(choice, 2.0))
+            rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
+            revealed = masked & (rank < self.config["counts"][k] - self.config["counts"][k + 1])
+        logits = model_output[..., : self.config["mask_token_id"]][revealed].double()
+        probs = (self.config["gains"][k] * logits).softmax(-1)
+        cumulative = probs.cumsum(-1)
+        total = cumulative[:, -1:].contiguous()
+        token = torch.searchsorted(cumulative, inversion[revealed][:, None] * total, right=True)
+        token = torch.minimum(token, torch.searchsorted(cumulative, total))[:, 0]
+        prev_sample = sample.clone()
+        prev_sample[revealed] = token.to(sample.dtype)
+        return LSDSchedulerOutput(prev_sample=prev_sample) if return_dict else (prev_sample,)
+
+    def _index(self, timestep: float | torch.Tensor) -> int:
+        """The step that begins at this time."""
+        found = (self.timesteps.cpu() == float(timestep)).nonzero()
+        if len(found) == 0:
+            known = self.config["network_times"]
+            raise ValueError(f"timestep must be one of {known}, got {float(timestep)}")
+        return int(found[0])
+
+    @staticmethod
+    def _uniforms(
+        sample: torch.Tensor, generator: torch.Generator | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Fresh uniforms; on a grid of counts a fresh order each step is a uniform subset too."""
+        device = generator.device if generator is not None else sample.device
+        drawn = torch.rand(2, *sample.shape, dtype=torch.float64, device=device, generator=generator)
+        return drawn[0].to(sample.device), drawn[1].to(sample.device)
+
+    def __len__(self) -> int:
+        return len(self.config["network_times"])

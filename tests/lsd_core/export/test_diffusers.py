@@ -1,0 +1,135 @@
+"""The exported scheduler is a diffusers scheduler, and draws our sampler's tokens from the same uniforms."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.protocol import log_weights
+from lsd_core.cards import SamplerCard
+from lsd_core.errors import InputError
+from lsd_core.export.formats import export
+from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.sampler import LoadedSampler, load_sampler
+from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times
+
+diffusers = pytest.importorskip("diffusers")
+
+TIMES = cosine_times(4)
+TABLES = {
+    "times": TIMES,
+    "times, log-score gains": StepTable(times=TIMES.times, gains=(0.9, 1.5, 2.0, 1.2)),
+    "times, score gains": StepTable(times=TIMES.times, gains=(0.5, 1.5, 3.0, 1.0), gain_on="score"),
+    "counts": counts_from_times(StepTable(times=TIMES.times, gains=(1.0, 2.0, 2.5, 1.5)), 64),
+}
+
+
+@pytest.fixture
+def sampler(make_card):
+    """A sampler of a shipped network with a table of choice."""
+
+    def make(table: StepTable, base: str = "euler", name: str = "countdown") -> LoadedSampler:
+        backbone = load_backbone(name)
+        card: SamplerCard = make_card(
+            backbone={"name": name, "fingerprint": backbone.fingerprint, "family": backbone.family},
+            process=backbone.process.to_dict(),
+            sampler=base,
+            nfe=8,
+            steps=table.num_steps,
+            calls={"mean": table.num_steps, "max": table.num_steps},
+            table=table.to_dict(),
+        )
+        return LoadedSampler(card, backbone)
+
+    return make
+
+
+def scheduler_from(folder: Path):
+    """As a stranger loads it: the class from the file beside the configuration, nothing of ours imported."""
+    spec = importlib.util.spec_from_file_location("scheduling_lsd_exported", folder / "scheduling_lsd.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.LSDScheduler.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["countdown", "countdown-radd"])
+@pytest.mark.parametrize("kind", list(TABLES))
+def test_the_scheduler_draws_our_tokens_from_the_same_uniforms(sampler, tmp_path, kind, name):
+    ours = sampler(TABLES[kind], name=name)
+    export(ours, "diffusers", tmp_path)
+    scheduler = scheduler_from(tmp_path)
+    scheduler.set_timesteps()
+    backbone, seed, n = ours.backbone, 11, 32
+    trajectory = torch.arange(n)
+    token = uniform_grid(seed, trajectory, 0, backbone.length, Purpose.TOKEN)
+    x = torch.full((n, backbone.length), scheduler.config.mask_token_id)
+    for k, t in enumerate(scheduler.timesteps):
+        purpose, call = (Purpose.ORDER, 0) if kind == "counts" else (Purpose.REVEAL, k)
+        choice = uniform_grid(seed, trajectory, call, backbone.length, purpose)
+        logits = log_weights(backbone, x, torch.full((n,), float(t), dtype=torch.float64))
+        x = scheduler.step(logits, t, x, uniforms=(choice, token)).prev_sample
+    assert torch.equal(x, ours.sample(n, seed=seed))
+
+
+def test_it_keeps_diffusers_conventions(sampler, tmp_path):
+    export(sampler(TABLES["counts"]), "diffusers", tmp_path)
+    config = json.loads((tmp_path / "scheduler_config.json").read_text())
+    assert config["_class_name"] == "LSDScheduler"
+    scheduler = scheduler_from(tmp_path)
+    assert isinstance(scheduler, diffusers.SchedulerMixin)
+    assert isinstance(scheduler, diffusers.ConfigMixin)
+    again = type(scheduler).from_config(scheduler.config)
+    assert dict(again.config) == dict(scheduler.config)
+    scheduler.save_pretrained(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "scheduler_config.json").read_text()) == config
+    assert len(scheduler) == len(scheduler.timesteps) == 4
+    with pytest.raises(
+        ValueError, match="num_inference_steps must be 4, for which this table was learned, got 5"
+    ):
+        scheduler.set_timesteps(5)
+    with pytest.raises(ValueError, match="timestep must be one of"):
+        scheduler.step(torch.zeros(1, 64, 32), 0.123, torch.full((1, 64), 32))
+
+
+def test_a_generator_reproduces_a_sample_and_no_step_leaves_a_mask_or_moves_a_token(sampler, tmp_path):
+    export(sampler(TABLES["times, log-score gains"]), "diffusers", tmp_path)
+    scheduler = scheduler_from(tmp_path)
+
+    def draw(seed: int) -> torch.Tensor:
+        x, generator = torch.full((2, 64), 32), torch.Generator().manual_seed(seed)
+        for t in scheduler.timesteps:
+            before = x
+            logits = torch.zeros(2, 64, 33)  # a channel for the mask, which is never drawn
+            x = scheduler.step(logits, t, x, generator=generator).prev_sample
+            kept = before != 32
+            assert torch.equal(x[kept], before[kept])
+        return x
+
+    assert int(draw(3).max()) < 32
+    assert torch.equal(draw(3), draw(3))
+    assert not torch.equal(draw(3), draw(4))
+
+
+def test_what_cannot_be_a_scheduler_is_refused_before_anything_is_written(sampler, tmp_path):
+    folder = tmp_path / "out"
+    with pytest.raises(
+        InputError, match=r"sampler must reveal tokens by one call a step.* got theta_trapezoidal"
+    ):
+        export(sampler(TIMES, base="theta_trapezoidal"), "diffusers", folder)
+    with pytest.raises(InputError, match="to must be one of json, diffusers, got onnx"):
+        export(sampler(TIMES), "onnx", folder)
+    assert not folder.exists()
+
+
+def test_the_exported_card_is_the_card(sampler, tmp_path):
+    ours = sampler(TIMES)
+    files = export(ours, "json", tmp_path / "out")
+    assert files[0].read_text() == ours.card.to_json()
+    assert torch.equal(load_sampler(tmp_path / "out").sample(4), ours.sample(4))
