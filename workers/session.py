@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -70,9 +71,14 @@ def _heard(hear: Callable[[str], None]) -> Iterator[None]:
     """Take the lines that Ray would print. It has no public way to do so; its notebook integration uses this one."""
     from ray._private.ray_logging import global_worker_stdstream_dispatcher as streams
 
+    recent = deque[tuple[int, str]](
+        maxlen=64
+    )  # two nodes of one machine both send the lines that they find there
+
     def take(batch: dict[str, Any]) -> None:
         for line in batch["lines"]:
-            if line.startswith(MARK):
+            if line.startswith(MARK) and (batch["pid"], line) not in recent:
+                recent.append((batch["pid"], line))
                 hear(f"[{batch['ip']} {batch['pid']}] {line.removeprefix(MARK)}")
 
     streams.remove_handler("ray_print_logs")

@@ -29,8 +29,7 @@ class Process:
     @staticmethod
     def all() -> "set[Process]":
         """Every process that lives."""
-        numbers = [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
-        return {found for found in map(Process.of, numbers) if found is not None}
+        return {found for found in map(Process.of, _numbers()) if found is not None}
 
     @staticmethod
     def read(file: Path) -> "Process | None":
@@ -49,12 +48,18 @@ class Process:
         return Process.of(self.pid) == self
 
     def family(self) -> set["Process"]:
-        """Itself and all in the session that it leads, orphans included."""
-        found = {self} if self.alive else set()
-        for entry in PROC.iterdir():
-            if entry.name.isdigit() and (fields := _stat(int(entry.name))) and int(fields[3]) == self.pid:
-                found.add(Process(int(entry.name), int(fields[19])))
-        return found
+        """Itself, its session, its descendants in sessions of their own, and all in those: orphans included."""
+        found, sessions = {self.pid} if self.alive else set[int](), {self.pid}
+        everybody = {pid: fields for pid in _numbers() if (fields := _stat(pid))}
+        size = -1
+        while len(found) != size:
+            size = len(found)
+            for pid, fields in everybody.items():
+                if int(fields[3]) in sessions or int(fields[1]) in found:
+                    found.add(pid)
+                    if int(fields[3]) == pid:
+                        sessions.add(pid)
+        return {Process(pid, int(everybody[pid][19])) for pid in found if pid in everybody}
 
 
 def end(processes: Iterable[Process], sign: signal.Signals) -> None:
@@ -75,6 +80,10 @@ def wait_gone(processes: Iterable[Process], wait_s: float) -> list[Process]:
         time.sleep(0.05)
         left = [process for process in left if process.alive]
     return left
+
+
+def _numbers() -> list[int]:
+    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
 
 
 def _stat(pid: int) -> list[str] | None:
