@@ -13,7 +13,7 @@ from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
 from lsd_core.home import weights_dir
 from lsd_core.processes import Process, Uniform
-from lsd_core.tasks import countdown, openwebtext
+from lsd_core.tasks import cifar10, countdown, openwebtext
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,22 @@ def _published(repository: str, description: str) -> BackboneEntry:
     return BackboneEntry(task="openwebtext", description=f"{description} ({repository})", make=make)
 
 
+def _cifar10() -> BackboneEntry:
+    """tauLDR's network is on no hub: a person puts its two files into the weights folder."""
+
+    def make(name: str) -> AnyBackbone:
+        folder = weights_dir() / name
+        if not folder.is_dir():
+            remedy = (
+                "download ckpt_0001999999.pt and config_001.yaml of CIFAR-10 from where the readme of the "
+                f"repository andrew-cr/tauLDR points, and put both into {folder}; or run with --backbones FILE"
+            )
+            raise InputError(f"backbone {name}", "have its weights", f"nothing in {folder}", remedy)
+        return load_published(folder, name)
+
+    return BackboneEntry(task="cifar10", description="tauLDR, 32 x 32 colour images as a CTMC", make=make)
+
+
 HUB = {
     "sedd-small": ("louaaron/sedd-small", "SEDD absorb, 12 blocks, GPT-2 tokens, length 1024"),
     "sedd-medium": ("louaaron/sedd-medium", "SEDD absorb, 24 blocks, GPT-2 tokens, length 1024"),
@@ -96,6 +112,7 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-gaussian-exact": _noisy(countdown.ORDINAL, 64),
     "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),
     "digits-uniform": _trained("digits", "8 x 8 images of 17 grey levels under uniform noise"),
+    "cifar10-ctmc": _cifar10(),
 } | {name: _published(*where) for name, where in HUB.items()}
 
 
@@ -115,6 +132,8 @@ def task_of(backbone: AnyBackbone) -> str:
     """
     if backbone.name in BACKBONES:
         return BACKBONES[backbone.name].task
+    if backbone.family == "tauldr" and backbone.length == cifar10.LENGTH:
+        return "cifar10"
     by_tokens = {countdown.NUM_VALUES: "countdown"} | dict.fromkeys(openwebtext.VOCABULARIES, "openwebtext")
     return str(backbone.config.get("task", by_tokens.get(backbone.process.num_tokens, "sequences")))
 

@@ -11,7 +11,7 @@ from lsd_core.errors import InputError
 from lsd_core.evaluation import countdown, entropy
 from lsd_core.evaluation.likelihood import own_likelihood
 from lsd_core.evaluation.scores import Scores
-from lsd_core.tasks import openwebtext
+from lsd_core.tasks import cifar10, openwebtext
 from lsd_core.tasks.countdown import draw_sequences
 from lsd_core.tasks.digits import check_digits, evaluate_digits, show_digits
 from lsd_core.tasks.sequences import check_sequences, evaluate_sequences, show_sequences
@@ -108,6 +108,15 @@ TASKS: dict[str, Task] = {
         judge=openwebtext.JUDGE,
         evaluate=openwebtext.evaluate,
         check=openwebtext.check,
+    ),
+    "cifar10": Task(
+        name="cifar10",
+        primary="frechet_tiles",
+        diversity="unigram_entropy",
+        judge=cifar10.JUDGE,
+        evaluate=cifar10.evaluate,
+        check=cifar10.check,
+        show=cifar10.show,
     ),
 }
 

@@ -47,24 +47,24 @@ def config(**model: Any) -> dict[str, Any]:
     }
 
 
-def plan() -> list[tuple[str, str, int, int]]:
+def plan(multipliers: list[int] = MULTIPLIERS) -> list[tuple[str, str, int, int]]:
     """(part, kind, channels in, channels out) of every numbered module, in order, as the description has it."""
     modules, now, kept = list[tuple[str, str, int, int]](), CH, [CH]
-    for scale, multiplier in enumerate(MULTIPLIERS):
+    for scale, multiplier in enumerate(multipliers):
         for _ in range(BLOCKS):
             modules.append(("downsampling", "residual", now, CH * multiplier))
             now = CH * multiplier
             kept.append(now)
             if scale == ATTENTION_AT:
                 modules.append(("downsampling", "attention", now, now))
-        if scale < len(MULTIPLIERS) - 1:
+        if scale < len(multipliers) - 1:
             modules.append(("downsampling", "down", now, now))
             kept.append(now)
     modules += [("middle", kind, now, now) for kind in ("residual", "attention", "residual")]
-    for scale in reversed(range(len(MULTIPLIERS))):
+    for scale in reversed(range(len(multipliers))):
         for _ in range(BLOCKS + 1):
-            modules.append(("upsampling", "residual", now + kept.pop(), CH * MULTIPLIERS[scale]))
-            now = CH * MULTIPLIERS[scale]
+            modules.append(("upsampling", "residual", now + kept.pop(), CH * multipliers[scale]))
+            now = CH * multipliers[scale]
             if scale == ATTENTION_AT:
                 modules.append(("upsampling", "attention", now, now))
         if scale > 0:
@@ -74,6 +74,11 @@ def plan() -> list[tuple[str, str, int, int]]:
 
 def random_tensors(dtype: torch.dtype = torch.float64) -> Tensors:
     """Every tensor by its published name within the network, in order, all random."""
+    return random_tensors_of(MULTIPLIERS, dtype)
+
+
+def random_tensors_of(multipliers: list[int], dtype: torch.dtype) -> Tensors:
+    """The same of a network with other multipliers."""
     gen, out = torch.Generator().manual_seed(0), Tensors()
 
     def normal(*shape: int, scale: float, shift: float = 0.0) -> Tensor:
@@ -96,7 +101,7 @@ def random_tensors(dtype: torch.dtype = torch.float64) -> Tensors:
     linear("temb_modules.1", 4 * TIME_DIM, 4 * TIME_DIM)
     linear("input_conv", CH, SHAPE[0], 3, 3)
     count: dict[str, int] = {}
-    for part, kind, num_in, num_out in plan():
+    for part, kind, num_in, num_out in plan(multipliers):
         index = count[part] = count.get(part, -1) + 1
         name = f"{part}_modules.{index}"
         if kind == "residual":
@@ -113,8 +118,8 @@ def random_tensors(dtype: torch.dtype = torch.float64) -> Tensors:
                 nin(f"{name}.NIN_{number}", num_in, num_in)
         else:
             linear(f"{name}.conv", num_out, num_in, 3, 3)
-    norm("output_modules.0", CH)
-    linear("output_modules.1", 2 * SHAPE[0], CH, 3, 3)
+    norm("output_modules.0", CH * multipliers[0])
+    linear("output_modules.1", 2 * SHAPE[0], CH * multipliers[0], 3, 3)
     return out
 
 
