@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 
-from flows import filing, phases, teaching
+from flows import cells, filing, teaching
 from flows.artifacts import show_outcome, show_plan
 from flows.config import GridConfig
 from flows.hooks import close_cancelled, close_crashed
@@ -62,18 +62,7 @@ def generate_teacher(run: Run, teacher: TeacherSpec) -> None:
 @task(cache_policy=NO_CACHE, task_run_name="distil and measure", **PATIENT)
 def fill_cells(run: Run) -> None:
     """Learn, measure and certify all candidates that have no card yet, on one pool of workers."""
-    todo = [spec for spec in run.plan.candidates if spec.key not in run.cards]
-    run.count("cells", reused=len(run.plan.candidates) - len(todo), made=len(todo))
-    if not todo:
-        return
-    with phases.candidate_pool(run) as pool:
-        phases.measure_teachers(run, pool)
-        phases.distill(run, pool)
-        phases.measure_selection(run, pool)
-        phases.measure_report(run, pool)
-        phases.certify_tables(run, pool)
-    with run.ledger.stage("write cards"):
-        filing.write_cards(run)
+    cells.fill(run)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="register", **PATIENT)

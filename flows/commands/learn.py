@@ -111,6 +111,59 @@ def teacher(
 
 
 @app.command
+def submit(
+    name: Annotated[str, Parameter(help="a ready grid, or a .yaml file")] = "countdown",
+    *,
+    address: str,
+    nfe: Wholes = None,
+    methods: Annotated[list[str] | None, Listed] = None,
+    samplers: Annotated[list[str] | None, Listed] = None,
+    backbones: Annotated[list[str] | None, Listed] = None,
+    store: Store = None,
+    working_dir: Path | None = None,
+) -> int:
+    """Have a Ray cluster fill the cells of a grid, a job each; submitting a cell again does nothing.
+
+    The jobs leave cards on the store. When they are done, `lsd grid` with the same options registers and promotes.
+    Make the trajectories first, with `lsd teacher`: otherwise every job makes them.
+
+    Parameters
+    ----------
+    address:
+        the cluster's dashboard, such as http://127.0.0.1:8265; RAY_AUTH_MODE=token and RAY_AUTH_TOKEN let in.
+    nfe:
+        budgets of network calls.
+    methods:
+        what fills a cell.
+    samplers:
+        base samplers.
+    backbones:
+        names, or paths that the cluster can read.
+    working_dir:
+        a checkout to send along, where the cluster's image does not hold this package.
+    """
+    import shlex
+
+    from flows.cells import cells_of
+    from flows.config import load_grid
+    from flows.settings import resolve
+    from workers.submission import Jobs
+
+    config = load_grid(name, nfe=nfe, methods=methods, samplers=samplers, backbones=backbones, store=store)
+    settings = resolve(config=config.places)
+    cells = cells_of(config, settings)
+    jobs = Jobs(address)
+    env = {} if working_dir is None else {"working_dir": str(working_dir), "excludes": [".git", ".venv"]}
+    for cell in cells:
+        asked = json.dumps(cell.config.model_dump(mode="json", exclude_unset=True))
+        job = jobs.submit(cell.key, f"python -m flows.cells {shlex.quote(asked)}", env, cell.label)
+        said = "submitted" if job.new else f"there already, {job.status.lower()}"
+        console.print(f"{cell.label}: {said}: {cell.key}", highlight=False, soft_wrap=True)
+    console.print(f"Next: lsd grid {name} --store {settings.store}", highlight=False, soft_wrap=True)
+    return 0
+
+
+@app.command
 def plan(
     name: Annotated[str, Parameter(help="a ready grid, or a .yaml file")] = "countdown",
     *,

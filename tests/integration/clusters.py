@@ -56,6 +56,8 @@ def ray_head(num_cpus: int, autoscaling: dict[str, Any] | None = None, **extra_e
     """A head for the length of the block; `autoscaling` is a cluster config, whose provider is told the address."""
     gcs, dashboard, client, agent = free_ports(4)
     address = f"127.0.0.1:{gcs}"
+    # A busy machine may need more than the minute that Ray gives its dashboard.
+    patience = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300"}
     env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with tempfile.TemporaryDirectory(prefix="r-", ignore_cleanup_errors=True) as folder:
         command = [
@@ -83,7 +85,10 @@ def ray_head(num_cpus: int, autoscaling: dict[str, Any] | None = None, **extra_e
         log = Path(folder, "head.log")
         with log.open("wb") as file:
             process = subprocess.Popen(
-                command, env=kept | env | {"PYTHONPATH": str(ROOT)} | extra_env, stdout=file, stderr=file
+                command,
+                env=kept | env | patience | {"PYTHONPATH": str(ROOT)} | extra_env,
+                stdout=file,
+                stderr=file,
             )
         try:
             _wait(gcs, dashboard, process, log)
@@ -93,7 +98,7 @@ def ray_head(num_cpus: int, autoscaling: dict[str, Any] | None = None, **extra_e
 
 
 def _wait(gcs: int, dashboard: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     for port in (gcs, dashboard):
         while True:
             if process.poll() is not None or time.monotonic() > deadline:

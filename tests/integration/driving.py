@@ -1,8 +1,11 @@
 """`lsd` as a process of its own, and the Ray workers below it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +26,11 @@ def lsd(*arguments: str, home: Path, **extra: str) -> subprocess.CompletedProces
     return subprocess.run([*LSD, *arguments], env=env, cwd=home.parent, capture_output=True, text=True)
 
 
-def start(*arguments: str, home: Path, **extra: str) -> subprocess.Popen[str]:
-    """Start a command in a session of its own, so that it can be killed with all that it started."""
+@contextlib.contextmanager
+def started(*arguments: str, home: Path, **extra: str) -> Iterator[subprocess.Popen[str]]:
+    """A command under way; at the end of the block it and all below it are killed, if they still run."""
     home.parent.mkdir(parents=True, exist_ok=True)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*LSD, *arguments],
         env=environment(home, **extra),
         cwd=home.parent,
@@ -35,6 +39,20 @@ def start(*arguments: str, home: Path, **extra: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+    try:
+        yield process
+    finally:
+        kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL a driver, and then what Ray would end by itself a minute later."""
+    below = descendants(process.pid)
+    process.kill()
+    process.wait()
+    for pid in below:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def descendants(pid: int) -> list[int]:

@@ -7,12 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lsd_core.store import Store
 from lsd_core.trajectories import verify
 from tests.integration.clusters import ray_head, watching_gpus
 from tests.integration.driving import lsd
 
 PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+
+pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other things
 
 
 def cluster() -> dict[str, Any]:

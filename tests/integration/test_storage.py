@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import signal
 import time
 from pathlib import Path
 
@@ -23,10 +22,10 @@ from lsd_core.trajectories import (
     verify,
 )
 from lsd_core.trajectories.manifest import MANIFEST
-from tests.integration.driving import lsd, start
+from tests.integration.driving import kill, lsd, started
 from workers.teacher import TeacherWorker
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 SIZES = ["--trajectories", "96", "--shard-rows", "16", "--workers", "1"]
 
@@ -64,12 +63,11 @@ def test_a_killed_run_is_resumed_and_damage_is_named_and_mended(
     url, home = f"{swift_bucket}/lsd", tmp_path / "lsd-data"
     store = Store(url)
 
-    driver = start("teacher", "tiny", *SIZES, "--store", url, home=home)
-    deadline = time.monotonic() + 120
-    while len(store.list("teachers")) < 2 and driver.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    with started("teacher", "tiny", *SIZES, "--store", url, home=home) as driver:
+        deadline = time.monotonic() + 200
+        while len(store.list("teachers")) < 2 and driver.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        kill(driver)
     kept = teachers(store)
     assert 2 <= len(kept) < len(calm)  # it was killed half-way
     assert all(calm[key] == data for key, data in kept.items())

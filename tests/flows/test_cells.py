@@ -1,0 +1,46 @@
+"""A grid splits into cells whose names follow from what their cards depend on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.cells import cells_of, main
+from flows.config import GridConfig, load_grid
+from flows.plan import make_plan
+from flows.settings import resolve
+
+
+def names(config: GridConfig) -> list[str]:
+    return [cell.key for cell in cells_of(config, resolve(config=config.places, env={}))]
+
+
+def test_the_cells_together_are_the_grid() -> None:
+    config = load_grid("demo", nfe=[4, 8], store="s3://bucket/lsd")
+    cells = cells_of(config, resolve(config=config.places, env={}))
+    assert [cell.label for cell in cells] == ["countdown nfe4 euler+tweedie", "countdown nfe8 euler+tweedie"]
+    inside = [spec.key for cell in cells for spec in make_plan(cell.config).candidates]
+    assert sorted(inside) == sorted(spec.key for spec in make_plan(config).candidates)
+    assert {cell.config.store for cell in cells} == {"s3://bucket/lsd"}
+
+
+def test_a_name_feels_every_setting_and_the_store_and_nothing_else() -> None:
+    base = load_grid("tiny", store="s3://bucket/a")
+    assert names(base) == names(
+        load_grid("tiny", store="s3://bucket/a", workers=7, ray_address="10.0.0.1:6379")
+    )
+    others = [
+        load_grid("tiny", store="s3://bucket/b"),
+        load_grid("tiny", store="s3://bucket/a", seed=1),
+        load_grid("tiny", store="s3://bucket/a", **{"evaluation.samples": 65}),
+        load_grid("tiny", store="s3://bucket/a", methods=["plain"]),
+    ]
+    assert len({names(base)[0], *(names(other)[0] for other in others)}) == 5
+
+
+def test_bad_input_to_a_cell_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([json.dumps({"nfe": [0]})]) == 2
+    assert main([json.dumps({"store": str(tmp_path / "no" / "where")})]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 2

@@ -1,0 +1,73 @@
+"""Ray jobs by name: a job that was submitted under a name is not submitted again, unless it failed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lsd_core.errors import InputError
+
+DONE_OR_UNDER_WAY = ("PENDING", "RUNNING", "SUCCEEDED")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """What became of a submission."""
+
+    name: str
+    status: str
+    """Ray's: PENDING, RUNNING, SUCCEEDED."""
+    new: bool
+    """False where the job was there already."""
+
+
+class Jobs:
+    """The jobs of a cluster, through its dashboard. A token comes from RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token."""
+
+    def __init__(self, address: str) -> None:
+        from ray.job_submission import JobSubmissionClient
+
+        try:
+            self._client = JobSubmissionClient(address)
+        except (ConnectionError, RuntimeError) as error:
+            remedy = "name the dashboard, such as http://127.0.0.1:8265, and set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                "address", "be a Ray dashboard that lets us in", f"{address} ({reason})", remedy
+            ) from None
+
+    def submit(
+        self, name: str, entrypoint: str, runtime_env: dict[str, Any] | None = None, label: str = ""
+    ) -> Submitted:
+        """Have a command run under this name; a job of that name that failed or was stopped is replaced.
+
+        The runtime env is stored and shown by the cluster: no secret may be in it.
+        """
+        status = self.status(name)
+        if status in DONE_OR_UNDER_WAY:
+            return Submitted(name=name, status=str(status), new=False)
+        if status is not None:
+            self._client.delete_job(name)
+        try:
+            self._client.submit_job(
+                entrypoint=entrypoint,
+                submission_id=name,
+                runtime_env=runtime_env or {},
+                metadata={"label": label or name},
+            )
+        except RuntimeError as error:
+            if "already exists" not in str(error):
+                raise
+            return Submitted(name=name, status=self.status(name) or "PENDING", new=False)
+        return Submitted(name=name, status="PENDING", new=True)
+
+    def status(self, name: str) -> str | None:
+        """What a job is at; None where there is none of that name."""
+        try:
+            return str(self._client.get_job_status(name).value)
+        except RuntimeError as error:
+            if "404" in str(error) or "does not exist" in str(error):
+                return None
+            raise
+
+    def log(self, name: str) -> str:
+        """What a job printed so far."""
+        return str(self._client.get_job_logs(name))
