@@ -118,13 +118,15 @@ class Store:
                 self._fs.pipe_file(self._path(key), data)
 
     def write_new(self, key: str, data: bytes) -> None:
-        """Publish a file unless there is one: for names that carry their content's hash, so that whatever is
-        there is the same. Locally the first of several writers wins; a remote store may be given the same
-        bytes twice, since creation that excludes others is what real servers get wrong under races."""
+        """Publish a file that the caller did not find, under a name that carries its content's hash.
+
+        Locally the first of several writers wins. A remote store may be given the same bytes twice: creation that
+        excludes others is what real servers get wrong under races, and here it is not needed.
+        """
         with self._explained():
             if self.is_local:
                 self._write_local(Path(self._path(key)), data, exclusive=True)
-            elif not self._fs.exists(self._path(key)):
+            else:
                 self._fs.pipe_file(self._path(key), data)
 
     def write_json(self, key: str, value: Any) -> None:

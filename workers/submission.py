@@ -23,11 +23,12 @@ class Jobs:
     """The jobs of a cluster, through its dashboard. A token comes from RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token."""
 
     def __init__(self, address: str) -> None:
+        from ray.exceptions import RayError
         from ray.job_submission import JobSubmissionClient
 
         try:
             self._client = JobSubmissionClient(address)
-        except (ConnectionError, RuntimeError) as error:
+        except (ConnectionError, RuntimeError, RayError) as error:
             remedy = "name the dashboard, such as http://127.0.0.1:8265, and set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
             reason = " ".join(str(error).split())[:200]
             raise InputError(

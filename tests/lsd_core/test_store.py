@@ -187,3 +187,24 @@ def test_missing_credentials_are_named(s3_environment: None, monkeypatch: pytest
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     with pytest.raises(InputError, match=r"s3://bucket.*NoCredentials.*AWS_ACCESS_KEY_ID"):
         Store("s3://bucket/lsd").check()
+
+
+def test_write_new_keeps_what_is_there(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store"))
+    store.write_new("a/b", b"first")
+    store.write_new("a/b", b"second")
+    assert store.read_bytes("a/b") == b"first"
+    assert store.list() == ["a/b"]
+
+
+def test_write_new_works_on_a_disk_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    store = Store(str(tmp_path / "store"))
+    store.write_new("a/b", b"bytes")
+    assert store.read_bytes("a/b") == b"bytes"
+    assert store.list() == ["a/b"]

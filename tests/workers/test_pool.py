@@ -140,6 +140,24 @@ def test_no_more_than_depth_items_per_worker_are_taken_ahead() -> None:
     assert taken == 12
 
 
+def test_a_worker_goes_on_while_the_driver_is_busy_elsewhere(tmp_path: Path) -> None:
+    def mark(item: int) -> int:
+        (tmp_path / str(item)).touch()
+        return item
+
+    with Pool(worker_of(mark), num_workers=1, depth=2) as pool:
+        outcomes = pool.map(range(9))
+        assert next(outcomes).item == 0
+        deadline = time.monotonic() + 60
+        while (
+            not (tmp_path / "1").exists() and time.monotonic() < deadline
+        ):  # nobody asks for the next outcome
+            time.sleep(0.01)
+        assert (tmp_path / "1").exists()
+        assert not (tmp_path / "2").exists()  # and no more than depth is under way
+        outcomes.close()
+
+
 def test_a_worker_that_cannot_be_built_is_one_clear_error() -> None:
     class Worker:
         def __init__(self) -> None:

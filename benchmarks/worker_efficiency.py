@@ -1,0 +1,112 @@
+"""What orchestration costs: `python -m benchmarks.worker_efficiency`, two pool workers against two plain processes.
+
+Both do the same shards of the same teacher on one thread each, in turn. A plain process loads the backbone, then
+generates, encodes and commits its half of the shards; the pool does the same through Ray, submission, results and
+the last straggler included. Neither pays for its start.
+"""
+
+import argparse
+import multiprocessing
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.publish import publish
+from lsd_core.store import Store
+from lsd_core.teacher import teacher_spec
+from lsd_core.trajectories.spec import TeacherSpec
+from workers.pool import Pool
+from workers.session import LOCAL, ray_session
+from workers.teacher import ShardDone, TeacherWorker
+
+TARGET = 0.95
+WORKERS = 2
+
+
+def plain(url: str, spec: dict[str, Any], shards: list[int], barrier: Any) -> None:
+    """One process of the control."""
+    import torch
+
+    torch.set_num_threads(1)
+    worker = TeacherWorker(url, spec)
+    worker.run(shards[0] + 1_000_000)  # warm, as the pool's actors are
+    barrier.wait()
+    for shard in shards:
+        worker.run(shard)
+
+
+def plain_seconds(url: str, spec: dict[str, Any], shards: int) -> float:
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(WORKERS + 1)
+    parts = [list(range(which, shards, WORKERS)) for which in range(WORKERS)]
+    processes = [context.Process(target=plain, args=(url, spec, part, barrier)) for part in parts]
+    for process in processes:
+        process.start()
+    barrier.wait()
+    begin = time.perf_counter()
+    for process in processes:
+        process.join()
+    if any(process.exitcode for process in processes):
+        raise RuntimeError(f"a plain process ended with {[process.exitcode for process in processes]}")
+    return time.perf_counter() - begin
+
+
+def pool_seconds(url: str, spec: dict[str, Any], shards: int) -> tuple[float, float]:
+    """Seconds for all shards, and the share of them in which a worker was at work."""
+    with Pool[int, ShardDone](TeacherWorker, (url, spec), num_workers=WORKERS) as pool:
+        list(pool.map(range(2_000_000, 2_000_000 + WORKERS), raise_errors=True))  # warm
+        begin = time.perf_counter()
+        done = [outcome.result for outcome in pool.map(range(shards), raise_errors=True)]
+        spent = time.perf_counter() - begin
+    busy = sum(shard.generate_s + shard.commit_s for shard in done if shard is not None)
+    return spent, busy / spent / WORKERS
+
+
+def teacher(rows: int) -> TeacherSpec:
+    backbone = load_backbone("countdown")
+    return teacher_spec(
+        backbone, method="first_hitting", steps=None, batch=min(64, rows), shard_rows=rows, seed=0
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=10.0, help="work a shard, about")
+    parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="lsd-bench-"))
+    try:
+        store = Store(str(folder / "store"))
+        publish(load_backbone("countdown"), store)
+        probe = TeacherWorker(store.url, teacher(64).to_dict())
+        probe.run(0)
+        begin = time.process_time()
+        probe.run(1)
+        rows = max(1, round(asked.seconds / (time.process_time() - begin))) * 64
+        control, ours, busy = [], [], []
+        with ray_session(LOCAL, num_cpus=WORKERS):
+            for turn in range(asked.rounds):
+                spec = teacher(rows).to_dict() | {"seed": turn}
+                control.append(plain_seconds(store.url, spec, asked.shards))
+                shutil.rmtree(Path(store.url, "teachers"))
+                spent, share = pool_seconds(store.url, spec, asked.shards)
+                shutil.rmtree(Path(store.url, "teachers"))
+                ours.append(spent)
+                busy.append(share)
+    finally:
+        shutil.rmtree(folder)
+    ratio = median(control) / median(ours)
+    print(
+        f"{asked.shards} shards of {rows} trajectories: plain {median(control):.1f} s, pool {median(ours):.1f} s, "
+        f"ratio {ratio:.3f} (target {TARGET}: {'reached' if ratio >= TARGET else 'missed'}); "
+        f"workers at work {median(busy):.1%} of the time"
+    )
+
+
+if __name__ == "__main__":
+    main()
