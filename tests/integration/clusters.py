@@ -58,6 +58,9 @@ def ray_head(num_cpus: int, autoscaling: dict[str, Any] | None = None, **extra_e
     address = f"127.0.0.1:{gcs}"
     # A busy machine may need more than the minute that Ray gives its dashboard.
     patience = {"RAY_DASHBOARD_STARTUP_TIMEOUT_S": "300"}
+    path = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )  # a job's `python` is ours
     env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with tempfile.TemporaryDirectory(prefix="r-", ignore_cleanup_errors=True) as folder:
         command = [
@@ -86,7 +89,7 @@ def ray_head(num_cpus: int, autoscaling: dict[str, Any] | None = None, **extra_e
         with log.open("wb") as file:
             process = subprocess.Popen(
                 command,
-                env=kept | env | patience | {"PYTHONPATH": str(ROOT)} | extra_env,
+                env=kept | env | patience | {"PATH": path} | {"PYTHONPATH": str(ROOT)} | extra_env,
                 stdout=file,
                 stderr=file,
             )
