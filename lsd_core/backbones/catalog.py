@@ -110,6 +110,8 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-256-exact": _countdown("markov", 256),
     "countdown-uniform-exact": _noisy(Uniform(countdown.NUM_VALUES), 64),
     "countdown-gaussian-exact": _noisy(countdown.ORDINAL, 64),
+    "text-radd": _trained("text", "English prose by characters, length 128: RADD-type"),
+    "text-sedd": _trained("text", "English prose by characters, length 128: SEDD-type"),
     "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),
     "digits-uniform": _trained("digits", "8 x 8 images of 17 grey levels under uniform noise"),
     "cifar10-ctmc": _cifar10(),

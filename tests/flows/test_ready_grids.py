@@ -1,0 +1,35 @@
+"""The grids of text and digits plan from what ships: the right judge, every backbone, sizes said."""
+
+import pytest
+
+from flows.config import load_grid
+from flows.plan import evaluation_spec, make_plan
+from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.storage import build
+from lsd_core.errors import InputError
+
+TASKS = {"text": "text", "text-full": "text", "digits": "digits", "digits-full": "digits"}
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_a_ready_grid_plans(name: str) -> None:
+    config = load_grid(name)
+    plan = make_plan(config)
+    assert {spec.evaluation.task for spec in plan.candidates} == {TASKS[name]}
+    assert {spec.backbone.name for spec in plan.candidates} == set(config.backbones)
+    assert {spec.nfe for spec in plan.candidates} == set(config.nfe)
+    assert ("Demo sizes" in config.sizes) == (not name.endswith("-full"))
+    assert config.evaluation.samples >= (1024 if name.endswith("-full") else 256)
+
+
+def test_a_backbone_that_writes_otherwise_is_refused_before_work() -> None:
+    shipped = load_backbone("text-radd")
+    tokens = list(shipped.config["vocabulary"]["tokens"])
+    other = {"vocabulary": {"tokens": [*tokens[1:], "Q"], "separator": ""}}
+    renamed = build("mine", shipped.config | other, shipped.tensors())
+    evaluation = load_grid("text").evaluation
+    assert evaluation_spec(evaluation, build("mine", shipped.config, shipped.tensors())).task == "text"
+    with pytest.raises(InputError, match="vocabulary of the backbone"):
+        evaluation_spec(evaluation, renamed)
+    silent = {key: value for key, value in shipped.config.items() if key != "task"}
+    assert evaluation_spec(evaluation, build("mine", silent, shipped.tensors())).task == "sequences"
