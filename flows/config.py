@@ -49,6 +49,10 @@ class EvaluationConfig(Section):
         [1.25, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6],
         description="temperatures at which controls are measured, to compare at matched entropy",
     )
+    metrics: list[str] = Field(
+        default_factory=list,
+        description="metrics beside the task's own: distinct, self_bleu, generative_perplexity:MODEL",
+    )
     certificate_paths: Annotated[StrictInt, Field(ge=0)] = Field(
         256, description="fresh paths for the certificates; 0 computes none"
     )

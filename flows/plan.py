@@ -11,6 +11,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method, method_names
+from lsd_core.evaluation.extra import check_extras
 from lsd_core.processes import Process
 from lsd_core.samplers import calls_per_step, num_steps
 from lsd_core.store import Store
@@ -79,6 +80,7 @@ def _named(config: GridConfig, process: Process | None = None) -> list[str]:
 
 def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
     """How candidates of this backbone are measured."""
+    check_extras(section.metrics)
     task = get_task(task_of(backbone))
     task.check(backbone)
     return EvaluationSpec(
@@ -89,6 +91,7 @@ def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> Evaluat
         batch=section.batch,
         temperatures=tuple(sorted({1.0, *section.temperatures}, reverse=True)),
         certificate_paths=section.certificate_paths,
+        metrics=tuple(dict.fromkeys(section.metrics)),
     )
 
 

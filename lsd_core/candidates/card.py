@@ -47,7 +47,7 @@ def make_card(
         seeds=tuple(seeds),
         certificate=certificate,
         evaluation=Evaluation(
-            judge=task.judge,
+            judge=" + ".join([task.judge, *spec.evaluation.metrics]),
             samples=spec.evaluation.samples,
             primary=task.primary,
             diversity=task.diversity,

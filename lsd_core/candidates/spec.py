@@ -34,6 +34,8 @@ class EvaluationSpec:
     """Temperatures at which controls are measured, for the comparison at matched entropy."""
     certificate_paths: int = 0
     """Fresh paths on which the certificate is computed; 0 computes none."""
+    metrics: tuple[str, ...] = ()
+    """Metrics beside the task's own, see `evaluation.extra`."""
 
     def __post_init__(self) -> None:
         for name in ("samples", "selection_samples", "seeds", "batch"):
@@ -42,6 +44,13 @@ class EvaluationSpec:
                 raise InputError(f"evaluation.{name}", "be an integer >= 1", value)
         if 1.0 not in self.temperatures or any(not temperature > 0 for temperature in self.temperatures):
             raise InputError("evaluation.temperatures", "be positive and contain 1", list(self.temperatures))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As data; without `metrics` where none are asked for, so that keys from before them still hold."""
+        record = asdict(self)
+        if not self.metrics:
+            del record["metrics"]
+        return record
 
     def samples_of(self, part: str) -> int:
         return self.samples if part == "report" else self.selection_samples
@@ -78,7 +87,7 @@ class CandidateSpec:
             "method_config": dict(self.method_config),
             "teacher": None if self.teacher is None else self.teacher.to_dict(),
             "trajectories": self.trajectories,
-            "evaluation": asdict(self.evaluation),
+            "evaluation": self.evaluation.to_dict(),
             "seed": self.seed,
             "code_epoch": CODE_EPOCH,
         }
@@ -88,6 +97,7 @@ class CandidateSpec:
         fields = {name: value for name, value in record.items() if name != "code_epoch"}
         evaluation = dict(fields["evaluation"])
         evaluation["temperatures"] = tuple(evaluation["temperatures"])
+        evaluation["metrics"] = tuple(evaluation.get("metrics", ()))
         teacher = fields["teacher"]
         return CandidateSpec(
             **fields

@@ -65,7 +65,7 @@ def measure(
         batch=spec.evaluation.batch,
         progress=progress,
     )
-    scores = evaluate_tokens(spec.evaluation.task, samples.tokens, backbone, seed)
+    scores = evaluate_tokens(spec.evaluation.task, samples.tokens, backbone, seed, spec.evaluation.metrics)
     return Measurement(
         metrics=dict(scores.metrics),
         calls_mean=float(samples.calls.double().mean()),
@@ -91,7 +91,7 @@ def measure_teacher(
     """What the teacher's own sequences score, at `calls` a sequence: the row that students are held against."""
     tokens = trajectories.x_end
     assert tokens is not None
-    scores = evaluate_tokens(evaluation.task, tokens.long(), backbone, seed)
+    scores = evaluate_tokens(evaluation.task, tokens.long(), backbone, seed, evaluation.metrics)
     return Measurement(
         metrics=dict(scores.metrics),
         calls_mean=float(calls),

@@ -1,10 +1,14 @@
 """The way in: samples of a task, scored and summarised."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
+from lsd_core.evaluation.extra import compute_extras
 from lsd_core.evaluation.scores import Scores
 from lsd_core.evaluation.statistics import Summary, summarise
 from lsd_core.tasks.catalog import get_task
@@ -12,8 +16,10 @@ from lsd_core.tasks.catalog import get_task
 __all__ = ["Scores", "Summary", "evaluate_tokens", "summarise"]
 
 
-def evaluate_tokens(task_name: str, tokens: Int[Tensor, "n l"], backbone: AnyBackbone, seed: int) -> Scores:
-    """Score finished samples (n, l) of `backbone`; `seed` draws what the judges need."""
+def evaluate_tokens(
+    task_name: str, tokens: Int[Tensor, "n l"], backbone: AnyBackbone, seed: int, extras: Sequence[str] = ()
+) -> Scores:
+    """Score finished samples (n, l) of `backbone`; `seed` draws what the judges need, `extras` come on top."""
     task = get_task(task_name)
     if tokens.ndim != 2 or tokens.shape[0] < 1 or tokens.shape[1] != backbone.length:
         raise InputError("tokens", f"have shape (n >= 1, {backbone.length})", tuple(tokens.shape))
@@ -21,4 +27,5 @@ def evaluate_tokens(task_name: str, tokens: Int[Tensor, "n l"], backbone: AnyBac
     if low < 0 or high >= backbone.process.num_tokens:
         rule = f"lie in 0..{backbone.process.num_tokens - 1}, with none left masked"
         raise InputError("tokens", rule, f"values from {low} to {high}")
-    return task.evaluate(tokens, backbone, seed)
+    scores = task.evaluate(tokens, backbone, seed)
+    return replace(scores, metrics={**compute_extras(extras, tokens), **scores.metrics}) if extras else scores
