@@ -27,7 +27,7 @@ def write_model(
     written.write_bytes(card.to_json().encode())
     columns = [ColSpec("long", "num_samples"), ColSpec("long", "seed", required=False)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it knows no input example and no type hints
+        warnings.simplefilter("ignore", UserWarning)  # that there is no input example
         save_model(
             path=folder,
             python_model=str(CODE),

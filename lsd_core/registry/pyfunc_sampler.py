@@ -5,7 +5,11 @@
 tokens, row after row.
 """
 
+from typing import Any
+
 import mlflow
+import numpy as np
+import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 
@@ -26,9 +30,9 @@ class Sampler(PythonModel):
             raise InputError(f"card of {config['title']}", rule, found, "register it again (lsd register)")
         self.sampler = sampler_of(SamplerCard.from_json(text), hint=config["store"] or None)
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # hints mean a schema
-        import numpy as np
-
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> np.ndarray:
         drawn = [
             self.sampler.sample(int(row["num_samples"]), seed=int(row.get("seed", 0) or 0)).numpy()
             for row in model_input.to_dict("records")
