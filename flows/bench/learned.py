@@ -32,6 +32,8 @@ def ask(setting: Setting) -> list[Figure]:
             pairs.append((name, plain.name))
     run = race(thunks, setting)
     return [
-        Figure.of("learned", name, run.ratio(name, "forward", minus=plain), UNIT, at_most=MOST)
+        Figure.of(
+            "learned", name, run.ratio(name, "forward", minus=plain), UNIT, **setting.judged(at_most=MOST)
+        )
         for name, plain in pairs
     ]

@@ -43,7 +43,11 @@ def ask(setting: Setting) -> list[Figure]:
     figures = []
     for case in cases:
         most = MOST[case.masked] if setting.device == "cpu" else MOST_CUDA
-        figures.append(Figure.of("step", case.name, run.ratio(case.name, "forward"), UNIT, at_most=most))
+        figures.append(
+            Figure.of(
+                "step", case.name, run.ratio(case.name, "forward"), UNIT, **setting.judged(at_most=most)
+            )
+        )
     for name in thunks:
         if name.startswith(OFTEN):
             figures.append(Figure.of("step", name, run.ratio(name, "forward"), UNIT))

@@ -36,7 +36,7 @@ def ask(setting: Setting) -> list[Figure]:
             case.name,
             run.ratio(case.name, "forward"),
             UNIT,
-            **({"at_most": MOST} if case.masked == LATE else {}),
+            **(setting.judged(at_most=MOST) if case.masked == LATE else {}),
         )
         for case in cases
     ]
