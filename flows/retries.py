@@ -6,7 +6,7 @@ from typing import Any
 from lsd_core.errors import InputError, Unreachable
 from workers.pool import WorkerNotBuilt
 
-DELAYS_S = (2, 10, 30)
+DELAYS_S = (2, 10, 30, 60)
 """Together more than a server needs to restart."""
 
 # MLflow's word for what its server said, or for not having had an answer.

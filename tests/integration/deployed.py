@@ -42,7 +42,7 @@ class FlowRun:
     def read(self) -> Any:
         return self.api.get(f"/flow_runs/{self.id}")
 
-    def wait(self, wait_s: float = 240) -> str:
+    def wait(self, wait_s: float = 400) -> str:
         """The type of its final state."""
         deadline = time.monotonic() + wait_s
         while (state := self.read()["state"])["type"] not in FINAL:
