@@ -44,6 +44,8 @@ GRID = {
 class Inline(Generic[Item, Result]):
     """The workers' own code, called directly."""
 
+    num_workers = 1
+
     def __init__(self, worker: type, arguments: tuple[Any, ...], **_: object) -> None:
         self.worker = worker(*arguments)
 
