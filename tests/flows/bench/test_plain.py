@@ -46,7 +46,7 @@ def test_engine_and_plain_steps_draw_identical_tokens_in_float64(family: str, ga
 def test_and_in_float32_in_999_of_1000_trajectories(name: str) -> None:
     backbone = load_backbone(name)
     assert isinstance(backbone, DDiTBackbone)
-    assert backbone.dtype == torch.float32
+    assert {tensor.dtype for tensor in backbone.tensors().values()} == {torch.float32}
     assert agreement(backbone, TABLES["log_score"], 1024, 64) >= 0.999
 
 
