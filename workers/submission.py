@@ -38,27 +38,32 @@ class Jobs:
     def submit(
         self, name: str, entrypoint: str, runtime_env: dict[str, Any] | None = None, label: str = ""
     ) -> Submitted:
-        """Have a command run under this name; a job of that name that failed or was stopped is replaced.
+        """Have a command run under this name; after a job that failed or was stopped, under the name with `-try2`
+        and so on, so that its log is kept.
 
         The runtime env is stored and shown by the cluster: no secret may be in it.
         """
-        status = self.status(name)
-        if status in DONE_OR_UNDER_WAY:
-            return Submitted(name=name, status=str(status), new=False)
-        if status is not None:
-            self._client.delete_job(name)
+        attempt = 1
+        while True:
+            own = name if attempt == 1 else f"{name}-try{attempt}"
+            status = self.status(own)
+            if status in DONE_OR_UNDER_WAY:
+                return Submitted(name=own, status=str(status), new=False)
+            if status is None:
+                break
+            attempt += 1
         try:
             self._client.submit_job(
                 entrypoint=entrypoint,
-                submission_id=name,
+                submission_id=own,
                 runtime_env=runtime_env or {},
-                metadata={"label": label or name},
+                metadata={"label": label or own},
             )
         except RuntimeError as error:
             if "already exists" not in str(error):
                 raise
-            return Submitted(name=name, status=self.status(name) or "PENDING", new=False)
-        return Submitted(name=name, status="PENDING", new=True)
+            return Submitted(name=own, status=self.status(own) or "PENDING", new=False)
+        return Submitted(name=own, status="PENDING", new=True)
 
     def status(self, name: str) -> str | None:
         """What a job is at; None where there is none of that name."""

@@ -158,7 +158,7 @@ def submit(
         asked = json.dumps(cell.config.model_dump(mode="json", exclude_unset=True))
         job = jobs.submit(cell.key, f"python -m flows.cells {shlex.quote(asked)}", env, cell.label)
         said = "submitted" if job.new else f"there already, {job.status.lower()}"
-        console.print(f"{cell.label}: {said}: {cell.key}", highlight=False, soft_wrap=True)
+        console.print(f"{cell.label}: {said}: {job.name}", highlight=False, soft_wrap=True)
     console.print(f"Next: lsd grid {name} --store {settings.store}", highlight=False, soft_wrap=True)
     return 0
 
