@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.store_throughput import measure
-from benchmarks.worker_efficiency import plain, pool_seconds, teacher
+from infra.bench.store_throughput import measure
+from infra.bench.worker_efficiency import plain, pool_seconds, teacher
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
 from lsd_core.store import Store
