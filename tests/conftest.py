@@ -35,10 +35,17 @@ OURS = (
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the URLs and credentials of whoever runs it."""
-    for name in [name for name in os.environ if name.startswith(OURS) and name != "LSD_REQUIRE_SERVERS"]:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the URLs and credentials of whoever runs it, or of a test before it.
+
+    Tools leave some behind: MLflow keeps the last tracking URI in the environment.
+    """
+    found = {name for name in os.environ if name.startswith(OURS)}
+    for name in found - {"LSD_REQUIRE_SERVERS"}:
         monkeypatch.delenv(name)
+    yield
+    for name in [name for name in os.environ if name.startswith(OURS) and name not in found]:
+        del os.environ[name]
 
 
 @pytest.fixture
