@@ -57,10 +57,13 @@ class LiveBytes(TorchDispatchMode):
 def resolve_batch(backbone: AnyBackbone, method: str, shard_rows: int, memory_bytes: int) -> int:
     """The largest divisor of `shard_rows`, at most MOST, whose calls fit in HEADROOM of the memory.
 
-    Raises InputError where not even one trajectory fits. Costs two network calls.
+    A step's draws take buffers of their own size, which at a few trajectories can hide what the network takes for
+    each; so the call alone is measured too. Raises InputError where not even one trajectory fits. Costs four
+    network calls.
     """
     two, four = (call_bytes(backbone, method, batch) for batch in (2, 4))
-    each = max(1, (four - two) // 2)
+    alone = [call_bytes(backbone, "first_hitting", batch) for batch in (2, 4)] if method != "data" else [0, 0]
+    each = max(1, (four - two) // 2, (alone[1] - alone[0]) // 2)
     fixed = max(0, two - 2 * each) + sum(tensor.nbytes for tensor in backbone.tensors().values())
     fits = int(HEADROOM * memory_bytes - fixed) // each
     fitting = [size for size in range(1, min(fits, shard_rows, MOST) + 1) if shard_rows % size == 0]
