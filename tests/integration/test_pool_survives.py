@@ -24,7 +24,7 @@ from workers.teacher import TeacherWorker
 pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other things
 
 KILLS = 12
-SHARDS, ROWS = 16, 64
+SHARDS, ROWS = 96, 64  # on an idle machine as well, more work than the killing of workers lasts
 SIZES = ["--trajectories", str(SHARDS * ROWS), "--shard-rows", str(ROWS), "--workers", "2"]
 
 
