@@ -185,11 +185,15 @@ def test_stop_from_another_thread_ends_a_pool_stuck_in_long_work() -> None:
 
 
 def collect(pool: Pool[int, int], finished: list[int], when_busy: Callable[[], None], mark: Path) -> None:
-    """Take outcomes until the pool ends; `when_busy` is called as soon as item 1 is being worked on."""
+    """Take outcomes until the pool ends; `when_busy` is called while item 1 is being worked on.
+
+    And once the driver waits for it, having taken item 0: an interrupt in the test's own code is not the pool's.
+    """
 
     def watch() -> None:
-        while not mark.exists():
+        while not mark.exists() or not finished:
             time.sleep(0.01)
+        time.sleep(0.2)
         when_busy()
 
     threading.Thread(target=watch, daemon=True).start()
