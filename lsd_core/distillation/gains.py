@@ -65,16 +65,30 @@ def settle_gains(
     Cost: one call a (step, path) and one more a candidate, unless the step reveals a single token: then
     nothing is gained by sharpening, and the gain is 1.
     """
-    paths = len(draws.trajectory)
-    x = backbone.process.prior(paths, backbone.length, draws.trajectory.device)
+    x = backbone.process.prior(len(draws.trajectory), backbone.length, draws.trajectory.device)
     rank = reveal_order(draws, backbone.length)
+
+    def attempt(step: Step, x: Tensor) -> Trial:
+        return _try_candidates(backbone, step, candidates, x, rank, draws, batch)
+
+    return settle(table, list(steps_of(table, backbone.length)), x, candidates, attempt, report)
+
+
+def settle(
+    table: StepTable,
+    steps: list[Step],
+    x: Int[Tensor, "b l"],
+    candidates: tuple[float, ...],
+    attempt: Callable[[Step, Tensor], "Trial"],
+    report: Report,
+) -> Gains:
+    """First step to last: try all candidates from the states x, keep one's gain, go on from where it leads."""
     curves, errors, chosen, sequences = [], [], [], 0
-    steps = list(steps_of(table, backbone.length))
     for step in steps:
-        trial = _try_candidates(backbone, step, candidates, x, rank, draws, batch)
+        trial = attempt(step, x)
         pick = sharpest_within_error(trial.costs, candidates)
         curves.append(trial.costs.mean(0))
-        errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / paths**0.5)
+        errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / len(x) ** 0.5)
         chosen.append(pick)
         x, sequences = trial.ends[pick], sequences + trial.sequences
         report((step.index + 1) / len(steps))
@@ -83,7 +97,9 @@ def settle_gains(
 
 
 @dataclass(frozen=True, eq=False)
-class _Trial:
+class Trial:
+    """What each candidate costs in one step, path by path, and where it leads."""
+
     costs: Float[Tensor, "b g"]
     ends: list[Tensor]  # states after the step, one (b, l) a candidate
     sequences: int
@@ -97,7 +113,7 @@ def _try_candidates(
     rank: Int[Tensor, "b l"],
     draws: Draws,
     batch: int,
-) -> _Trial:
+) -> Trial:
     """One step from the states x with every candidate gain, and what it costs there."""
     assert step.counts is not None
     n, m = step.counts
@@ -122,7 +138,7 @@ def _try_candidates(
                 sequences += len(start)
             costs[part, g] = cost
             ends[g].append(end)
-    return _Trial(costs, [torch.cat(parts) for parts in ends], sequences)
+    return Trial(costs, [torch.cat(parts) for parts in ends], sequences)
 
 
 def sharpest_within_error(costs: Float[Tensor, "b g"], candidates: tuple[float, ...]) -> int:

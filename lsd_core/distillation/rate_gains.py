@@ -9,14 +9,12 @@ so gains are settled first to last, as `gains` does with a mask: candidates star
 with the same uniforms.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import DenseBackbone
-from lsd_core.distillation.gains import Gains, Report, sharpest_within_error
+from lsd_core.distillation.gains import Gains, Report, Trial, settle
 from lsd_core.evaluation.rate_terms import bridges_term, denoise_term
 from lsd_core.randomness import Purpose, uniforms
 from lsd_core.samplers.dense.generate import draw_prior
@@ -42,30 +40,16 @@ def settle_rate_gains(
     Cost: a call a (step, path), one more a candidate, and on the last step, which ends in a denoise, another.
     """
     x = draw_prior(backbone.process, draws, backbone.length)
-    curves, errors, chosen, sequences = [], [], [], 0
-    steps = list(steps_of(table, backbone.length))
-    for step in steps:
-        trial = _try_candidates(backbone, step, candidates, x, draws)
-        pick = sharpest_within_error(trial.costs, candidates)
-        curves.append(trial.costs.mean(0))
-        errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / len(x) ** 0.5)
-        chosen.append(pick)
-        x, sequences = trial.ends[pick], sequences + trial.sequences
-        report((step.index + 1) / len(steps))
-    gains = tuple(candidates[g] for g in chosen)
-    return Gains(table.with_gains(gains), torch.stack(curves), torch.stack(errors), tuple(chosen), sequences)
 
+    def attempt(step: Step, x: Tensor) -> Trial:
+        return _try_candidates(backbone, step, candidates, x, draws)
 
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    costs: Float[Tensor, "b g"]
-    ends: list[Tensor]  # states after the step, one (b, l) a candidate
-    sequences: int
+    return settle(table, list(steps_of(table, backbone.length)), x, candidates, attempt, report)
 
 
 def _try_candidates(
     backbone: DenseBackbone, step: Step, candidates: tuple[float, ...], x: Int[Tensor, "b l"], draws: Draws
-) -> _Trial:
+) -> Trial:
     """One step from the states x with every candidate gain, and what it costs there."""
     costs = torch.zeros(len(x), len(candidates), dtype=torch.float64)
     ends: list[list[Tensor]] = [[] for _ in candidates]
@@ -77,7 +61,7 @@ def _try_candidates(
             seen = plain.gained(gain, "log_score")
             costs[rows, g] = step_divergence(backbone, seen, step, u, own)
             ends[g].append(seen.tweedie(step.s).draw(own, 3 * step.index))
-    return _Trial(costs, [torch.cat(parts) for parts in ends], calls * len(x))
+    return Trial(costs, [torch.cat(parts) for parts in ends], calls * len(x))
 
 
 def step_divergence(
