@@ -36,10 +36,7 @@ class HiddenMarkov:
         """The clean token's law at every position, (b, l, V) float64; t (b,) may differ between chains."""
         seen = self._seen(x, t)
         step = self.transition.to(x.device)
-        before, after = (
-            torch.empty_like(seen),
-            torch.empty_like(seen),
-        )  # messages from the left, from the right
+        before, after = torch.empty_like(seen), torch.empty_like(seen)  # from the left, from the right
         message = self.initial.to(x.device).expand(len(x), -1)
         for i in range(self.length):
             before[:, i] = message

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, absorbing
+from lsd_core.errors import InputError
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories
 
@@ -36,6 +37,15 @@ class Problem:
     def absorbing(self) -> Backbone:
         """The network, for methods that need a mask."""
         return absorbing(self.backbone, "the method")
+
+    @property
+    def kept_states(self) -> Trajectories:
+        """The trajectories of a process without a mask, which hold states."""
+        stored = self.trajectories
+        if stored is None or stored.states is None:
+            held = "none" if stored is None else ", ".join(stored.columns())
+            raise InputError("trajectories", "be given with states", held, "name a teacher in the grid")
+        return stored
 
 
 @dataclass(frozen=True, kw_only=True)

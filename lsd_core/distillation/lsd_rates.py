@@ -6,7 +6,7 @@ began from a copy of the teacher's prior draw. Scores are compared at every toke
 teacher keeps states and no uniforms, so the student draws its own.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -28,16 +28,13 @@ from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable, uniform_times
 
 
-class LSDSettings(Settings, Protocol):
-    """What LSD's settings have; coupling and rows mean nothing without a mask."""
+def fit_rates(problem: Problem, backbone: DenseBackbone, config: Settings) -> Learned:
+    """Learn a gain for each step of the plain grid. Cost: 2 calls a (path, step) and epoch.
 
-
-def fit_rates(problem: Problem, backbone: DenseBackbone, config: LSDSettings) -> Learned:
-    """Learn a gain for each step of the plain grid. Cost: 2 calls a (path, step) and epoch."""
-    stored = problem.trajectories
-    if stored is None or stored.states is None:
-        held = "none" if stored is None else ", ".join(stored.columns())
-        raise InputError("trajectories", "be given with states", held, "name a teacher in the grid")
+    The settings of coupling and rows mean nothing without a mask.
+    """
+    stored = problem.kept_states
+    assert stored.states is not None
     walk = _Walk(problem, backbone, config, _base_method(problem, backbone, config), stored.states.long())
     history: dict[str, list[Any]] = {"loss": [], "loss_by_step": [], "gains": []}
     for epoch in range(config.epochs):
@@ -66,7 +63,7 @@ class _Walk:
         self,
         problem: Problem,
         backbone: DenseBackbone,
-        config: LSDSettings,
+        config: Settings,
         method: DenseSampler,
         states: Tensor,
     ) -> None:
@@ -117,7 +114,7 @@ class _Walk:
 
 
 def alignment(
-    teacher: Prediction, student: Prediction, gain: Float[Tensor, ""], config: LSDSettings
+    teacher: Prediction, student: Prediction, gain: Float[Tensor, ""], config: Settings
 ) -> Float[Tensor, ""]:
     """Mean distance over positions between the teacher's scores and the student's under the gain."""
     gained = _gained(student, gain, config.gain_on)
@@ -143,7 +140,7 @@ def _gained(seen: Prediction, gain: Float[Tensor, ""], gain_on: str) -> Float[Te
     return seen.sharpened(gain).score
 
 
-def _base_method(problem: Problem, backbone: DenseBackbone, config: LSDSettings) -> DenseSampler:
+def _base_method(problem: Problem, backbone: DenseBackbone, config: Settings) -> DenseSampler:
     """The base sampler, if LSD knows how to learn it."""
     method = get_dense(problem.sampler, backbone.process)
     if isinstance(method, TwoStage):

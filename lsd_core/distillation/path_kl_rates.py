@@ -14,9 +14,7 @@ from lsd_core.errors import InputError
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 
-GAINED = (
-    "tweedie"  # the base sampler whose steps are exact bridges, so that the reverse bound knows their rates
-)
+GAINED = "tweedie"  # its steps are exact bridges, so that the reverse bound knows their rates
 
 
 def fit_rates(
@@ -77,9 +75,7 @@ def history(gains: Gains, candidates: tuple[float, ...]) -> dict[str, list[objec
 
 
 def _prices(problem: Problem, backbone: DenseBackbone, price_sequences: int) -> EdgePrices:
-    stored = problem.trajectories
-    if stored is None or stored.states is None:
-        held = "none" if stored is None else ", ".join(stored.columns())
-        raise InputError("trajectories", "be given with states", held, "name a teacher in the grid")
+    stored = problem.kept_states
+    assert stored.states is not None
     paths = stored.select(slice(max(8, price_sequences // stored.states.shape[1])))
     return price_rates(backbone, problem.sampler, paths, problem.batch, problem.progress)
