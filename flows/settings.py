@@ -15,6 +15,9 @@ from lsd_core.errors import InputError
 HOME = "lsd-data"
 EMBEDDED = "embedded"
 LOCAL_RAY = "local"
+# Ray's switch for a node that joins no cluster and listens on 127.0.0.1 alone, its default on macOS and Windows. It is
+# read when Ray is imported.
+LOOPBACK_RAY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 # Setting -> the variables that may hold it, first wins.
 VARIABLES: dict[str, tuple[str, ...]] = {
@@ -59,7 +62,7 @@ class Settings:
         return self.home / "reports"
 
     def environment(self) -> dict[str, str]:
-        """What the tools must find in the environment, before Prefect is imported."""
+        """What the tools must find in the environment, before Prefect and Ray are imported."""
         env = embedded_environment(self.home) | {
             "LSD_HOME": str(self.home),
             "LSD_STORE": self.store,
@@ -67,10 +70,10 @@ class Settings:
         }
         if self.prefect_api_url != EMBEDDED:
             env["PREFECT_API_URL"] = self.prefect_api_url
-        return env
+        return env | (LOOPBACK_RAY if self.ray_address == LOCAL_RAY else {})
 
     def apply(self, env: MutableMapping[str, str] | None = None) -> None:
-        """Make the home folder and put `environment()` in place; what a user set for Prefect is kept.
+        """Make the home folder and put `environment()` in place; what a user set for Prefect and Ray is kept.
 
         Prefect makes no parents of its own: without the folder it waits in vain for its API to start.
         """
@@ -80,7 +83,7 @@ class Settings:
         except OSError as error:
             raise InputError("home", "be a folder that can be written", str(self.home), str(error)) from error
         for name, value in self.environment().items():
-            if name.startswith("PREFECT_") and name != "PREFECT_API_URL":
+            if name.startswith(("PREFECT_", "RAY_")) and name != "PREFECT_API_URL":
                 env.setdefault(name, value)
             else:
                 env[name] = value

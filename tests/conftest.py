@@ -29,6 +29,7 @@ OURS = (
     "MLFLOW_REGISTRY",
     "MLFLOW_S3",
     "RAY_ADDRESS",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",
     "PREFECT_API",
     "AWS_",
 )

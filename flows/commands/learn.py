@@ -91,7 +91,6 @@ def teacher(
     from flows.config import load_grid
     from flows.progress import TerminalProgress
     from flows.settings import resolve
-    from flows.teaching import make_trajectories
 
     changed = {
         "teacher.trajectories": trajectories,
@@ -102,7 +101,9 @@ def teacher(
     }
     config = load_grid(name, **changed)
     settings = resolve(config=config.places)
-    settings.apply()
+    settings.apply()  # before Ray is imported
+    from flows.teaching import make_trajectories
+
     run = make_trajectories(config, settings, TerminalProgress(console))
     for spec in run.plan.teachers:
         console.print(f"{settings.store}/{spec.folder}", highlight=False, soft_wrap=True)
@@ -233,6 +234,7 @@ def study(
     trajectories: the teacher's, for variants that do not ask for a number of their own.
     workers: Ray workers; as many as fit if left out.
     """
+    from flows.settings import resolve
     from flows.study.config import load_study, study_names
 
     if list_:
@@ -251,9 +253,11 @@ def study(
             "teacher.trajectories": trajectories,
         },
     )
+    settings = resolve(config={"store": config.store, "ray_address": config.ray_address})
+    settings.apply()  # before Ray is imported
     from flows.study.run import run_study
 
-    return run_study(config, console)
+    return run_study(config, settings, console)
 
 
 @app.command

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.progress import TerminalProgress
-from flows.settings import resolve
+from flows.settings import Settings
 from flows.study import budget, certificates, compare, speed_up
 from flows.study.config import StudyConfig
 from flows.study.findings import ALWAYS, Findings
@@ -34,11 +34,9 @@ NOT_SHOWN = {
 }  # in the file
 
 
-def run_study(study: StudyConfig, console: Console) -> int:
+def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
     """Run it with bars on the terminal; the exit code is 1 where a variant failed."""
-    settings = resolve(config={"store": study.store, "ray_address": study.ray_address})
     plan = make_study_plan(study)
-    settings.apply()
     console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
     console.print(f"{study.backbone}; {study.sizes}", style="yellow", highlight=False)
     run = do_work(plan, settings, TerminalProgress(console))

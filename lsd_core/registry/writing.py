@@ -29,19 +29,21 @@ def register(
 
     The candidate gets a run, and each of its seeds a child run with that seed's metrics and `histories`
     (seed -> metric -> value per epoch). `files` (tables, plots) lie on the candidate's run. The version comes
-    last, so a registration that was cut short is as good as none. A metric that is not finite is left out.
+    last, so a registration that was cut short is as good as none. Of two that file a card at once, the one
+    whose version has the higher number takes back what it filed. A metric that is not finite is left out.
     """
     client = connect(tracking_uri)
     name = card.backbone.name
-    if filed := versions_of(client, name, f" and tags.card_sha256 = '{card.sha256}'"):
-        return uri_of(name, min(int(version.version) for version in filed))
+    if filed := _versions_of_card(client, card):
+        return uri_of(name, filed[0])
     _ensure_model(client, card)
     experiment = ensure_experiment(client, name)
     tags = {"card_sha256": card.sha256, "fingerprint": card.backbone.fingerprint}
     run_id = client.create_run(experiment, run_name=card.title, tags=tags).info.run_id
+    runs = [run_id]
     try:
         for seed in card.seeds:
-            _log_seed(client, experiment, run_id, card, seed, (histories or {}).get(seed, {}))
+            runs.append(_log_seed(client, experiment, run_id, card, seed, (histories or {}).get(seed, {})))
         model = client.create_logged_model(
             experiment,
             card.title.replace(" ", "-"),
@@ -59,13 +61,18 @@ def register(
         for file in files:
             client.log_artifact(run_id, str(file))
         client.finalize_logged_model(model.model_id, "READY")
-        version = client.create_model_version(
+        created = client.create_model_version(
             name,
             model.artifact_location,
             run_id=run_id,
             tags=tags_of(card, store_url),
             model_id=model.model_id,
-        ).version
+        )
+        version = str(created.version)
+        first = _versions_of_card(client, card)[0]  # versions are numbered in the order in which they appear
+        if first != int(version):
+            _take_back(client, name, version, model.model_id, runs)
+            return uri_of(name, first)
         client.update_model_version(name, version, describe(card, uri_of(name, version)))
         client.set_logged_model_tags(model.model_id, {"uri": uri_of(name, version)})
         client.set_terminated(run_id)
@@ -82,12 +89,28 @@ def _log_seed(
     card: SamplerCard,
     seed: int,
     history: Mapping[str, Sequence[float]],
-) -> None:
+) -> str:
     """A child run: one seed's own numbers. What it shares with its siblings is on the parent."""
     tags = {"mlflow.parentRunId": parent, "seed": str(seed), "shipped": str(seed == card.seed).lower()}
     run_id = client.create_run(experiment, run_name=f"{card.title} seed {seed}", tags=tags).info.run_id
     client.log_batch(run_id, entries({**history, **seed_values_of(card, seed)}))
     client.set_terminated(run_id)
+    return run_id
+
+
+def _versions_of_card(client: Any, card: SamplerCard) -> list[int]:
+    """The versions that hold this very card, lowest first."""
+    found = versions_of(client, card.backbone.name, f" and tags.card_sha256 = '{card.sha256}'")
+    return sorted(int(version.version) for version in found)
+
+
+def _take_back(client: Any, name: str, version: str, model_id: str, runs: Iterable[str]) -> None:
+    """Remove what was filed while somebody else filed the same."""
+    client.delete_model_version(name, version)
+    client.delete_logged_model(model_id)
+    for run_id in runs:
+        client.set_terminated(run_id)
+        client.delete_run(run_id)
 
 
 def entries(values: Mapping[str, Sequence[float | None]], model_id: str | None = None) -> list[Any]:
@@ -125,12 +148,19 @@ def _ensure_model(client: Any, card: SamplerCard) -> None:
 
 def ensure_experiment(client: Any, name: str) -> str:
     """The backbone's experiment. With sqlite its artifacts get an absolute place, to load from any folder."""
+    from mlflow.exceptions import MlflowException
+
     found = client.get_experiment_by_name(name)
     if found is not None:
         return found.experiment_id
     database = tracking.sqlite_file(client.tracking_uri)
     location = None if database is None else (database.parent / "mlartifacts" / name).as_uri()
-    return client.create_experiment(name, artifact_location=location)
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # somebody has made it since
+            raise
+        return client.get_experiment_by_name(name).experiment_id
 
 
 def log_report(

@@ -63,6 +63,23 @@ def test_two_stores_see_each_other_at_once(store: Store) -> None:
     assert other.read_bytes("a") == b"22"
 
 
+def test_looking_for_a_file_on_s3_is_one_request(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s3fs import S3FileSystem
+
+    asked: list[str] = []
+    call = S3FileSystem._call_s3
+
+    async def counted(self: S3FileSystem, method: str, *arguments: object, **options: object) -> object:
+        asked.append(method)
+        return await call(self, method, *arguments, **options)
+
+    store = Store(bucket + "/lsd")
+    store.write_bytes("a/b", b"1")
+    monkeypatch.setattr(S3FileSystem, "_call_s3", counted)
+    assert (store.exists("a/b"), store.exists("a/c"), store.exists("a")) == (True, False, False)
+    assert asked == ["get_object"] * 3
+
+
 def test_pickle_carries_the_url_alone(store: Store) -> None:
     store.write_bytes("a", b"1")  # connected by now
     data = pickle.dumps(store)

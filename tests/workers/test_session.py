@@ -1,10 +1,12 @@
 """Who opens Ray closes it, and what travels to workers holds no secret."""
 
+import json
 import re
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import ray
@@ -109,3 +111,42 @@ def test_the_driver_hears_what_workers_tell_and_nothing_else() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=True
     )
     assert re.fullmatch(r"\['\[[\d.]+ \d+\] one shard done'\]\n", done.stdout), done.stdout + done.stderr
+
+
+LISTENING = """
+import contextlib, json, os
+from flows.settings import resolve
+resolve(command_line={"home": HOME}).apply()
+from tests.integration.driving import descendants
+from workers.session import ray_session
+
+def sockets(pid):
+    found = set()
+    with contextlib.suppress(FileNotFoundError):  # it has ended
+        for handle in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # it has been closed
+                found.add(os.readlink(f"/proc/{pid}/fd/{handle}").removeprefix("socket:[").removesuffix("]"))
+    return found
+
+with ray_session("local", num_cpus=1):
+    import ray
+    ray.get(ray.remote(lambda: 1).remote())
+    ours = set().union(*map(sockets, [os.getpid(), *descendants(os.getpid())]))
+    rows = [row.split() for name in ("tcp", "tcp6") for row in open(f"/proc/net/{name}").readlines()[1:]]
+    print(json.dumps([row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in ours]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_ray_of_our_own_listens_on_the_loopback_alone(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING.replace("HOME", repr(str(tmp_path / "home")))],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=True,
+    )
+    addresses = json.loads(done.stdout.splitlines()[-1])
+    assert len(addresses) >= 4  # the books, the node, its agent, the driver
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1, also as IPv6 says it
+    assert set(addresses) <= loopback

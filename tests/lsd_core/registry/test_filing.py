@@ -1,11 +1,15 @@
 """Cards are filed once, found again as they were, and searched by their numbers."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 from mlflow import MlflowClient
 
 from lsd_core import registry
+from lsd_core.registry import writing
 from tests.lsd_core.registry.helpers import at_nfe
 
 
@@ -28,6 +32,30 @@ def test_the_same_card_keeps_its_version(sqlite_registry, make):
     client = MlflowClient(uri, uri)
     experiment = client.get_experiment_by_name(make.name).experiment_id
     assert len(client.search_runs([experiment])) == 2 * (1 + 3)  # nothing is logged twice either
+
+
+def test_a_card_filed_by_several_at_once_is_filed_once(uri, make, monkeypatch):
+    """All of them look before any has filed it."""
+    together, card = 3, make()
+    looked, looks, look = Barrier(together), threading.local(), writing.versions_of
+
+    def look_together(*arguments):
+        found = look(*arguments)
+        if not hasattr(looks, "first"):
+            looks.first = looked.wait(60)
+        return found
+
+    monkeypatch.setattr(writing, "versions_of", look_together)
+    with ThreadPoolExecutor(together) as pool:
+        filed = list(pool.map(lambda _: registry.register(card, tracking_uri=uri), range(together)))
+    [row] = registry.list_versions(make.name, tracking_uri=uri)
+    assert set(filed) == {row["uri"]}
+    assert registry.resolve(row["uri"], tracking_uri=uri).card == card
+    client = MlflowClient(uri, uri)
+    experiment = client.get_experiment_by_name(make.name).experiment_id
+    assert len(client.search_runs([experiment])) == 1 + 3  # one candidate with its seeds
+    [model] = client.search_logged_models([experiment])
+    assert model.tags["uri"] == row["uri"]
 
 
 def test_the_list_tells_all_without_a_download(uri, make):
