@@ -80,9 +80,9 @@ def _named(config: GridConfig, process: Process | None = None) -> list[str]:
 
 def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
     """How candidates of this backbone are measured."""
-    check_extras(section.metrics)
     task = get_task(task_of(backbone))
     task.check(backbone)
+    check_extras(section.metrics, backbone, max(section.samples, section.selection_samples or 0))
     return EvaluationSpec(
         task=task.name,
         samples=section.samples,

@@ -21,6 +21,7 @@ def grid(
     backbones: Annotated[list[str] | None, Listed] = None,
     samples: Whole | None = None,
     seeds: Whole | None = None,
+    metrics: Annotated[list[str] | None, Listed] = None,
     store: Store = None,
     registry: Registry = None,
     workers: Whole | None = None,
@@ -43,6 +44,9 @@ def grid(
         sequences a seed that are reported.
     seeds:
         seeds, for learning and for sampling.
+    metrics:
+        beside the task's own: distinct, self_bleu, generative_perplexity:MODEL, mauve:MODEL:REFERENCE,
+        fid:WEIGHTS:REFERENCE, inception_score:WEIGHTS; see docs/metrics.md.
     workers:
         Ray workers; as many as fit if left out.
     """
@@ -58,7 +62,7 @@ def grid(
         store=store,
         tracking_uri=registry,
         workers=workers,
-        **{"evaluation.samples": samples, "evaluation.seeds": seeds},
+        **{"evaluation.samples": samples, "evaluation.seeds": seeds, "evaluation.metrics": metrics},
     )
     return run_embedded(config, console)
 

@@ -28,4 +28,8 @@ def evaluate_tokens(
         rule = f"lie in 0..{backbone.process.num_tokens - 1}, with none left masked"
         raise InputError("tokens", rule, f"values from {low} to {high}")
     scores = task.evaluate(tokens, backbone, seed)
-    return replace(scores, metrics={**compute_extras(extras, tokens), **scores.metrics}) if extras else scores
+    return (
+        replace(scores, metrics={**compute_extras(extras, tokens, backbone), **scores.metrics})
+        if extras
+        else scores
+    )

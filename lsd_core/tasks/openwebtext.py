@@ -15,7 +15,7 @@ from lsd_core.evaluation.scores import Scores
 
 VOCABULARY = 50257  # GPT-2's tokens; the last one ends a text
 VOCABULARIES = (VOCABULARY, VOCABULARY + 1)  # a uniform network may count the mask token of its tokenizer
-JUDGE = "gpt2-large-token-ids-v1"
+JUDGE = "gpt2-large-token-ids-v2"
 
 
 def evaluate(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
@@ -26,7 +26,8 @@ def evaluate(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     judged = causal_nll(load_judge(judge_folder()), tokens.clamp(max=VOCABULARY - 1))
     metrics = {
         "judge_nll": float(judged.mean()),
-        "judge_perplexity": float(judged.exp().mean()),
+        "judge_perplexity": float(judged.mean().exp()),
+        "judge_perplexity_published": float(judged.exp().mean()),
         "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
         "unigram_entropy": entropy.unigram_entropy(tokens),
         "distinct_2": entropy.distinct(tokens, 2),

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,6 +53,32 @@ def test_the_judge_tells_images_from_what_is_none(images: None) -> None:
     assert one_digit.metrics["frechet"] > 10 * scores.metrics["frechet"]
     assert one_digit.metrics["label_entropy"] < 0.8 < scores.metrics["label_entropy"] - 1
     assert one_digit.metrics["label_tv"] > 0.7 > 0.2 > scores.metrics["label_tv"]
+
+
+def test_its_metrics_equal_an_independent_computation() -> None:
+    linalg = pytest.importorskip("scipy.linalg")
+    pixels = torch.randint(0, 17, (60, 64), generator=torch.Generator().manual_seed(1))
+    found = get_task("digits").evaluate(pixels, exact_backbone("b", 64, 17), 0).metrics
+    own = {name: tensor.double().numpy() for name, tensor in shipped_judge().network.state_dict().items()}
+
+    def layer(name: str, x: np.ndarray) -> np.ndarray:
+        return x @ own[f"{name}.weight"].T + own[f"{name}.bias"]
+
+    def silu(x: np.ndarray) -> np.ndarray:
+        return x / (1 + np.exp(-x))
+
+    features = silu(layer("second", silu(layer("first", 2 * pixels.numpy() / 16 - 1))))
+    logits = layer("head", features)
+    laws = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    mean, covariance = shipped_judge().reference.mean.numpy(), shipped_judge().reference.covariance.numpy()
+    here, gap = np.cov(features, rowvar=False), features.mean(0) - mean
+    distance = gap @ gap + np.trace(here + covariance - 2 * linalg.sqrtm(here @ covariance).real)
+    assert found["frechet"] == pytest.approx(distance, rel=1e-3)
+    shares = np.bincount(laws.argmax(1), minlength=10) / 60
+    kept = shares[shares > 0]
+    assert found["label_entropy"] == pytest.approx(-(kept * np.log(kept)).sum(), rel=1e-9)
+    assert found["label_tv"] == pytest.approx(np.abs(shares - shipped_judge().labels.numpy()).sum() / 2)
+    assert found["confidence"] == pytest.approx(laws.max(1).mean(), rel=1e-5)
 
 
 def test_the_classifier_knows_images_it_has_not_seen(images: None) -> None:

@@ -72,6 +72,9 @@ def test_samples_of_a_published_network_are_judged(weights: Path, backbone: AnyB
     assert scores.metrics[task.primary] == pytest.approx(float(scores.primary.mean()))
     assert task.diversity in scores.metrics
     assert 0 < scores.metrics["distinct_2"] <= 1
+    nats = torch.from_numpy(scores.primary)
+    assert scores.metrics["judge_perplexity"] == pytest.approx(float(nats.mean().exp()))
+    assert scores.metrics["judge_perplexity_published"] == pytest.approx(float(nats.exp().mean()))
     assert all(value == value for value in scores.metrics.values())
     masks = torch.full((1, LENGTH), openwebtext.VOCABULARY)  # a uniform network may write it
     assert torch.isfinite(
