@@ -158,9 +158,23 @@ _ALL = (
         fit_name="fit_literal",
     ),
     _learned(
+        "path_kl_schedule",
+        "the schedule of least path divergence, by dynamic programming; gains 1",
+        "PathKLScheduleConfig",
+        module="path_kl",
+        processes=ANY,
+    ),
+    _learned(
         "path_kl",
-        "the schedule of least path divergence, by dynamic programming",
+        "that schedule, and a gain a step settled under the reverse bound",
         "PathKLConfig",
+        processes=ANY,
+    ),
+    _learned(
+        "path_kl_sharp",
+        "path_kl with its gains squared: fewer errors than the bound asks for, at a price in diversity",
+        "PathKLSharpConfig",
+        module="path_kl",
         processes=ANY,
     ),
 )

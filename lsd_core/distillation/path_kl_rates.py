@@ -6,6 +6,7 @@ from lsd_core.backbones.protocol import DenseBackbone
 from lsd_core.canonical import derive_seed
 from lsd_core.distillation.gains import Gains
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
 from lsd_core.distillation.prices import EdgePrices
 from lsd_core.distillation.rate_gains import settle_rate_gains
 from lsd_core.distillation.rate_prices import price_rates
@@ -17,16 +18,9 @@ from lsd_core.samplers.table import StepTable
 GAINED = "tweedie"  # its steps are exact bridges, so that the reverse bound knows their rates
 
 
-def fit_rates(
-    problem: Problem,
-    backbone: DenseBackbone,
-    *,
-    price_sequences: int,
-    candidates: tuple[float, ...] | None,
-    gain_paths: int,
-) -> Learned:
-    """The table for one cell; gains only where `candidates` are given and the base sampler is Tweedie's."""
-    prices = _prices(problem, backbone, price_sequences)
+def fit_rates(problem: Problem, backbone: DenseBackbone, config: PathKLScheduleConfig) -> Learned:
+    """The table for one cell; gains only where they are asked for and the base sampler is Tweedie's."""
+    prices = _prices(problem, backbone, config.price_sequences)
     num_nodes = len(prices.cost) - 1
     if not 1 <= problem.num_steps <= num_nodes:
         rule = f"lie in 1 .. {num_nodes}, the teacher's times"
@@ -38,16 +32,16 @@ def fit_rates(
         "price_sequences": prices.sequences,
         "grid_change": grid_change(prices, problem.num_steps),
     }
-    if candidates is None or problem.sampler != GAINED:
+    if not isinstance(config, PathKLConfig) or problem.sampler != GAINED:
         return Learned(table=table, sequences=prices.sequences, diagnostics=diagnostics)
-    draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(gain_paths))
+    draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
     gains = settle_rate_gains(
-        backbone, table, candidates, draws, lambda share: problem.progress("gains", share)
+        backbone, table, config.candidates, draws, lambda share: problem.progress("gains", share)
     )
     return Learned(
         table=gains.table,
         sequences=prices.sequences + gains.sequences,
-        history=history(gains, candidates),
+        history=history(gains, config.candidates),
         diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
     )
 

@@ -96,7 +96,9 @@ def test_all_methods_are_those_for_each_backbones_process() -> None:
         "temperature",
         "theta_trapezoidal",
         "lsd",
+        "path_kl_schedule",
         "path_kl",
+        "path_kl_sharp",
     }
 
 

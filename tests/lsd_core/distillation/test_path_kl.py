@@ -6,7 +6,8 @@ import torch
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.distillation.gains import settle_gains
 from lsd_core.distillation.learned import Learned, Problem
-from lsd_core.distillation.path_kl import PathKLConfig, fit, fit_all
+from lsd_core.distillation.path_kl import fit, fit_all
+from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.errors import InputError
 from lsd_core.evaluation.certificates import reverse
 from lsd_core.evaluation.countdown import error
@@ -47,7 +48,7 @@ def test_beats_cosine_by_half_and_gains_beat_none(
 ) -> None:
     tables = {
         "learned": learned.table,
-        "schedule": fit(problem(backbone, teacher), PathKLConfig(learn_gains=False)).table,
+        "schedule": fit(problem(backbone, teacher), PathKLScheduleConfig()).table,
         "cosine": cosine_times(6),
     }
     errors = {
@@ -57,6 +58,17 @@ def test_beats_cosine_by_half_and_gains_beat_none(
     assert errors["learned"] < 0.5 * errors["cosine"]
     assert errors["learned"] < 0.8 * errors["schedule"]
     assert errors["schedule"] < errors["cosine"]
+
+
+def test_the_family_shares_a_schedule_and_differs_in_its_gains(
+    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+) -> None:
+    schedule = fit(problem(backbone, teacher), PathKLScheduleConfig(price_sequences=32 * LENGTH))
+    sharp = fit(problem(backbone, teacher), PathKLSharpConfig(price_sequences=32 * LENGTH, gain_paths=64))
+    assert schedule.table == learned.table.with_gains(1.0)
+    assert sharp.table == learned.table.with_gains(tuple(gain**2 for gain in learned.table.gains))
+    assert max(learned.table.gains) > 1
+    assert schedule.sequences < learned.sequences == sharp.sequences
 
 
 def test_counts_every_sequence_and_repeats_itself(
@@ -129,7 +141,13 @@ def test_what_cannot_be_learned_is_refused(
 
 @pytest.mark.parametrize(
     "settings",
-    [{"price_sequences": 0}, {"gain_paths": 1}, {"candidates": (2.0, 3.0)}, {"candidates": (1.0, -1.0)}],
+    [
+        {"price_sequences": 0},
+        {"gain_paths": 1},
+        {"candidates": (2.0, 3.0)},
+        {"candidates": (1.0, -1.0)},
+        {"sharpness": 0.0},
+    ],
 )
 def test_settings_are_checked(settings: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(settings))):

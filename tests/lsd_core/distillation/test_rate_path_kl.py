@@ -8,7 +8,8 @@ from torch import Tensor
 
 from lsd_core.backbones.hidden_markov import HiddenMarkov
 from lsd_core.distillation.learned import Problem
-from lsd_core.distillation.path_kl import PathKLConfig, fit
+from lsd_core.distillation.path_kl import fit
+from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
 from lsd_core.distillation.path_kl_rates import grid_change
 from lsd_core.distillation.rate_gains import settle_rate_gains
 from lsd_core.distillation.rate_prices import price_rates
@@ -115,7 +116,7 @@ def test_the_learned_schedule_is_the_best_of_all(process: Process) -> None:
         seed=0,
         batch=64,
     )
-    learned = fit(problem, PathKLConfig(learn_gains=False))
+    learned = fit(problem, PathKLScheduleConfig())
     prices = price_rates(backbone, "tweedie", problem.trajectories, 64)  # type: ignore[arg-type]
     every = [
         (sum(float(prices.cost[i, j]) for i, j in pairwise((0, *inner, 12))), (0, *inner, 12))

@@ -1,0 +1,48 @@
+"""Settings of the path-KL family."""
+
+from dataclasses import dataclass
+
+from lsd_core.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathKLScheduleConfig:
+    """How many paths to look at."""
+
+    price_sequences: int = 8192
+    """Network budget of the edge prices: paths = this / length, at least 8."""
+    pooled: bool = False
+    """Price an edge by the mean over all masked tokens: for paths whose order tells nothing about them."""
+
+    def __post_init__(self) -> None:
+        if self.price_sequences < 1:
+            raise InputError("price_sequences", "be >= 1", self.price_sequences)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathKLConfig(PathKLScheduleConfig):
+    """How many paths to look at, and which gains to try."""
+
+    gain_paths: int = 128
+    """The student's own paths on which gains are compared."""
+    candidates: tuple[float, ...] = (0.9, 1.0, 1.2, 1.5, 2.0, 2.7, 4.0, 6.0, 9.0)
+    """Gains to choose from."""
+    sharpness: float = 1.0
+    """Exponent put on the settled gains: 1 leaves them, 2 squares them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.gain_paths < 2:
+            raise InputError("gain_paths", "be >= 2, to know a standard error", self.gain_paths)
+        if 1.0 not in self.candidates or not all(0 < gain < float("inf") for gain in self.candidates):
+            raise InputError("candidates", "be positive numbers, 1 among them", list(self.candidates))
+        if not 0 < self.sharpness < float("inf"):
+            remedy = "for gains of 1 use the method path_kl_schedule"
+            raise InputError("sharpness", "be positive and finite", self.sharpness, remedy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathKLSharpConfig(PathKLConfig):
+    """The same, with the gains squared."""
+
+    sharpness: float = 2.0
