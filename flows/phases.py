@@ -112,18 +112,8 @@ def _alive(run: Run) -> list[CandidateSpec]:
 def _settle_temperature(run: Run, spec: CandidateSpec) -> None:
     results = run.results(spec)
     if not run.store.exists(results.table_key(0)):
-        plain = run.results(_sibling(run, spec, BASELINE))
+        plain = run.results(run.plan.in_cells[spec.backbone.fingerprint, spec.nfe, spec.sampler, BASELINE])
         results.write_table(0, choose_temperature(plain))
-
-
-def _sibling(run: Run, spec: CandidateSpec, method: str) -> CandidateSpec:
-    """The candidate of the same cell with another method."""
-    cell = (spec.backbone.fingerprint, spec.nfe, spec.sampler)
-    return next(
-        other
-        for other in run.plan.candidates
-        if other.method == method and (other.backbone.fingerprint, other.nfe, other.sampler) == cell
-    )
 
 
 def _measure(run: Run, pool: Pool[Any, Any], title: str, jobs: Sequence[MeasureJob]) -> None:

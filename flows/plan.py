@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from flows.batches import planned_teacher
@@ -33,6 +34,12 @@ class Plan:
     def work(self) -> tuple[CandidateSpec, ...]:
         """The candidates for which something is computed: those with equal laws count once."""
         return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
+
+    @cached_property
+    def in_cells(self) -> dict[tuple[str, int, str, str], CandidateSpec]:
+        """The candidates by fingerprint, NFE, base sampler and method."""
+        named = ((s.backbone.fingerprint, s.nfe, s.sampler, s.method) for s in self.candidates)
+        return dict(zip(named, self.candidates, strict=True))
 
     @property
     def needs_teacher(self) -> bool:

@@ -4,6 +4,7 @@ A worker is a plain class with `run(item) -> result`; it needs no Ray and can be
 pool builds one on each actor from `init_args`, so that a backbone is loaded once per actor.
 """
 
+import os
 import re
 import threading
 import time
@@ -90,6 +91,8 @@ class _Host:
 
     def ready(self) -> None:
         """Build the worker: a call of its own, so that an error in it arrives as it was raised."""
+        if not ray.get_gpu_ids():
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves every GPU in sight of who asked for none
         import torch
 
         torch.set_num_threads(1)

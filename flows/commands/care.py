@@ -40,7 +40,7 @@ def register(*, store: Store = None, registry: Registry = None) -> int:
 
 @app.command(group=care)
 def verify(url: str | None = None, *, store: Store = None) -> int:
-    """Check every published file against its manifest and name the bad ones; exit 1 if there are any.
+    """Check shards against their manifests and weights against their names; exit 1 if a file is bad, and name it.
 
     Parameters
     ----------
@@ -48,14 +48,15 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
         a store, or a teacher's folder in one; the usual store if left out.
     """
     from flows.settings import resolve
+    from lsd_core.backbones.publish import damaged
     from lsd_core.store import Store as Place
     from lsd_core.trajectories.verify import verify as check
 
     place = Place(resolve(command_line={"store": url or store}).store)
     place.check(writable=False)
-    problems = check(place)
+    problems = [*damaged(place).values(), *map(str, check(place))]
     for problem in problems:
-        console.print(str(problem), highlight=False, soft_wrap=True)
+        console.print(problem, highlight=False, soft_wrap=True)
     console.print("no bad file" if not problems else f"{len(problems)} bad: run the same `lsd grid` again")
     return 1 if problems else 0
 

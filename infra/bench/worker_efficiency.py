@@ -1,8 +1,9 @@
 """What orchestration costs: `python -m infra.bench.worker_efficiency`, two pool workers against two plain processes.
 
-Both do the same shards of the same teacher on one thread each, in turn. A plain process loads the backbone, then
-generates, encodes and commits its half of the shards; the pool does the same through Ray, submission, results and
-the last straggler included. Neither pays for its start.
+Both do the same shards of the same teacher on one thread each, in turn, every other round the pool first. A plain
+process loads the backbone, then generates, encodes and commits its half of the shards, with no Ray on the machine;
+the pool does the same through Ray: its own processes, submission, results and the last straggler included. Neither
+pays for its start or its end.
 """
 
 import argparse
@@ -32,11 +33,16 @@ def plain(url: str, spec: dict[str, Any], shards: list[int], barrier: Any) -> No
     import torch
 
     torch.set_num_threads(1)
-    worker = TeacherWorker(url, spec)
-    worker.run(shards[0] + 1_000_000)  # warm, as the pool's actors are
-    barrier.wait()
-    for shard in shards:
-        worker.run(shard)
+    try:
+        worker = TeacherWorker(url, spec)
+        worker.run(shards[0] + 1_000_000)  # warm, as the pool's actors are
+        barrier.wait()
+        for shard in shards:
+            worker.run(shard)
+        barrier.wait()
+    except Exception:
+        barrier.abort()
+        raise
 
 
 def plain_seconds(url: str, spec: dict[str, Any], shards: int) -> float:
@@ -48,11 +54,11 @@ def plain_seconds(url: str, spec: dict[str, Any], shards: int) -> float:
         process.start()
     barrier.wait()
     begin = time.perf_counter()
+    barrier.wait()
+    spent = time.perf_counter() - begin
     for process in processes:
         process.join()
-    if any(process.exitcode for process in processes):
-        raise RuntimeError(f"a plain process ended with {[process.exitcode for process in processes]}")
-    return time.perf_counter() - begin
+    return spent
 
 
 def pool_seconds(url: str, spec: dict[str, Any], shards: int) -> tuple[float, float]:
@@ -89,21 +95,28 @@ def main() -> None:
         probe.run(1)
         rows = max(1, round(asked.seconds / (time.process_time() - begin))) * 64
         control, ours, busy = [], [], []
-        with ray_session(LOCAL, num_cpus=WORKERS):
-            for turn in range(asked.rounds):
-                spec = teacher(rows).to_dict() | {"seed": turn}
-                control.append(plain_seconds(store.url, spec, asked.shards))
-                shutil.rmtree(Path(store.url, "teachers"))
+
+        def through_pool(spec: dict[str, Any]) -> None:
+            with ray_session(LOCAL, num_cpus=WORKERS):
                 spent, share = pool_seconds(store.url, spec, asked.shards)
+            ours.append(spent)
+            busy.append(share)
+
+        def alone(spec: dict[str, Any]) -> None:
+            control.append(plain_seconds(store.url, spec, asked.shards))
+
+        for turn in range(asked.rounds):
+            ways = [alone, through_pool]
+            for way in reversed(ways) if turn % 2 else ways:
+                way(teacher(rows).to_dict() | {"seed": turn})
                 shutil.rmtree(Path(store.url, "teachers"))
-                ours.append(spent)
-                busy.append(share)
     finally:
         shutil.rmtree(folder)
     ratio = median(control) / median(ours)
+    rounds = " ".join(f"{plain / pool:.3f}" for plain, pool in zip(control, ours, strict=True))
     print(
         f"{asked.shards} shards of {rows} trajectories: plain {median(control):.1f} s, pool {median(ours):.1f} s, "
-        f"ratio {ratio:.3f} (target {TARGET}: {'reached' if ratio >= TARGET else 'missed'}); "
+        f"ratio {ratio:.3f} (target {TARGET}: {'reached' if ratio >= TARGET else 'missed'}; by round {rounds}); "
         f"workers at work {median(busy):.1%} of the time"
     )
 

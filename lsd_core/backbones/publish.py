@@ -18,11 +18,31 @@ def backbone_key(fingerprint: str) -> str:
 
 
 def publish(backbone: AnyBackbone, store: Store) -> str:
-    """Put a backbone on the store, unless it is there, and return its key."""
+    """Put a backbone on the store, unless it is there and intact, and return its key."""
     key = backbone_key(backbone.fingerprint)
-    if not store.exists(key):
+    if _damage(store, key) is not None:
         store.write_bytes(key, storage.to_bytes(backbone))
     return key
+
+
+def damaged(store: Store) -> dict[str, str]:
+    """The published backbones that are not what their names say, and why: one line each, by key."""
+    found = {key: _damage(store, key) for key in store.list("backbones")}
+    return {key: reason for key, reason in found.items() if reason is not None}
+
+
+def _damage(store: Store, key: str) -> str | None:
+    """What is wrong with a published backbone: its name is its content's fingerprint."""
+    where, fingerprint = store.locate(key), Path(key).stem
+    try:
+        data = store.read_bytes(key)
+    except FileNotFoundError:
+        return f"{where} must exist"
+    try:
+        checked(storage.from_bytes(data, where), fingerprint, where)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> AnyBackbone:
@@ -65,6 +85,6 @@ def find(name: str, fingerprint: str, store: Store | None) -> AnyBackbone:
 def checked(backbone: AnyBackbone, fingerprint: str, source: str) -> AnyBackbone:
     """The backbone, if it is the one meant."""
     if backbone.fingerprint != fingerprint:
-        remedy = "publish the backbone again with `lsd grid`"
+        remedy = "run the same `lsd grid` again: it publishes the backbone anew"
         raise InputError(f"fingerprint of {source}", f"be {fingerprint}", backbone.fingerprint, remedy)
     return backbone

@@ -22,6 +22,7 @@ def test_throughput_is_measured_each_way(bucket: str) -> None:
 def test_the_pool_and_the_plain_processes_leave_the_same_shards(tmp_path: Path) -> None:
     class Barrier:
         def wait(self) -> None: ...
+        def abort(self) -> None: ...
 
     spec: dict[str, Any] = teacher(8).to_dict()
     stores = [Store(str(tmp_path / name)) for name in ("plain", "pool")]
