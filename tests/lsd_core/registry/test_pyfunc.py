@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from pathlib import Path
 
 import mlflow
@@ -61,15 +62,27 @@ def test_nothing_at_rest_is_pickled_and_no_machine_is_named(fluent, make, store)
         "MLmodel",
         "card.json",
         "conda.yaml",
+        "input_example.json",
         "pyfunc_sampler.py",
         "python_env.yaml",
         "requirements.txt",
+        "serving_input_example.json",
     }
     flavour = yaml.safe_load((folder / "MLmodel").read_text())["flavors"]["python_function"]
     assert flavour["artifacts"] == {"card": {"path": "card.json", "uri": "card.json"}}
     assert flavour["model_code_path"] == "pyfunc_sampler.py"
     assert "python_model" not in flavour  # where a pickle would be named
     assert (folder / "card.json").read_text() == make().to_json()
+
+
+def test_filing_is_silent_and_shows_what_a_request_looks_like(fluent, make, store):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        registry.register(make(), tracking_uri=fluent, store_url=store)
+        model = mlflow.pyfunc.load_model(f"models:/{make.name}/1")
+    asked = json.loads((model_folder(fluent, make.name) / "serving_input_example.json").read_text())
+    assert asked == {"dataframe_split": {"columns": ["num_samples", "seed"], "data": [[2, 0]]}}
+    assert len(model.predict(model.input_example)) == 2
 
 
 def test_a_changed_card_is_refused_by_name_here_too(fluent, make, store, tmp_path):
