@@ -1,6 +1,5 @@
 """Backbones on the diffusion transformer: SEDD, RADD, MDLM and Duo behind the common protocol."""
 
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor
 from lsd_core.backbones import duo, mdlm, radd, sedd, sedd_uniform
 from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.duo import Duo
-from lsd_core.backbones.fingerprint import fingerprint
+from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.reading import Reading, call_body, call_head
 from lsd_core.backbones.sedd_uniform import SEDDUniform
@@ -28,18 +27,17 @@ OPTIONAL_KEYS = {
 }
 
 
-class DDiTBackbone:
+class DDiTBackbone(FrozenNetwork[DDiT]):
     """A frozen DDiT read as its family reads it: see `sedd.py`, `radd.py` and `mdlm.py`.
 
     Each network is run as it was trained: `reading.call_body` says how.
     """
 
     def __init__(self, name: str, config: dict[str, Any], network: DDiT) -> None:
-        self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
+        super().__init__(name, config, network)
         self.family: str = config["family"]
         self.reading = READINGS[self.family]
         self.process = Absorbing.from_dict(config["process"])
-        self.length: int = config["length"]
         self.time_free, self.normalised = self.reading.time_free, self.reading.normalised
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
@@ -49,18 +47,6 @@ class DDiTBackbone:
     def head(self, rows: Tensor) -> Tensor:
         """Log-weights (r, V) of the x0 law; see `protocol.Backbone`."""
         return self.reading.log_weights(call_head(self.network, rows), self.process.num_tokens)
-
-    def to(self, device: torch.device | str) -> "DDiTBackbone":
-        """This backbone, its network moved to a device: tokens and times are then expected there."""
-        self.network.to(device)
-        return self
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.network.state_dict())
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(self.tensors(), self.config)
 
 
 def build_network(config: dict[str, Any]) -> DDiT:

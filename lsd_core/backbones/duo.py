@@ -6,15 +6,13 @@ trained: its reverse step is the forward posterior with the output in place of t
 the law of the clean token given the *other* positions. The law given all of them follows by Bayes' rule.
 """
 
-from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lsd_core.backbones import mdlm
 from lsd_core.backbones.ddit import DDiT
-from lsd_core.backbones.fingerprint import fingerprint
+from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, call_body, call_head, normalised_weights
 from lsd_core.errors import InputError
@@ -24,16 +22,15 @@ from lsd_core.samplers.dense.backbone import scores_at_times
 READINGS = {"duo": Reading(kind="uniform", told="sigma_bar", normalised=True, log_weights=normalised_weights)}
 
 
-class Duo:
+class Duo(FrozenNetwork[DDiT]):
     """The clean token's law at every position. Cost: one network call, and the head on all positions."""
 
     family = "duo"
     normalised = True
 
     def __init__(self, name: str, config: dict[str, Any], network: DDiT) -> None:
-        self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
+        super().__init__(name, config, network)
         self.process: Process = Uniform.from_dict(config["process"])
-        self.length: int = config["length"]
 
     def log_x0_of_others(self, x: Tensor, t: Tensor) -> Tensor:
         """The network's own output, log p(x0_i = z | the other tokens of x), (b, l, V); rows sum to 1."""
@@ -52,18 +49,6 @@ class Duo:
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """Concrete scores (b, l, V), float64, 1 at y = x_i."""
         return scores_at_times(self.process, x, self.x0_law(x, t), t)
-
-    def to(self, device: torch.device | str) -> "Duo":
-        """This backbone, its network moved to a device: tokens and times are then expected there."""
-        self.network.to(device)
-        return self
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.network.state_dict())
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(self.tensors(), self.config)
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:

@@ -6,7 +6,6 @@ the network only learns the first, and so is sharp wherever there is little nois
 """
 
 import math
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,10 +13,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lsd_core.backbones.fingerprint import fingerprint
+from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, process_from_dict
-from lsd_core.samplers.dense.backbone import X0Scores
+from lsd_core.samplers.dense.backbone import scores_at_times
 from lsd_core.tensorfile import check_tensors
 
 FAMILY = "pixel_mlp"
@@ -70,15 +69,14 @@ def sinusoid(t: Float[Tensor, " b"]) -> Float[Tensor, "b f"]:
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
 
-class PixelBackbone:
+class PixelBackbone(FrozenNetwork[PixelMLP]):
     """A frozen PixelMLP with its process."""
 
     family = FAMILY
 
     def __init__(self, name: str, config: dict[str, Any], network: PixelMLP) -> None:
-        self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
+        super().__init__(name, config, network)
         self.process: Process = process_from_dict(config["process"])
-        self.length: int = config["length"]
 
     def x0_law(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:
         """p(x0_i = z | x_t), float64. One network call."""
@@ -95,14 +93,7 @@ class PixelBackbone:
 
     def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:
         """Concrete scores, from the clean pixels' laws. One network call."""
-        return X0Scores(self.process, self.length, self.x0_law).score(x, t)
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.network.state_dict())
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(self.tensors(), self.config)
+        return scores_at_times(self.process, x, self.x0_law(x, t), t)
 
 
 def build_network(config: dict[str, Any]) -> PixelMLP:

@@ -44,11 +44,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class DenseBackbone(Protocol):
-    """A frozen network for a uniform or gaussian process.
-
-    One that predicts the clean token has also `x0_law(x, t)`, p(x0_i = z | x_t) of shape (b, l, s): its scores
-    follow from it (`scores_at_times`), and samplers prefer it.
-    """
+    """A frozen network for a uniform or gaussian process; see `samplers.dense.backbone.X0Backbone` too."""
 
     name: str
     family: str

@@ -4,15 +4,13 @@ The layout is SEDD's with as many states as tokens, geometric noise and no scali
 were published; training runs of the released code have it.
 """
 
-from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lsd_core.backbones import sedd
 from lsd_core.backbones.ddit import DDiT
-from lsd_core.backbones.fingerprint import fingerprint
+from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, call_body, call_head, raw
 from lsd_core.errors import InputError
@@ -21,33 +19,20 @@ from lsd_core.processes import Process, Uniform
 READINGS = {"sedd-uniform": Reading(kind="uniform", told="sigma_bar", normalised=False, log_weights=raw)}
 
 
-class SEDDUniform:
+class SEDDUniform(FrozenNetwork[DDiT]):
     """Scores of every state at every position. Cost: one network call, and the head on all positions."""
 
     family = "sedd-uniform"
 
     def __init__(self, name: str, config: dict[str, Any], network: DDiT) -> None:
-        self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
+        super().__init__(name, config, network)
         self.process: Process = Uniform.from_dict(config["process"])
-        self.length: int = config["length"]
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """p_t(x with token i set to y) / p_t(x), (b, l, V) float64, 1 at y = x_i."""
         told = READINGS[self.family].condition(self.process, t)
         logits = call_head(self.network, call_body(self.network, self.config, x, told))
         return logits.double().exp().scatter(-1, x[..., None], 1.0)
-
-    def to(self, device: torch.device | str) -> "SEDDUniform":
-        """This backbone, its network moved to a device: tokens and times are then expected there."""
-        self.network.to(device)
-        return self
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.network.state_dict())
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(self.tensors(), self.config)
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:

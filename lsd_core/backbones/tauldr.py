@@ -6,14 +6,13 @@ under `net.`, with `.module.` where several devices trained it, and averages by 
 """
 
 import math
-from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lsd_core.backbones.fingerprint import fingerprint
+from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout
 from lsd_core.backbones.unet import UNet
 from lsd_core.errors import InputError
@@ -27,16 +26,15 @@ FLOOR = 1e-6  # of the released code: a bin keeps this share of what lies left o
 SCALE_SHIFT = 2.0  # likewise: the network's log-scale is 2 above the logistic's
 
 
-class TauLDR:
+class TauLDR(FrozenNetwork[UNet]):
     """The clean grey levels' laws. `length` is c * h * w, channel by channel. Cost: one network call."""
 
     family = "tauldr"
     normalised = True
 
     def __init__(self, name: str, config: dict[str, Any], network: UNet) -> None:
-        self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
+        super().__init__(name, config, network)
         self.process: Process = Gaussian.from_dict(config["process"])
-        self.length: int = config["length"]
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
         """Mean and log-scale of every grey level's logistic, (b, l, 2); grey levels become -1 ... 1."""
@@ -62,18 +60,6 @@ class TauLDR:
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """Concrete scores (b, l, S), float64, 1 at y = x_i."""
         return scores_at_times(self.process, x, self.x0_law(x, t), t)
-
-    def to(self, device: torch.device | str) -> "TauLDR":
-        """This backbone, its network moved to a device: tokens and times are then expected there."""
-        self.network.to(device)
-        return self
-
-    def tensors(self) -> dict[str, Tensor]:
-        return dict(self.network.state_dict())
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return fingerprint(self.tensors(), self.config)
 
 
 def empty_network(config: dict[str, Any]) -> UNet:

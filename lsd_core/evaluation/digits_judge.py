@@ -1,7 +1,6 @@
 """The judge of digits: a classifier of the images that no backbone learned from, and what it sees in them."""
 
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import torch
@@ -9,9 +8,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lsd_core.errors import InputError
 from lsd_core.evaluation.frechet import Moments
-from lsd_core.tensorfile import TensorFile, check_tensors
+from lsd_core.evaluation.judge_file import read_judge, shipped_file
+from lsd_core.tensorfile import TensorFile
 
 NAME = "digits-judge"
 FAMILY = "digit_classifier"
@@ -66,22 +65,23 @@ class DigitsJudge:
     @staticmethod
     def from_bytes(data: bytes, source: str) -> "DigitsJudge":
         """The judge in a file; a file of anything else, or of other shapes, raises InputError."""
-        file = TensorFile.from_bytes(data, source, "judge")
-        if set(file.config) != CONFIG_KEYS or file.config["family"] != FAMILY:
-            rule = f"have the keys {sorted(CONFIG_KEYS)} and the family {FAMILY!r}"
-            raise InputError(f"configuration in {source}", rule, sorted(file.config))
-        try:
-            network = build_classifier(file.config)
-        except (TypeError, ValueError, RuntimeError) as error:
-            rule = "describe a network that can be built"
-            raise InputError(f"configuration in {source}", rule, repr(error)) from None
-        size, labels = file.config["num_features"], file.config["num_labels"]
-        moments = (torch.zeros(size), torch.zeros(size, size), torch.zeros(labels))
-        expected = {**network.state_dict(), **dict(zip(REFERENCE, moments, strict=True))}
-        check_tensors("the judge of digits", file.tensors, expected)
-        network.load_state_dict({key: value for key, value in file.tensors.items() if key not in REFERENCE})
+        network, file = read_judge(
+            data,
+            source,
+            what="the judge of digits",
+            family=FAMILY,
+            keys=CONFIG_KEYS,
+            build=build_classifier,
+            beside=_reference_shapes,
+        )
         mean, covariance, shares = (file.tensors[key].double() for key in REFERENCE)
         return DigitsJudge(file.config, network, Moments(mean, covariance), shares)
+
+
+def _reference_shapes(config: dict[str, Any]) -> dict[str, Tensor]:
+    size, labels = config["num_features"], config["num_labels"]
+    shapes = (torch.zeros(size), torch.zeros(size, size), torch.zeros(labels))
+    return dict(zip(REFERENCE, shapes, strict=True))
 
 
 def build_classifier(config: dict[str, Any]) -> Classifier:
@@ -92,7 +92,4 @@ def build_classifier(config: dict[str, Any]) -> Classifier:
 @cache
 def shipped_judge() -> DigitsJudge:
     """The judge that ships with us."""
-    file = resources.files("lsd_core.evaluation").joinpath("weights", f"{NAME}.safetensors")
-    if not file.is_file():
-        raise InputError("judge", "have its weights installed", NAME, f"train it: lsd train {NAME}")
-    return DigitsJudge.from_bytes(file.read_bytes(), str(file))
+    return DigitsJudge.from_bytes(*shipped_file(NAME))

@@ -21,7 +21,7 @@ from lsd_core.evaluation.strata import mean_of, strata, time_in
 from lsd_core.processes import Gaussian
 from lsd_core.randomness import Purpose, uniforms
 from lsd_core.samplers.categorical import draw_categorical
-from lsd_core.samplers.dense.backbone import ScoreBackbone
+from lsd_core.samplers.dense.backbone import ScoreBackbone, X0Backbone
 from lsd_core.samplers.dense.generate import draw_prior
 from lsd_core.samplers.dense.laws import last_jump_law
 from lsd_core.samplers.dense.prediction import growth_between, predict
@@ -46,7 +46,7 @@ def reverse_any(
     if method is None or method.calls_per_step != 1:
         known = sorted(name for name, each in DENSE_SAMPLERS.items() if each.calls_per_step == 1)
         raise InputError("sampler", f"be one of {known}, which look once a step, to be certified", sampler)
-    if method.name == "tweedie" and hasattr(backbone, "x0_law") and table.times is not None:
+    if method.name == "tweedie" and isinstance(backbone, X0Backbone) and table.times is not None:
         return reverse_bridges(backbone, table, num_paths, seed)
     if table.times is None or table.num_steps < 2:
         raise InputError("table", "hold times with a step before the final denoise", list(table.grid))

@@ -5,7 +5,6 @@ is the other half of the corpus, so a sampler cannot please it by pleasing its o
 """
 
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import torch
@@ -14,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lsd_core.errors import InputError
-from lsd_core.tensorfile import TensorFile, check_tensors
+from lsd_core.evaluation.judge_file import read_judge, shipped_file
+from lsd_core.tensorfile import TensorFile
 from lsd_core.vocabulary import Vocabulary
 
 NAME = "text-judge"
@@ -72,17 +72,9 @@ class TextJudge:
     @staticmethod
     def from_bytes(data: bytes, source: str) -> "TextJudge":
         """The judge in a file; a file of anything else, or of other shapes, raises InputError."""
-        file = TensorFile.from_bytes(data, source, "judge")
-        if set(file.config) != CONFIG_KEYS or file.config["family"] != FAMILY:
-            rule = f"have the keys {sorted(CONFIG_KEYS)} and the family {FAMILY!r}"
-            raise InputError(f"configuration in {source}", rule, sorted(file.config))
-        try:
-            network = build_judge(file.config)
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            rule = "describe a network that can be built"
-            raise InputError(f"configuration in {source}", rule, repr(error)) from None
-        check_tensors("the judge of text", file.tensors, network.state_dict())
-        network.load_state_dict(file.tensors)
+        network, file = read_judge(
+            data, source, what="the judge of text", family=FAMILY, keys=CONFIG_KEYS, build=build_judge
+        )
         return TextJudge(file.config, network)
 
 
@@ -107,7 +99,4 @@ def build_judge(config: dict[str, Any], dropout: float = 0.0) -> CharGRU:
 @cache
 def shipped_judge() -> TextJudge:
     """The judge that ships with us."""
-    file = resources.files("lsd_core.evaluation").joinpath("weights", f"{NAME}.safetensors")
-    if not file.is_file():
-        raise InputError("judge", "have its weights installed", NAME, f"train it: lsd train {NAME}")
-    return TextJudge.from_bytes(file.read_bytes(), str(file))
+    return TextJudge.from_bytes(*shipped_file(NAME))

@@ -23,7 +23,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     files.write_hub(place / "my-sedd", files.nested_config(), files.sedd_tensors())
     files.write_hub(place / "my-mdlm", files.flat_config("mdlm"), files.mdlm_tensors())
     command = [sys.executable, "-m", "flows.cli", "grid", "tiny", "--nfe", "3", "--samples", "32"]
-    command += ["--samplers", "euler", "--methods", *METHODS, "--metrics", "distinct", "--backbones", "my-sedd", "my-mdlm"]
+    command += ["--samplers", "euler", "--methods", *METHODS, "--metrics", "distinct"]
+    command += ["--backbones", "my-sedd", "my-mdlm"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     env |= {"LSD_HOME": str(place / "lsd-data"), "LSD_CACHE": str(place / "cache"), "COLUMNS": "200"}
     env |= {"PYTHONPATH": str(Path(__file__).parents[2])}

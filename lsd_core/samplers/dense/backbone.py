@@ -26,9 +26,18 @@ class ScoreBackbone(Protocol):
     def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]: ...
 
 
+@runtime_checkable
+class X0Backbone(ScoreBackbone, Protocol):
+    """One that predicts the clean token (tauLDR; Duo): its scores follow from it, and samplers prefer it."""
+
+    def x0_law(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
+        """p(x0_i = z | x_t). One network call."""
+        ...
+
+
 @dataclass(frozen=True)
 class X0Scores:
-    """A network that predicts the clean token (tauLDR; Duo), seen as one of scores."""
+    """A law of the clean token alone, as a backbone."""
 
     process: Process
     length: int

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.processes import Process
-from lsd_core.samplers.dense.backbone import ScoreBackbone, scores_of_x0
+from lsd_core.samplers.dense.backbone import ScoreBackbone, X0Backbone, scores_of_x0
 from lsd_core.samplers.dense.laws import (
     DenseLaw,
     bridge_law,
@@ -121,11 +121,10 @@ class Prediction:
 def predict(backbone: ScoreBackbone, x: Int[Tensor, "b l"], t: float, step: Step | None = None) -> Prediction:
     """What the network says at (x, t), under the step's gain. One network call."""
     times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
-    x0_law = getattr(backbone, "x0_law", None)
-    if x0_law is None:
-        plain = Prediction(backbone.process, x, t, given_score=backbone.score(x, times).double())
+    if isinstance(backbone, X0Backbone):
+        plain = Prediction(backbone.process, x, t, given_x0=backbone.x0_law(x, times).double())
     else:
-        plain = Prediction(backbone.process, x, t, given_x0=x0_law(x, times).double())
+        plain = Prediction(backbone.process, x, t, given_score=backbone.score(x, times).double())
     return plain if step is None else plain.gained(step.gain, step.gain_on)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, Uniform
-from lsd_core.samplers.dense.backbone import ScoreBackbone
+from lsd_core.samplers.dense.backbone import ScoreBackbone, X0Backbone
 from lsd_core.samplers.dense.exact import Bound, uniformise, x0_rate_bound
 from lsd_core.samplers.dense.generate import draw_prior, take_step
 from lsd_core.samplers.dense.prediction import predict
@@ -42,7 +42,7 @@ def rate_bound(process: Process) -> Bound:
 
 def record_exact(backbone: ScoreBackbone, num_nodes: int, draws: Draws) -> Trajectories:
     """Exact paths by uniformisation, denoised at t = 2^-10; for networks that predict the clean token."""
-    if getattr(backbone, "x0_law", None) is None:
+    if not isinstance(backbone, X0Backbone):
         remedy = "name a base sampler and its steps, such as method: tau_leaping, steps: 256"
         rule = "be a base sampler where the network gives scores only: their rates have no known bound"
         raise InputError("teacher.method", rule, "uniformisation", remedy)

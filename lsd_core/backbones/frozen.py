@@ -1,0 +1,36 @@
+"""What all backbones share that are a torch network: who they are, what they hold, and where they run."""
+
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lsd_core.backbones.fingerprint import fingerprint
+
+Network = TypeVar("Network", bound=nn.Module)
+Frozen = TypeVar("Frozen", bound="FrozenNetwork[Any]")  # Self, which the checker of shapes cannot read
+
+
+class FrozenNetwork(Generic[Network]):
+    """A network that learns no more, with its name and the configuration that builds it.
+
+    A base class, since `tensors`, `fingerprint` and `to` must be the same for all; what the network means is
+    each family's own.
+    """
+
+    def __init__(self, name: str, config: dict[str, Any], network: Network) -> None:
+        self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
+        self.length: int = config["length"]
+
+    def to(self: Frozen, device: torch.device | str) -> Frozen:
+        """This backbone, its network moved to a device: tokens and times are then expected there."""
+        self.network.to(device)
+        return self
+
+    def tensors(self) -> dict[str, Tensor]:
+        return dict(self.network.state_dict())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint(self.tensors(), self.config)
