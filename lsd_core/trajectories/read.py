@@ -17,15 +17,20 @@ from lsd_core.trajectories.manifest import REMEDY, CorruptFileError, load_manife
 from lsd_core.trajectories.prefetch import ahead
 from lsd_core.trajectories.schema import SHARD_KEY, SPEC_KEY, Column, implied_rank, layout, unchained
 from lsd_core.trajectories.spec import TeacherSpec
-from lsd_core.trajectories.types import STATES, Trajectories, concatenate
+from lsd_core.trajectories.types import STATES, Trajectories, gather
 from lsd_core.trajectories.write import ShardRecord
 
 
 def read_trajectories(
     store: Store, spec: TeacherSpec, limit: int | None = None, columns: Sequence[str] | None = None
 ) -> Trajectories:
-    """The first `limit` published trajectories (all by default) in one piece; see `iter_shards`."""
-    return concatenate(list(iter_shards(store, spec, limit, columns)))
+    """The first `limit` published trajectories (all by default) in one piece; see `iter_shards`.
+
+    Each shard is copied to its place as it comes, so that the memory is the result's and a few shards'.
+    """
+    records = _wanted(store, spec, limit)
+    rows = len(records) * spec.shard_rows if limit is None else limit
+    return gather(_stream(store, spec, records, limit, columns), rows)
 
 
 def iter_shards(
@@ -41,6 +46,11 @@ def iter_shards(
     CorruptFileError, naming the file, before any of a bad file is used, and InputError where too little
     is published.
     """
+    yield from _stream(store, spec, _wanted(store, spec, limit), limit, columns, prefetch)
+
+
+def _wanted(store: Store, spec: TeacherSpec, limit: int | None) -> list[ShardRecord]:
+    """The shards that hold the first `limit` trajectories; InputError where one is not published."""
     manifest = load_manifest(store, spec)
     wanted = len(manifest.shards) if limit is None else spec.num_shards(limit)
     if limit is not None and limit < 1:
@@ -49,7 +59,17 @@ def iter_shards(
     if lacking:
         asked = f"hold shards 0 to {max(wanted, 1) - 1} for {limit or 'all'} trajectories"
         raise InputError(f"teacher {store.locate(spec.folder)}", asked, f"no shard {lacking[0]}", REMEDY)
-    records = [manifest.by_index[index] for index in range(wanted)]
+    return [manifest.by_index[index] for index in range(wanted)]
+
+
+def _stream(
+    store: Store,
+    spec: TeacherSpec,
+    records: Sequence[ShardRecord],
+    limit: int | None,
+    columns: Sequence[str] | None,
+    prefetch: int = 2,
+) -> Iterator[Trajectories]:
     for shard in ahead(lambda record: read_shard(store, spec, record, columns), records, prefetch):
         rest = len(shard) if limit is None else limit - int(shard.index[0])
         yield shard if rest >= len(shard) else shard.select(slice(0, rest))

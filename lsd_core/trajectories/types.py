@@ -1,6 +1,6 @@
 """Trajectories in memory: which token each position ended with, and when it got it or what it was before."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -86,13 +86,33 @@ class Trajectories:
 
 def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
     """One after another; all parts hold the same columns over the same process."""
-    kinds = {(p.num_tokens, p.length, p.steps, tuple(p.columns())) for p in parts}
+    kinds = {_kind(part) for part in parts}
     if len(kinds) != 1:
         raise InputError("parts", "be one or more trajectories of the same kind", sorted(map(str, kinds)))
-    columns: dict[str, Any] = {
-        name: torch.cat([getattr(p, name) for p in parts]) for name in parts[0].columns()
-    }
-    return replace(parts[0], index=torch.cat([p.index for p in parts]), **columns)
+    return gather(parts, sum(map(len, parts)))
+
+
+def gather(parts: Iterable[Trajectories], rows: int) -> Trajectories:
+    """Trajectories of one kind, `rows` >= 1 in all, one after another; no part is kept once it is copied."""
+    held: Trajectories | None = None
+    filled = 0
+    for part in parts:
+        if held is None:
+            held = part._map(lambda column: column.new_empty((rows, *column.shape[1:])))
+        for whole, piece in zip(_tensors(held), _tensors(part), strict=True):
+            whole[filled : filled + len(part)] = piece
+        filled += len(part)
+    if held is None or filled != rows:
+        raise InputError("parts", f"be {rows} trajectories", filled)
+    return held
+
+
+def _kind(part: Trajectories) -> tuple[object, ...]:
+    return part.num_tokens, part.length, part.steps, tuple(part.columns())
+
+
+def _tensors(held: Trajectories) -> list[Tensor]:
+    return [held.index, *held.columns().values()]
 
 
 def equal(a: Trajectories, b: Trajectories) -> bool:

@@ -1,6 +1,8 @@
 """A reader streams, trusts the manifest and nothing else, and names what is bad before it is used."""
 
+import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from lsd_core.trajectories import (
     equal,
     iter_shards,
     publish_manifest,
+    read,
     read_trajectories,
 )
 from lsd_core.trajectories.prefetch import ahead
@@ -56,6 +59,26 @@ def test_few_shards_are_in_memory_at_once(
     for used, _ in enumerate(iter_shards(store, spec, prefetch=1), start=1):
         assert len(reads) - 1 <= used + 1  # one is the manifest's
     assert len(reads) == 7
+
+
+def test_reading_in_one_piece_keeps_no_shard_that_it_has_copied(
+    store: Store, spec: TeacherSpec, commit: Callable[..., ShardRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_manifest(store, spec, [commit(store, spec, shard) for shard in range(12)])
+    seen: list[weakref.ref[Trajectories]] = []
+    most, original = 0, read.read_shard
+
+    def watched(*arguments: Any) -> Trajectories:
+        nonlocal most
+        shard = original(*arguments)
+        seen.append(weakref.ref(shard))
+        most = max(most, sum(one() is not None for one in seen))
+        return shard
+
+    monkeypatch.setattr(read, "read_shard", watched)
+    assert len(read_trajectories(store, spec)) == 60
+    assert len(seen) == 12
+    assert most <= 5  # read ahead, waiting, being copied
 
 
 def test_unlisted_shard_is_not_read(
