@@ -5,21 +5,24 @@ does the work in actors that never import Prefect. Every phase asks the store wh
 that was cut off is resumed by running it again.
 """
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 
 from flows import cells, filing, teaching
 from flows.artifacts import show_outcome, show_plan
 from flows.config import GridConfig
+from flows.curves import LiveCurves, hearing
 from flows.hooks import close_cancelled, close_crashed
 from flows.page.publish import Page, report_run
 from flows.plan import Plan, make_plan
-from flows.progress import LogProgress, Progress, current, listener
+from flows.progress import LogProgress, Progress, current
 from flows.report import Outcome, write_report
 from flows.retries import PATIENT
 from flows.run import Run
@@ -83,6 +86,19 @@ def report(run: Run, outcome: Outcome) -> list[Page]:
     return report_run(run, outcome)
 
 
+@contextmanager
+def working(run: Run) -> Iterator[None]:
+    """Ray, and the curves of what is learned there."""
+    context = FlowRunContext.get()
+    flow_run = str(context.flow_run.id) if context is not None and context.flow_run is not None else ""
+    settings, workers = run.settings, run.plan.config.workers
+    with (
+        LiveCurves(settings.tracking_uri, run.progress, flow_run) as curves,
+        ray_session(settings.ray_address, num_cpus=workers, hear=hearing(run.progress, curves)),
+    ):
+        yield
+
+
 def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, Outcome]:
     """The phases in order; inside a flow each is a task run."""
     run = Run(plan, settings, progress)
@@ -91,12 +107,7 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     filing.read_cards(run)
     teachers = plan.teachers if plan.needs_teacher else ()
     unfinished = len(run.cards) < len(plan.candidates) or any(teaching.lacks(run, spec) for spec in teachers)
-    cluster = (
-        ray_session(settings.ray_address, num_cpus=plan.config.workers, hear=listener(progress))
-        if unfinished
-        else nullcontext()
-    )
-    with cluster:
+    with working(run) if unfinished else nullcontext():
         for spec in teachers:
             generate_teacher(run, spec)
         fill_cells(run)

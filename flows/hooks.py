@@ -1,11 +1,15 @@
-"""How a run that was cut off ends in Prefect's books: no task of it is left running, none is called crashed in vain."""
+"""How a run that was cut off ends in the books: no task is left running, no curve open, none called crashed in vain."""
 
+from contextlib import suppress
 from typing import Any
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelled, Crashed, State
+
+from flows.settings import resolve
+from lsd_core import registry
 
 _OPEN = (StateType.PENDING, StateType.RUNNING, StateType.SCHEDULED, StateType.CANCELLING)
 
@@ -26,3 +30,7 @@ def _close(flow_run: FlowRun, state: State[Any], *also: StateType) -> None:
         for task_run in client.read_task_runs(flow_run_filter=mine):
             if task_run.state_type in (*_OPEN, *also):
                 client.set_task_run_state(task_run.id, state, force=True)
+    with suppress(Exception):  # the registry may be away, and its curves are but for watching
+        given = (flow_run.parameters.get("config") or {}).get("tracking_uri")
+        uri = resolve(config={"tracking_uri": given}).tracking_uri
+        registry.end_curves(str(flow_run.id), tracking_uri=uri)

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from workers.telling import Told
+
 
 class Advance(Protocol):
     """Called as work is done: how much, and what else is worth showing beside it."""
@@ -90,9 +92,9 @@ class LogProgress:
         self.logger.info(text)
 
 
-def listener(progress: Progress) -> Callable[[str], None] | None:
+def listener(progress: Progress) -> Callable[[Told], None] | None:
     """Who hears what workers tell: a log does, a terminal with bars on it does not."""
-    return progress.say if isinstance(progress, LogProgress) else None
+    return (lambda told: progress.say(str(told))) if isinstance(progress, LogProgress) else None
 
 
 @dataclass

@@ -15,7 +15,7 @@ from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
 from workers.spent import Done, Stopwatch
-from workers.telling import tell
+from workers.telling import Curve, tell
 
 
 class CandidateWorker:
@@ -39,8 +39,11 @@ class CandidateWorker:
         results, backbone = Results(self.store, spec), self._backbone(spec.backbone.fingerprint)
         match job:
             case LearnJob():
-                results.write_table(job.which, learn(spec, job.which, backbone, self._paths(spec)))
-                return results.table_key(job.which)
+                paths, key = self._paths(spec), results.table_key(job.which)
+                with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
+                    learned = learn(spec, job.which, backbone, paths, watch=curve)
+                    results.write_table(job.which, learned)
+                return key
             case MeasureJob():
                 table = results.read_table(table_index(spec, job.which))
                 measured = measure(spec, job.part, job.which, job.temperature, table, backbone)

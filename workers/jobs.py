@@ -17,6 +17,11 @@ class LearnJob:
     which: int
     """Number of the learning run."""
 
+    @property
+    def title(self) -> str:
+        """For the list of runs in which its curves grow."""
+        return f"learning {_label(self.spec)} seed {self.which}"
+
     def __str__(self) -> str:
         return f"learned {_label(self.spec)} seed {self.which}"
 

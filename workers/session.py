@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from lsd_core.errors import InputError
-from workers.telling import MARK
+from workers.telling import MARK, Told
 
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
@@ -29,7 +29,7 @@ def ray_address(address: str | None = None) -> str:
 
 @contextmanager
 def ray_session(
-    address: str | None = None, *, num_cpus: int | None = None, hear: Callable[[str], None] | None = None
+    address: str | None = None, *, num_cpus: int | None = None, hear: Callable[[Told], None] | None = None
 ) -> Iterator[str]:
     """Ray for the length of the block; yields the address in use.
 
@@ -67,7 +67,7 @@ def ray_session(
 
 
 @contextmanager
-def _heard(hear: Callable[[str], None]) -> Iterator[None]:
+def _heard(hear: Callable[[Told], None]) -> Iterator[None]:
     """Take the lines that Ray would print. It has no public way to do so; its notebook integration uses this one."""
     from ray._private.ray_logging import global_worker_stdstream_dispatcher as streams
 
@@ -79,7 +79,7 @@ def _heard(hear: Callable[[str], None]) -> Iterator[None]:
         for line in batch["lines"]:
             if line.startswith(MARK) and (batch["pid"], line) not in recent:
                 recent.append((batch["pid"], line))
-                hear(f"[{batch['ip']} {batch['pid']}] {line.removeprefix(MARK)}")
+                hear(Told(batch["ip"], batch["pid"], line.removeprefix(MARK)))
 
     streams.remove_handler("ray_print_logs")
     streams.add_handler("lsd", take)

@@ -7,7 +7,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
-from lsd_core.distillation.learned import Learned, Problem, Progress
+from lsd_core.distillation.learned import Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method
 from lsd_core.evaluation.evaluate import evaluate_tokens
 from lsd_core.samplers import generate, num_steps
@@ -22,6 +22,7 @@ def learn(
     backbone: AnyBackbone,
     trajectories: Trajectories | None,
     progress: Progress = lambda stage, share: None,
+    watch: Watch = lambda step, values: None,
 ) -> Learned:
     """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories."""
     method = get_method(spec.method)
@@ -34,6 +35,7 @@ def learn(
         seed=spec.learning_seed(which),
         batch=spec.evaluation.batch,
         progress=progress,
+        watch=watch,
     )
     return method.fit(problem, method.config(spec.method_config))
 

@@ -11,8 +11,9 @@ the settled ones lead to: all candidate gains start from the same states and dra
 so differ by little but the gain.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -26,7 +27,7 @@ from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
-Report = Callable[[float], None]
+Report = Callable[[int, Mapping[str, Any]], None]  # (step, its gain and what every candidate costs there)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def settle_gains(
     candidates: tuple[float, ...],
     draws: Draws,
     batch: int,
-    report: Report = lambda share: None,
+    report: Report = lambda step, values: None,
 ) -> Gains:
     """Choose each step's gain among the candidates, first step to last.
 
@@ -91,9 +92,15 @@ def settle(
         errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / len(x) ** 0.5)
         chosen.append(pick)
         x, sequences = trial.ends[pick], sequences + trial.sequences
-        report((step.index + 1) / len(steps))
+        report(step.index, noted(candidates[pick], curves[-1], errors[-1]))
     gains = tuple(candidates[g] for g in chosen)
     return Gains(table.with_gains(gains), torch.stack(curves), torch.stack(errors), tuple(chosen), sequences)
+
+
+def noted(gain: float, curve: Float[Tensor, " g"], error: Float[Tensor, " g"]) -> dict[str, Any]:
+    """A step's entry in the history: the gain taken, the cost of every candidate and its standard error."""
+    rounded = {"cost_nats": curve.tolist(), "standard_error": error.tolist()}
+    return {"gains": gain} | {name: [round(value, 6) for value in values] for name, values in rounded.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,8 +60,12 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
     paths = TeacherPaths.read(stored.select(slice(config.paths)) if stored else None, problem.seed)
     search = _Search(problem.absorbing, paths, config.iterations, problem.batch)
 
-    def report(num_steps: int) -> None:
+    noted: dict[str, list[float]] = {}
+
+    def report(num_steps: int, new: list[float]) -> None:
         problem.progress("splits", num_steps / problem.num_steps)
+        for amount in new:
+            problem.note(noted, savings=amount)
 
     times, savings = doubled(problem.num_steps, search.best_split, report)
     table = StepTable(times=times)
@@ -75,21 +79,22 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
 def doubled(
     num_steps: int,
     best_split: Callable[[float, float], Split],
-    report: Callable[[int], None] = lambda num_steps: None,
+    report: Callable[[int, list[float]], None] = lambda num_steps, new: None,
 ) -> tuple[tuple[float, ...], list[float]]:
     """Times from 1 to 0 with `num_steps` steps, and the saving of each split made, in order.
 
     A round splits every interval of the round before; a round that would go beyond `num_steps` splits those that
-    save most.
+    save most. Each round ends in a report of the steps there are and the savings it brought.
     """
     times, savings = [1.0, 0.0], []
     while (steps := len(times) - 1) < num_steps:
         splits = [best_split(t, s) for t, s in pairwise(times)]
         room = min(steps, num_steps - steps)
         chosen = sorted(sorted(splits, key=lambda split: -split.saving)[:room], key=lambda split: -split.time)
-        savings += [split.saving for split in chosen]
+        new = [split.saving for split in chosen]
+        savings += new
         times = sorted([*times, *(split.time for split in chosen)], reverse=True)
-        report(len(times) - 1)
+        report(len(times) - 1, new)
     return tuple(times), savings
 
 

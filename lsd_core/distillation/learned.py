@@ -1,6 +1,6 @@
 """What every learning method takes and gives back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,9 @@ from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories
 
 Progress = Callable[[str, float], None]  # (what is being done, share done in [0, 1])
+Watch = Callable[
+    [int, Mapping[str, Any]], None
+]  # (epoch or iteration, what it came to: numbers, lists of numbers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,14 @@ class Problem:
     """Sequences a network call."""
     progress: Progress = lambda stage, share: None
     """Told how far the work is."""
+    watch: Watch = lambda step, values: None
+    """Told each entry of the history as it is made."""
+
+    def note(self, history: dict[str, list[Any]], **values: Any) -> None:
+        """Add an entry to each series of a history, and tell whoever watches."""
+        for name, value in values.items():
+            history.setdefault(name, []).append(value)
+        self.watch(max(len(history[name]) for name in values) - 1, values)
 
     @property
     def absorbing(self) -> Backbone:

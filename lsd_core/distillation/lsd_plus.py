@@ -172,15 +172,18 @@ class _Fit:
         self.sequences = 0
 
     def run(self) -> Learned:
-        history: dict[str, list[Any]] = {"loss": [], "loss_by_step": [], "gains": [], "times": []}
+        history: dict[str, list[Any]] = {}
         for epoch in range(self.config.epochs):
             self.alignment = Alignment(self.problem.num_steps)  # the diagnostic speaks of the last epoch
             losses = [self.update(rows, epoch) for rows in updates(len(self.paths), epoch, self.config)]
             by_step, table = torch.stack(losses).mean(0), self.table()
-            history["loss"].append(float(by_step.mean()))
-            history["loss_by_step"].append(by_step.tolist())
-            history["gains"].append(list(table.gains))
-            history["times"].append(list(table.grid))
+            self.problem.note(
+                history,
+                loss=float(by_step.mean()),
+                loss_by_step=by_step.tolist(),
+                gains=list(table.gains),
+                times=list(table.grid),
+            )
             self.problem.progress("lsd_plus", (epoch + 1) / self.config.epochs)
         sequences = self.teacher.features.sequences + self.sequences
         return Learned(

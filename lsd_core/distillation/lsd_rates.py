@@ -36,12 +36,11 @@ def fit_rates(problem: Problem, backbone: DenseBackbone, config: Settings) -> Le
     stored = problem.kept_states
     assert stored.states is not None
     walk = _Walk(problem, backbone, config, _base_method(problem, backbone, config), stored.states.long())
-    history: dict[str, list[Any]] = {"loss": [], "loss_by_step": [], "gains": []}
+    history: dict[str, list[Any]] = {}
     for epoch in range(config.epochs):
         losses = torch.stack([walk.update(rows, epoch) for rows in updates(len(stored), epoch, config)])
-        history["loss"].append(float(losses.mean()))
-        history["loss_by_step"].append(losses.mean(0).tolist())
-        history["gains"].append(walk.gains.tolist())
+        by_step, gains = losses.mean(0).tolist(), walk.gains.tolist()
+        problem.note(history, loss=float(losses.mean()), loss_by_step=by_step, gains=gains)
         problem.progress("lsd", (epoch + 1) / config.epochs)
     table = walk.table()
     return Learned(

@@ -21,7 +21,7 @@ from lsd_core.canonical import derive_seed
 from lsd_core.distillation.gains import settle_gains
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
-from lsd_core.distillation.path_kl_rates import fit_rates, history
+from lsd_core.distillation.path_kl_rates import fit_rates, history, telling
 from lsd_core.distillation.prices import EdgePrices, price_counts
 from lsd_core.distillation.schedule import cheapest_schedules
 from lsd_core.distillation.teacher_paths import TeacherPaths
@@ -93,11 +93,8 @@ def _with_gains(
     if not isinstance(config, PathKLConfig):
         return Learned(table=table, sequences=prices.sequences, diagnostics=diagnostics)
     draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
-
-    def report(share: float) -> None:
-        problem.progress("gains", share)
-
-    gains = settle_gains(problem.absorbing, table, config.candidates, draws, problem.batch, report)
+    told = telling(problem, table)
+    gains = settle_gains(problem.absorbing, table, config.candidates, draws, problem.batch, told)
     return Learned(
         table=gains.table,
         sequences=prices.sequences + gains.sequences,

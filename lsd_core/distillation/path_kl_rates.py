@@ -1,10 +1,13 @@
 """Path-KL where there is no mask: the schedule over the teacher's times, and a gain for each Tweedie step."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from lsd_core.backbones.protocol import DenseBackbone
 from lsd_core.canonical import derive_seed
-from lsd_core.distillation.gains import Gains
+from lsd_core.distillation.gains import Gains, Report, noted
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
 from lsd_core.distillation.prices import EdgePrices
@@ -35,9 +38,7 @@ def fit_rates(problem: Problem, backbone: DenseBackbone, config: PathKLScheduleC
     if not isinstance(config, PathKLConfig) or problem.sampler != GAINED:
         return Learned(table=table, sequences=prices.sequences, diagnostics=diagnostics)
     draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
-    gains = settle_rate_gains(
-        backbone, table, config.candidates, draws, lambda share: problem.progress("gains", share)
-    )
+    gains = settle_rate_gains(backbone, table, config.candidates, draws, telling(problem, table))
     return Learned(
         table=gains.table,
         sequences=prices.sequences + gains.sequences,
@@ -60,12 +61,19 @@ def grid_change(prices: EdgePrices, num_steps: int) -> float:
 
 def history(gains: Gains, candidates: tuple[float, ...]) -> dict[str, list[object]]:
     """One entry a step: the gain taken, and the cost of every candidate."""
-    return {
-        "gains": list(gains.table.gains),
-        "candidates": list(candidates),
-        "cost_nats": [[round(value, 6) for value in row] for row in gains.curves.tolist()],
-        "standard_error": [[round(value, 6) for value in row] for row in gains.errors.tolist()],
-    }
+    steps = [noted(*each) for each in zip(gains.table.gains, gains.curves, gains.errors, strict=True)]
+    series = {name: [step[name] for step in steps] for name in ("gains", "cost_nats", "standard_error")}
+    return {"candidates": list(candidates), **series}
+
+
+def telling(problem: Problem, table: StepTable) -> Report:
+    """Passes on each step's settled gain to whoever watches the problem."""
+
+    def report(step: int, values: Mapping[str, Any]) -> None:
+        problem.progress("gains", (step + 1) / table.num_steps)
+        problem.watch(step, values)
+
+    return report
 
 
 def _prices(problem: Problem, backbone: DenseBackbone, price_sequences: int) -> EdgePrices:

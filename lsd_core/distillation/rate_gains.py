@@ -33,7 +33,7 @@ def settle_rate_gains(
     table: StepTable,
     candidates: tuple[float, ...],
     draws: Draws,
-    report: Report = lambda share: None,
+    report: Report = lambda step, values: None,
 ) -> Gains:
     """Choose each step's gain on the log-score among the candidates, first step to last.
 

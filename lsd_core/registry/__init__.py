@@ -10,13 +10,18 @@ depends on its global state. Its own variables still apply, MLFLOW_TRACKING_TOKE
 
 from lsd_core.registry.aliases import promote, rollback, set_champions
 from lsd_core.registry.connect import check
+from lsd_core.registry.curves import add_points, begin_curve, end_curve, end_curves
 from lsd_core.registry.lookup import list_versions, pick
 from lsd_core.registry.reading import Resolved, resolve
 from lsd_core.registry.writing import log_report, register
 
 __all__ = [
     "Resolved",
+    "add_points",
+    "begin_curve",
     "check",
+    "end_curve",
+    "end_curves",
     "list_versions",
     "log_report",
     "pick",

@@ -12,14 +12,13 @@ from lsd_core.cards import SamplerCard
 from lsd_core.sampler import load_sampler
 from lsd_core.store import Store
 from tests.lsd_core.conftest import make_card, tiny_backbone  # noqa: F401
-from tests.lsd_core.registry.conftest import served_registry  # noqa: F401
 
 pytestmark = pytest.mark.servers
 NAME = "picked"
 
 
 @pytest.fixture
-def typed(served_registry, capsys):  # noqa: F811
+def typed(served_registry, capsys):
     """Runs a command against the server and returns what it printed."""
 
     def run(*arguments: str, code: int = 0) -> str:
@@ -50,7 +49,7 @@ def store(tmp_path: Path, monkeypatch, make_card, tiny_backbone) -> Store:  # no
     return found
 
 
-def test_from_an_empty_registry_to_an_exported_sampler(typed, store, served_registry, tmp_path):  # noqa: F811
+def test_from_an_empty_registry_to_an_exported_sampler(typed, store, served_registry, tmp_path):
     assert "3 cards and 1 aliases" in typed("register", "--store", store.url)
     rows = json.loads(typed("samplers", NAME, "--json", "--sort", "error"))
     by_method = {row["method"]: row for row in rows}

@@ -58,9 +58,22 @@ class FlowRun:
         found = self.api.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [self.id]}}})
         return {task["name"]: task["state"]["type"] for task in found}
 
+    def retrying(self) -> set[str]:
+        """Names of the task runs that wait for another try."""
+        found = self.api.post("/task_runs/filter", {"flow_runs": {"id": {"any_": [self.id]}}})
+        return {task["name"] for task in found if task["state"]["name"] == "AwaitingRetry"}
+
     def artifacts(self) -> dict[str, Any]:
         found = self.api.post("/artifacts/filter", {"flow_runs": {"id": {"any_": [self.id]}}})
         return {artifact["key"]: artifact for artifact in found}
+
+    def learning(self) -> list[Any]:
+        """The runs in the registry in which its learning curves grow."""
+        from mlflow import MlflowClient
+
+        client = MlflowClient()
+        everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(everywhere, f"tags.flow_run = '{self.id}' and tags.kind = 'learning'"))
 
     def log(self) -> str:
         """What it has logged so far."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from flows.doctor import examine
 from flows.settings import resolve
@@ -33,10 +34,7 @@ def test_a_deployed_grid_ends_completed_with_shards_in_s3_and_aliases_in_the_reg
 def test_an_operator_finds_plan_leaderboard_links_plots_and_what_the_workers_told(
     deployed: Deployed, calm: str
 ) -> None:
-    runs = deployed.api.post("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["tiny"]}}})
-    run = FlowRun(
-        deployed.api, next(run["id"] for run in runs if run["parameters"]["config"]["store"] == calm)
-    )
+    run = run_of(deployed, calm)
     found = run.artifacts()
     wanted = {"plan", "leaderboard-countdown-exact", "verdicts", "places", "quality", "tables"}
     assert wanted <= set(found)
@@ -46,6 +44,19 @@ def test_an_operator_finds_plan_leaderboard_links_plots_and_what_the_workers_tol
     assert "shard 0 of countdown-exact" in log
     for secret in deployed.stack.facts.secrets.values():
         assert secret not in log
+
+
+def test_the_learning_curves_of_every_seed_are_in_the_registry(deployed: Deployed, calm: str) -> None:
+    store, client, curves = Store(calm), MlflowClient(), run_of(deployed, calm).learning()
+    tables = [key for key in store.list("cells") if "/table-" in key]
+    learned = {key for key in tables if "loss" in store.read_json(key)["history"]}
+    assert {curve.data.tags["table"] for curve in curves} == learned
+    assert len(curves) == 2
+    for curve in curves:
+        assert curve.info.status == "FINISHED"
+        losses = [point.value for point in client.get_metric_history(curve.info.run_id, "loss")]
+        history = store.read_json(curve.data.tags["table"])["history"]
+        assert losses == pytest.approx(history["loss"], rel=1e-5)
 
 
 def test_the_doctor_finds_the_stack_well_and_names_what_stopped(
@@ -78,6 +89,13 @@ def test_servers_listen_on_loopback_alone_and_credentials_are_private(deployed: 
     ours = {int(port) for name, port in deployed.stack.facts.ports.items() if name != "ray"}
     assert ours & {port for _, port in listening()}
     assert not {port for address, port in listening() if port in ours and not address.startswith("127.")}
+
+
+def run_of(deployed: Deployed, store: str) -> FlowRun:
+    """The run of grid `tiny` that wrote this store."""
+    runs = deployed.api.post("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["tiny"]}}})
+    found = next(run["id"] for run in runs if run["parameters"]["config"]["store"] == store)
+    return FlowRun(deployed.api, found)
 
 
 def listening() -> set[tuple[str, int]]:

@@ -104,7 +104,7 @@ def test_the_driver_hears_what_workers_tell_and_nothing_else() -> None:
             deadline = time.monotonic() + 30
             while not heard and time.monotonic() < deadline:
                 time.sleep(0.1)
-        print(heard)
+        print([str(told) for told in heard])
         """
     )
     done = subprocess.run(

@@ -51,6 +51,25 @@ def test_learned_methods_learn_through_the_registry():
     assert target == "one teacher step"
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "length"),
+    [
+        ("lsd", {"epochs": 3, "paths_per_epoch": 16}, 3),
+        ("lsd_plus", {"epochs": 2, "paths_per_epoch": 16}, 2),
+        ("jys", {"paths": 8, "iterations": 2}, 3),
+        ("path_kl", {"gain_paths": 8, "candidates": [1.0, 1.5]}, 4),
+    ],
+)
+def test_whoever_watches_a_method_learn_sees_its_history_grow_and_changes_nothing(name, settings, length):
+    backbone, method, seen = strong_chain(), get_method(name), []
+    paths, config = exact_paths(backbone, 16), method.config(settings)
+    watched = method.fit(problem(backbone, paths, 4, watch=lambda *entry: seen.append(entry)), config)
+    assert watched == method.fit(problem(backbone, paths, 4), config)
+    assert [step for step, _ in seen] == list(range(length))
+    for series in seen[0][1]:
+        assert [values[series] for _, values in seen] == watched.history[series]
+
+
 def test_settings_survive_json():
     method = get_method("lsd")
     config = method.config({"epochs": 3, "gain_bounds": [0.5, 2.0]})
