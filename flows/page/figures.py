@@ -90,8 +90,8 @@ def _frontier(book: Book, nfe: int) -> Markup:
     return chart.svg()
 
 
-def tables(book: Book) -> list[tuple[int, Markup, Markup]]:
-    """For each budget the grids and the gains of what ships, step by step."""
+def tables(book: Book) -> list[Markup]:
+    """For each budget the grids and, where there are any, the gains of what ships, step by step."""
     tint = colours(book)
     drawn = []
     for nfe in book.budgets:
@@ -122,7 +122,7 @@ def tables(book: Book) -> list[tuple[int, Markup, Markup]]:
                 grid.dot((k, share), tint[entry.label], f"{entry.label}, after step {k}: {table.grid[k]:.4g}")
             if any(value != 1 for value in table.gains):
                 gain.steps([*enumerate(table.gains), (table.num_steps, table.gains[-1])], tint[entry.label])
-        drawn.append((nfe, grid.svg(), gain.svg()))
+        drawn += [grid.svg(), gain.svg()] if any(value != 1 for value in gains) else [grid.svg()]
     return drawn
 
 

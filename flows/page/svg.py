@@ -45,7 +45,7 @@ def axis(
     usable = [value for value in values if math.isfinite(value) and (kind == "linear" or value > 0)] or [1.0]
     low, high = min(usable), max(usable)
     if kind == "log":
-        room = max(math.log(high / low) * pad, 0.12)
+        room = math.log(high / low) * pad or 0.12
         low, high = low * math.exp(-room), high * math.exp(room)
     else:
         room = (high - low) * pad or abs(high) * 0.1 or 1.0
@@ -62,10 +62,12 @@ def round_ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> tuple[float, ...]:
-    """Powers of ten inside [low, high]; where they are few, also 2 and 5 times them."""
+    """Powers of ten inside [low, high]; where they are few, also 2 and 5 times them, or any round numbers."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for multiples in ((1, 2, 5), (1, 3), (1,)):
         ticks = [m * 10.0**p for p in powers for m in multiples if low <= m * 10.0**p <= high]
+        if len(ticks) < 3:
+            return round_ticks(low, high, most)
         if len(ticks) <= most:
             return tuple(ticks)
     return tuple(ticks[:: math.ceil(len(ticks) / most)])

@@ -13,6 +13,7 @@ from flows.page.book import Book, make_book
 from flows.page.publish import report_backbone, report_run
 from flows.page.render import html, numbers
 from flows.page.shelf import specs_on
+from flows.page.svg import axis
 from flows.page.words import findings, speed_ups, summary
 from lsd_core.errors import InputError
 
@@ -145,3 +146,20 @@ def test_an_unknown_backbone_lists_the_known(done):
         InputError, match="backbone must be one of those on the store: countdown, got countup"
     ):
         report_backbone("countup", done.run.settings)
+
+
+@pytest.mark.parametrize(("low", "high"), [(3.2, 3.5), (1.0, 2.4), (0.9, 70.0), (0.003, 0.4), (11.2, 11.9)])
+def test_every_axis_can_be_read(low, high):
+    for kind in ("linear", "log"):
+        found = axis([low, high], "x", kind)
+        assert found.low < low < high < found.high
+        assert 2 <= len(found.ticks) <= 7
+        assert all(found.low <= tick <= found.high for tick in found.ticks)
+        assert found.share(high) - found.share(low) > 0.8  # what is shown fills it
+
+
+def test_a_figure_of_gains_is_drawn_only_where_there_are_any(book):
+    with_gains = len(figures.tables(book))
+    assert with_gains == 2 * len(book.budgets)
+    controls = tuple(entry for entry in book.entries if not entry.learned)
+    assert len(figures.tables(dataclasses.replace(book, entries=controls))) == len(book.budgets)
