@@ -1,7 +1,6 @@
-"""What LSD and LSD+ share: their settings' rules, their order of work, and the student's chains."""
+"""What LSD and LSD+ share: their order of work, and the student's chains."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,9 +8,9 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.canonical import derive_seed
+from lsd_core.distillation.alignment_config import AlignmentConfig
 from lsd_core.distillation.controls import STEPS_IN_COUNTS
 from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Independent, clocks, perturbed
-from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName
 from lsd_core.distillation.learned import Problem
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
@@ -21,65 +20,6 @@ from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import GainOn, StepTable
-
-
-@runtime_checkable
-class Settings(Protocol):
-    """The settings that both methods have."""
-
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def paths_per_epoch(self) -> int: ...
-    @property
-    def paths_per_update(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def distance(self) -> DistanceName: ...
-    @property
-    def gain_on(self) -> GainOn: ...
-    @property
-    def coupling(self) -> CouplingName: ...
-    @property
-    def rows(self) -> RowsName: ...
-    @property
-    def zeta(self) -> float: ...
-    @property
-    def gain_bounds(self) -> tuple[float, float]: ...
-
-
-def check_settings(name: str, config: Settings) -> None:
-    """Raise InputError for the first setting that breaks its rule."""
-    for field in ("epochs", "paths_per_epoch", "paths_per_update"):
-        check_count(f"{name}.{field}", getattr(config, field))
-    check_positive(f"{name}.learning_rate", config.learning_rate)
-    choices: dict[str, Sequence[str]] = {
-        "distance": list(DISTANCES),
-        "gain_on": ["score", "log_score"],
-        "coupling": ["common", "independent"],
-        "rows": ["both", "all"],
-    }
-    for field, known in choices.items():
-        if getattr(config, field) not in known:
-            raise InputError(f"{name}.{field}", f"be one of {known}", getattr(config, field))
-    if config.distance == "kl" and config.rows == "all":
-        raise InputError(f"{name}.rows", "be 'both' with distance 'kl'", "all", "rows of zeros have no KL")
-    if not 0 <= config.zeta < 1:
-        raise InputError(f"{name}.zeta", "lie in [0, 1)", config.zeta)
-    bounds = config.gain_bounds
-    if len(bounds) != 2 or not 0 < bounds[0] <= 1 <= bounds[1] < float("inf"):
-        raise InputError(f"{name}.gain_bounds", "be two positive numbers around 1", list(bounds))
-
-
-def check_count(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(name, "be an integer >= 1", value)
-
-
-def check_positive(name: str, value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise InputError(name, "be positive and finite", value)
 
 
 def base_method(problem: Problem, gain_on: GainOn) -> Euler:
@@ -101,7 +41,7 @@ def check_noise(problem: Problem, coupling: CouplingName) -> None:
         raise InputError("coupling", "be independent unless noise is log-linear", coupling)
 
 
-def updates(num_paths: int, epoch: int, config: Settings) -> Iterator[Int[Tensor, " r"]]:
+def updates(num_paths: int, epoch: int, config: AlignmentConfig) -> Iterator[Int[Tensor, " r"]]:
     """The rows of each update of an epoch: the paths are walked round and round, so many an epoch."""
     wanted = min(config.paths_per_epoch, num_paths)
     rows = (epoch * wanted + torch.arange(wanted)) % num_paths
@@ -121,7 +61,7 @@ def begin(
     paths: TeacherPaths,
     rows: Int[Tensor, " r"],
     epoch: int,
-    config: Settings,
+    config: AlignmentConfig,
     table: StepTable,
 ) -> tuple[State, Coupling]:
     """The student's chains at their relaxed start, one for each path, and their coupling on this table.

@@ -10,7 +10,7 @@ schedule. On the log-score it is an inverse temperature and leaves the reveals a
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -22,55 +22,32 @@ from lsd_core.distillation.alignment import (
     base_method,
     begin,
     check_noise,
-    check_settings,
     equivalent_times,
     masked_laws,
     reveal_chances,
     token_noise,
     updates,
 )
+from lsd_core.distillation.alignment_config import AlignmentConfig
 from lsd_core.distillation.controls import plain
-from lsd_core.distillation.coupling import CouplingName
-from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName, chunks, compared_rows, powered
+from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.lsd_rates import fit_rates
 from lsd_core.distillation.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
-from lsd_core.samplers.table import GainOn, StepTable
+from lsd_core.samplers.table import StepTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSDConfig:
+class LSDConfig(AlignmentConfig):
     """Settings of LSD.
 
     Cost: epochs * paths_per_epoch * M student sequences, and M teacher sequences for each path that is used.
     On a network of 0.5 ms a sequence the defaults cost about 20 core-seconds for M = 4, 8 and 16 together.
     """
 
-    epochs: int = 20
-    """Passes, each over `paths_per_epoch` paths with states of the student's own."""
-    paths_per_epoch: int = 64
-    """Teacher paths an epoch; the stored ones are walked round and round."""
-    paths_per_update: int = 16
-    """Paths an Adam step averages over."""
-    learning_rate: float = 1e-2
-    """Of Adam."""
-    distance: DistanceName = "l2"
-    """`l2`, or `kl` (of Poisson rates)."""
-    gain_on: GainOn = "score"
-    """What phi multiplies; see the module's docstring."""
-    coupling: CouplingName = "common"
-    """`common`: the student uses the teacher's reveal times and token noise. `independent`: its own."""
-    rows: RowsName = "both"
-    """Compare where both are masked; `all` counts a revealed row as zeros, which shrinks phi."""
-    zeta: float = 0.05
-    """Share of the student's starting tokens that are replaced, in learning only."""
-    gain_bounds: tuple[float, float] = (0.1, 10.0)
-    """phi stays between them."""
-
-    def __post_init__(self) -> None:
-        check_settings("lsd", self)
+    method: ClassVar[str] = "lsd"
 
 
 def fit(problem: Problem, config: LSDConfig) -> Learned:

@@ -11,7 +11,7 @@ which M steps never leave the noise and the last one reveals nearly everything.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -21,45 +21,35 @@ from lsd_core.distillation.alignment import (
     Alignment,
     base_method,
     begin,
-    check_count,
     check_noise,
-    check_positive,
-    check_settings,
     equivalent_times,
     masked_laws,
     reveal_chances,
     token_noise,
     updates,
 )
+from lsd_core.distillation.alignment_config import AlignmentConfig, check_count, check_positive
 from lsd_core.distillation.controls import STEPS_IN_COUNTS
-from lsd_core.distillation.coupling import CouplingName
-from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName, chunks, compared_rows, powered
+from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.errors import InputError
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
-from lsd_core.samplers.table import GainOn, StepTable, uniform_times
+from lsd_core.samplers.table import StepTable, uniform_times
 
 LARGEST_LOGIT = 6.0  # of w: a step is at most about e^12 times another
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSDPlusConfig:
+class LSDPlusConfig(AlignmentConfig):
     """Settings of LSD+.
 
     Cost: epochs * paths_per_epoch * M student sequences, and M * teacher_points teacher sequences for each
     path that is used. Learning times on a network that is told the time also pays its backward pass.
     """
 
-    epochs: int = 20
-    """Passes, each over `paths_per_epoch` paths with states of the student's own."""
-    paths_per_epoch: int = 64
-    """Teacher paths an epoch; the stored ones are walked round and round."""
-    paths_per_update: int = 16
-    """Paths an Adam step averages over."""
-    learning_rate: float = 1e-2
-    """Of Adam, for the gains."""
+    method: ClassVar[str] = "lsd_plus"
     time_learning_rate: float = 1e-2
     """Of Adam, for the logits of the step sizes."""
     training: Literal["joint", "alternate"] = "joint"
@@ -68,21 +58,9 @@ class LSDPlusConfig:
     """N / M: teacher steps an interval, at most those the teacher has. Not used by the literal form."""
     teacher_steps: int = 1024
     """N of the literal form where the teacher is exact; an N-step teacher has its own."""
-    distance: DistanceName = "l2"
-    """`l2`, or `kl` (of Poisson rates)."""
-    gain_on: GainOn = "score"
-    """What phi multiplies; on the score, and on a network that ignores time, phi and kappa do the same."""
-    coupling: CouplingName = "common"
-    """`common`: the student uses the teacher's reveal times and token noise. `independent`: its own."""
-    rows: RowsName = "both"
-    """Compare where both are masked; `all` counts a revealed row as zeros."""
-    zeta: float = 0.05
-    """Share of the student's starting tokens that are replaced, in learning only."""
-    gain_bounds: tuple[float, float] = (0.1, 10.0)
-    """phi stays between them."""
 
     def __post_init__(self) -> None:
-        check_settings("lsd_plus", self)
+        super().__post_init__()
         check_positive("lsd_plus.time_learning_rate", self.time_learning_rate)
         for field in ("teacher_points", "teacher_steps"):
             check_count(f"lsd_plus.{field}", getattr(self, field))

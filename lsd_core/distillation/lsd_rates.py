@@ -14,7 +14,8 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import DenseBackbone
 from lsd_core.canonical import derive_seed
-from lsd_core.distillation.alignment import Settings, updates
+from lsd_core.distillation.alignment import updates
+from lsd_core.distillation.alignment_config import AlignmentConfig
 from lsd_core.distillation.distance import DISTANCES
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
@@ -28,7 +29,7 @@ from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable, uniform_times
 
 
-def fit_rates(problem: Problem, backbone: DenseBackbone, config: Settings) -> Learned:
+def fit_rates(problem: Problem, backbone: DenseBackbone, config: AlignmentConfig) -> Learned:
     """Learn a gain for each step of the plain grid. Cost: 2 calls a (path, step) and epoch.
 
     The settings of coupling and rows mean nothing without a mask.
@@ -62,7 +63,7 @@ class _Walk:
         self,
         problem: Problem,
         backbone: DenseBackbone,
-        config: Settings,
+        config: AlignmentConfig,
         method: DenseSampler,
         states: Tensor,
     ) -> None:
@@ -113,7 +114,7 @@ class _Walk:
 
 
 def alignment(
-    teacher: Prediction, student: Prediction, gain: Float[Tensor, ""], config: Settings
+    teacher: Prediction, student: Prediction, gain: Float[Tensor, ""], config: AlignmentConfig
 ) -> Float[Tensor, ""]:
     """Mean distance over positions between the teacher's scores and the student's under the gain."""
     gained = _gained(student, gain, config.gain_on)
@@ -139,7 +140,7 @@ def _gained(seen: Prediction, gain: Float[Tensor, ""], gain_on: str) -> Float[Te
     return seen.sharpened(gain).score
 
 
-def _base_method(problem: Problem, backbone: DenseBackbone, config: Settings) -> DenseSampler:
+def _base_method(problem: Problem, backbone: DenseBackbone, config: AlignmentConfig) -> DenseSampler:
     """The base sampler, if LSD knows how to learn it."""
     method = get_dense(problem.sampler, backbone.process)
     if isinstance(method, TwoStage):

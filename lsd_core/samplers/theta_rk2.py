@@ -8,14 +8,14 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose
 from lsd_core.samplers.euler import Tweedie
-from lsd_core.samplers.halves import check_theta, cut
+from lsd_core.samplers.halves import TwoCalls, cut
 from lsd_core.samplers.laws import ComputedLaw, RevealLaw, masked_rows, reveal_law, token_law
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
 
 @dataclass(frozen=True)
-class ThetaRK2:
+class ThetaRK2(TwoCalls):
     """Probe the rates at rho = t - theta (t - s), then step from x with both (Ren et al. 2025).
 
     The probe x* is drawn as by theta-trapezoidal and thrown away; the step over [s, t] starts from x again
@@ -27,15 +27,6 @@ class ThetaRK2:
     """
 
     name: ClassVar[str] = "theta_rk2"
-    calls_per_step: ClassVar[int] = 2
-    theta: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_theta(self.theta)
-
-    def first(self, backbone: Backbone, x: Tensor, features: Tensor, step: Step) -> RevealLaw:
-        """Law of the probe x* at rho, given x at t."""
-        return Tweedie().law(backbone, x, features, cut(step, self.theta, backbone.length)[0])
 
     def second(
         self, backbone: Backbone, x: Tensor, features: Tensor, x_mid: Tensor, features_mid: Tensor, step: Step

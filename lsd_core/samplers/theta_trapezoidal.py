@@ -7,14 +7,14 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers.euler import Tweedie
-from lsd_core.samplers.halves import check_theta, cut
+from lsd_core.samplers.halves import TwoCalls, cut
 from lsd_core.samplers.laws import ComputedLaw, RevealLaw, reveal_law, token_law
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
 
 @dataclass(frozen=True)
-class ThetaTrapezoidal:
+class ThetaTrapezoidal(TwoCalls):
     """Leap to rho = t - theta (t - s), then correct the rates (Ren et al. 2025, theta-trapezoidal).
 
     A masked token is revealed with chance (t - rho) / t by its law p at (x, t); those still masked at (x*,
@@ -28,15 +28,6 @@ class ThetaTrapezoidal:
     """
 
     name: ClassVar[str] = "theta_trapezoidal"
-    calls_per_step: ClassVar[int] = 2
-    theta: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_theta(self.theta)
-
-    def first(self, backbone: Backbone, x: Tensor, features: Tensor, step: Step) -> RevealLaw:
-        """Law of x* at rho, given x at t."""
-        return Tweedie().law(backbone, x, features, cut(step, self.theta, backbone.length)[0])
 
     def second(
         self, backbone: Backbone, x: Tensor, features: Tensor, x_mid: Tensor, features_mid: Tensor, step: Step

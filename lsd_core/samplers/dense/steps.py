@@ -76,15 +76,9 @@ class DenseTauLeaping:
 
 
 @dataclass(frozen=True)
-class DenseTrapezoidal:
-    """Theta-trapezoidal (Ren et al. 2025): leap theta h, then (1 - theta) h with (a1 mu* - a2 mu)_+ from x*.
+class _TwoCalls:
+    """Leap theta of the step, and look at the network again there."""
 
-    Both rates are indexed by target state, 0 at the current one. 2 calls a step. Order as enumerated: on a
-    mild uniform chain 2.02 where the last jump wins and 0.99 where two jumps are rejected; on a strongly
-    correlated one 0.84; on gaussian, where moves add, 1.02.
-    """
-
-    name: ClassVar[str] = "theta_trapezoidal"
     calls_per_step: ClassVar[int] = 2
     theta: float = 0.5
     reject: bool = False
@@ -98,6 +92,18 @@ class DenseTrapezoidal:
 
     def first(self, seen: Prediction, step: Step) -> DenseLaw:
         return leap(seen.process, seen.rates(), seen.x, self.theta * (step.t - step.s), self.reject)
+
+
+@dataclass(frozen=True)
+class DenseTrapezoidal(_TwoCalls):
+    """Theta-trapezoidal (Ren et al. 2025): leap theta h, then (1 - theta) h with (a1 mu* - a2 mu)_+ from x*.
+
+    Both rates are indexed by target state, 0 at the current one. 2 calls a step. Order as enumerated: on a
+    mild uniform chain 2.02 where the last jump wins and 0.99 where two jumps are rejected; on a strongly
+    correlated one 0.84; on gaussian, where moves add, 1.02.
+    """
+
+    name: ClassVar[str] = "theta_trapezoidal"
 
     def second(self, seen: Prediction, seen_mid: Prediction, step: Step) -> DenseLaw:
         upper = 1 / (2 * self.theta * (1 - self.theta))
@@ -107,7 +113,7 @@ class DenseTrapezoidal:
 
 
 @dataclass(frozen=True)
-class DenseRK2:
+class DenseRK2(_TwoCalls):
     """Theta-RK-2 (Ren et al. 2025): step from x with ((1 - w) mu + w mu*)_+, w = 1 / (2 theta).
 
     A token that the probe moved keeps mu, as on the absorbing process.
@@ -116,19 +122,6 @@ class DenseRK2:
     """
 
     name: ClassVar[str] = "theta_rk2"
-    calls_per_step: ClassVar[int] = 2
-    theta: float = 0.5
-    reject: bool = False
-
-    def __post_init__(self) -> None:
-        check_theta(self.theta)
-
-    def middle(self, step: Step) -> float:
-        """rho, the time of the second call."""
-        return step.t - self.theta * (step.t - step.s)
-
-    def first(self, seen: Prediction, step: Step) -> DenseLaw:
-        return leap(seen.process, seen.rates(), seen.x, self.theta * (step.t - step.s), self.reject)
 
     def second(self, seen: Prediction, seen_mid: Prediction, step: Step) -> DenseLaw:
         weight = 1 / (2 * self.theta)
