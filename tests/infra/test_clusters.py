@@ -63,9 +63,9 @@ RAY_JOB = closed(
     ["entrypoint", "clusterSelector"],
     entrypoint={"type": "string"},
     clusterSelector=STRINGS,
-    submissionMode={"enum": ["K8sJobMode", "HTTPMode", "SidecarMode", "InteractiveMode"]},
-    backoffLimit=COUNT,
-    shutdownAfterJobFinishes={"type": "boolean"},
+    submissionMode={"enum": ["K8sJobMode", "HTTPMode", "InteractiveMode"]},
+    # With a cluster selector the operator refuses retries and SidecarMode, whatever the schema says.
+    backoffLimit={"const": 0},
 )
 SCHEMAS = {"RayCluster": RAY_CLUSTER, "RayJob": RAY_JOB}
 
@@ -129,6 +129,17 @@ def test_kubernetes_accepts_the_pods() -> None:
         with pytest.raises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate(broken, KUBERNETES, strict=True)
     kubernetes_validate.validate(documents()["ServiceAccount"], KUBERNETES, strict=True)
+
+
+def test_the_operator_accepts_what_its_schema_does_not_say() -> None:
+    """Rules that KubeRay checks in code, with autoscaler v2 and a token."""
+    cluster = documents()["RayCluster"]
+    assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", cluster["metadata"]["name"])
+    assert tuple(map(int, cluster["spec"]["rayVersion"].split(".")[:2])) >= (2, 52)  # tokens
+    for pod in pods(cluster):
+        assert pod["spec"].get("restartPolicy", "Never") == "Never"
+        names = {variable["name"] for variable in pod["spec"]["containers"][0].get("env", [])}
+        assert "RAY_enable_autoscaler_v2" not in names
 
 
 def test_the_cluster_grows_from_none_on_spot_and_runs_our_ray() -> None:
