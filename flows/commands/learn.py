@@ -172,6 +172,12 @@ def submit(
 def plan(
     name: Annotated[str, Parameter(help="a ready grid, or a .yaml file")] = "countdown",
     *,
+    nfe: Wholes = None,
+    methods: Annotated[list[str] | None, Listed] = None,
+    samplers: Annotated[list[str] | None, Listed] = None,
+    backbones: Annotated[list[str] | None, Listed] = None,
+    samples: Whole | None = None,
+    seeds: Whole | None = None,
     trajectories: Whole | None = None,
     rate: float | None = None,
     simulate: bool = False,
@@ -182,6 +188,18 @@ def plan(
 
     Parameters
     ----------
+    nfe:
+        budgets of network calls, as `lsd grid` takes them; so are the next five.
+    methods:
+        what fills a cell, or `all`.
+    samplers:
+        base samplers.
+    backbones:
+        names, hf://OWNER/NAME, folders or files.
+    samples:
+        sequences a seed that are reported.
+    seeds:
+        seeds, for learning and for sampling.
     trajectories:
         as if the grid asked for so many.
     rate:
@@ -198,7 +216,19 @@ def plan(
     from flows.settings import resolve
     from lsd_core.store import Store as Place
 
-    config = load_grid(name, store=store, **{"teacher.trajectories": trajectories})
+    config = load_grid(
+        name,
+        nfe=nfe,
+        methods=methods,
+        samplers=samplers,
+        backbones=backbones,
+        store=store,
+        **{
+            "evaluation.samples": samples,
+            "evaluation.seeds": seeds,
+            "teacher.trajectories": trajectories,
+        },
+    )
     cost = plan_cost(make_plan(config), Place(resolve(config=config.places).store), rate)
     if simulate:
         from flows.simulate import SIZES, simulated_rows

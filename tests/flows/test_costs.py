@@ -134,6 +134,11 @@ def test_the_command_prints_the_plan_and_makes_nothing(
         main(["plan", "tiny", "--rate", "10", "--json"])
     record = json.loads(capsys.readouterr().out)
     assert record["teachers"][0]["shards"] == 2
+    with pytest.raises(SystemExit):
+        main(["plan", "text-full", "--nfe", "8", "16", "--methods", "plain", "--samples", "64", "--json"])
+    asked = json.loads(capsys.readouterr().out)
+    by_hand = load_grid("text-full", nfe=[8, 16], methods=["plain"], **{"evaluation.samples": 64})
+    assert asked["candidates"] == len(make_plan(by_hand).candidates) == 8
     assert any("2 shards" in line for line in cost_lines(plan_cost(make_plan(load_grid("tiny")), rate=10.0)))
 
 
