@@ -147,6 +147,9 @@ def have_done(
             for outcome in pool.map(todo):
                 if outcome.result is not None:
                     entry.add(outcome.result.spent)
+                    run.clock.add(
+                        CandidateSpec.from_dict(outcome.item.spec), outcome.item, outcome.result.spent
+                    )
                 if outcome.failure is not None:
                     spec = CandidateSpec.from_dict(outcome.item.spec)
                     reason = f"{outcome.failure.kind}: {outcome.failure.message}".splitlines()[0]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from flows.plan import Plan
 from flows.progress import Progress
+from flows.seconds import Clock
 from flows.settings import Settings
 from flows.spending import Ledger
 from lsd_core.candidates import CandidateSpec
@@ -35,6 +36,8 @@ class Run:
 
     ledger: Ledger = field(default_factory=Ledger)
     """Where the time went."""
+    clock: Clock = field(default_factory=Clock)
+    """What each candidate took."""
 
     def __post_init__(self) -> None:
         self.store = Store(self.settings.store)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flows.rebuild import champions_key
+from flows.seconds import Took
 from flows.standings import decide, one_a_law
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.results import Measurement, Results
@@ -58,6 +59,8 @@ class Book:
     sizes: str = ""
     """Said where sizes are too small for claims."""
     failures: Mapping[str, str] = field(default_factory=dict)
+    seconds: Mapping[str, Took] = field(default_factory=dict)
+    """What candidates took on the clock, by key of their work, where this machine knows it."""
     left_out: int = 0
     """Samplers on the store that were measured otherwise, so that they cannot be compared."""
 
@@ -88,6 +91,7 @@ def make_book(
     verdicts: Mapping[str, Verdict] | None = None,
     sizes: str = "",
     failures: Mapping[str, str] | None = None,
+    seconds: Mapping[str, Took] | None = None,
     left_out: int = 0,
 ) -> Book:
     """The book of candidates of one backbone that have cards and were measured alike."""
@@ -130,6 +134,7 @@ def make_book(
         teacher_name=name,
         sizes=sizes or _too_few(first.evaluation),
         failures=failures,
+        seconds=seconds or {},
         left_out=left_out,
     )
 

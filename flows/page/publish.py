@@ -9,6 +9,7 @@ from flows.page.render import write
 from flows.page.shelf import specs_on
 from flows.report import Outcome
 from flows.run import Run
+from flows.seconds import seconds_under
 from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.store import Store
@@ -38,13 +39,16 @@ def report_backbone(
     store = Store(settings.store)
     store.check(writable=False)
     specs, left_out = specs_on(store, backbone)
-    written = write(make_book(store, specs, left_out=left_out), folder or settings.reports, samples)
+    book = make_book(store, specs, left_out=left_out, seconds=seconds_under(settings.reports))
+    written = write(book, folder or settings.reports, samples)
     return _file(backbone, written.all, settings.tracking_uri)
 
 
 def report_run(run: Run, outcome: Outcome) -> list[Page]:
     """A page for each backbone of a grid, of this grid's candidates alone."""
-    pages = []
+    pages, folder = [], run.settings.reports / run.plan.config.name
+    run.clock.write(folder)
+    seconds = seconds_under(run.settings.reports)
     for backbone, verdicts in outcome.verdicts.items():
         specs = [s for s in run.plan.candidates if s.backbone.name == backbone and s.key in run.cards]
         book = make_book(
@@ -55,8 +59,9 @@ def report_run(run: Run, outcome: Outcome) -> list[Page]:
             failures={
                 s.label: outcome.failures[s.label] for s in run.plan.candidates if s.label in outcome.failures
             },
+            seconds=seconds,
         )
-        written = write(book, run.settings.reports / run.plan.config.name)
+        written = write(book, folder)
         pages.append(_file(backbone, written.all, run.settings.tracking_uri))
     return pages
 

@@ -17,6 +17,7 @@ from flows.page.gallery import gallery
 from flows.page.png import draw_png
 from flows.page.svg import Bar, bars
 from flows.page.words import findings, speed_ups, summary
+from flows.seconds import Took
 from lsd_core.cards import Metric
 from lsd_core.distillation.methods import METHODS
 from lsd_core.teacher import calls_a_path
@@ -104,6 +105,7 @@ def _context(book: Book, samples: bool) -> dict[str, Any]:
         "certificates": figures.certificates(book),
         "reference": _reference(book),
         "costs": [_cost(book, entry) for entry in book.entries],
+        "timed": any(entry.spec.work.key in book.seconds for entry in book.entries),
         "exhibits": exhibits,
         "gallery_text": _gallery_text(book),
         "metrics": _metric_names(book),
@@ -159,6 +161,7 @@ def _cost(book: Book, entry: Entry) -> dict[str, Any]:
     spec, card = entry.spec, entry.card
     learning = sum(table.sequences for table in entry.tables) / len(entry.tables)
     teacher = 0 if spec.teacher is None else calls_a_path(spec.teacher) * (spec.trajectories or 0)
+    took = book.seconds.get(spec.work.key, Took())
     calls = f"{card.calls.mean:.4g}"
     if calls != str(card.calls.max):
         calls += f" (at most {card.calls.max})"
@@ -170,6 +173,8 @@ def _cost(book: Book, entry: Entry) -> dict[str, Any]:
         "teacher": _grouped(teacher),
         "certificate": _grouped(float((card.certificate or {}).get("sequences") or 0)),
         "samples": _grouped(learning / card.calls.mean),
+        "learning_s": "" if took.a_table_s is None else f"{took.a_table_s:.3g}",
+        "drawing_s": "" if took.a_thousand_s is None else f"{took.a_thousand_s:.3g}",
         "holds": entry is book.champion(spec.nfe),
     }
 

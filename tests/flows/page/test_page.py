@@ -15,6 +15,7 @@ from flows.page.render import html, numbers
 from flows.page.shelf import specs_on
 from flows.page.svg import axis
 from flows.page.words import findings, speed_ups, summary
+from flows.seconds import Clock, Took, seconds_under
 from lsd_core.errors import InputError
 
 
@@ -163,3 +164,26 @@ def test_a_figure_of_gains_is_drawn_only_where_there_are_any(book):
     assert with_gains == 2 * len(book.budgets)
     controls = tuple(entry for entry in book.entries if not entry.learned)
     assert len(figures.tables(dataclasses.replace(book, entries=controls))) == len(book.budgets)
+
+
+def test_the_page_tells_the_seconds_of_each_method(done, book, page):
+    assert "seconds to learn" not in page  # the store alone knows no clock
+    report_run(done.run, done.outcome)
+    known = seconds_under(done.run.settings.reports)
+    timed = html(dataclasses.replace(book, seconds=known))
+    assert "seconds to learn" in timed
+    for entry in book.entries:
+        took = known[entry.spec.work.key]
+        assert took.sequences >= 4 * 24  # two parts, two seeds
+        assert (took.a_table_s is None) == (entry.spec.method == "temperature")
+        assert f"<td>{took.a_thousand_s:.3g}</td>" in timed
+
+
+def test_seconds_outlive_a_run_that_found_everything_done(tmp_path):
+    Clock({"a": Took(4.0, 2, 3.0, 1500), "b": Took()}).write(tmp_path / "grid")
+    Clock({"b": Took(1.0, 1, 0.0, 0)}).write(tmp_path / "grid")
+    known = seconds_under(tmp_path)
+    assert (known["a"].a_table_s, known["a"].a_thousand_s) == (2.0, 2.0)
+    assert (known["b"].a_table_s, known["b"].a_thousand_s) == (1.0, None)
+    (tmp_path / "grid" / "seconds.json").write_text("{")
+    assert seconds_under(tmp_path) == {}
