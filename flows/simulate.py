@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def simulated_rows(config: GridConfig, sizes: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
-    """For each size (cells, trajectories): counts, seconds, and the peak of Python's memory in MB."""
+    """For each size (cells, trajectories): counts, seconds of processor time, and the peak of Python's memory in MB."""
     rows = []
     teacher = make_plan(config).teachers[0]
     for cells, trajectories in sizes:
@@ -111,10 +111,11 @@ def simulated_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _measured(work: Callable[[], T]) -> tuple[T, float, float]:
-    """The result, the seconds it took, and the peak of Python's memory in MB, from a second run that traces it."""
-    begin = time.perf_counter()
+    """The result, the seconds of processor time it took, which depend less on what else the machine does, and the
+    peak of Python's memory in MB, from a second run that traces it."""
+    begin = time.process_time()
     work()
-    seconds = time.perf_counter() - begin
+    seconds = time.process_time() - begin
     tracemalloc.start()
     try:
         result = work()
