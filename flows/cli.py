@@ -3,8 +3,10 @@
 Wrong input ends with one line and exit code 2, before any work; a grid in which a cell failed with 1.
 """
 
+import signal
 import sys
-from typing import Any
+from types import FrameType
+from typing import Any, Never
 
 from cyclopts import CycloptsError
 from rich.markup import escape
@@ -16,6 +18,7 @@ from lsd_core.errors import InputError
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         result: Any = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -29,6 +32,12 @@ def main(arguments: list[str] | None = None) -> None:
         complaints.print("interrupted; run the same command again to resume")
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _terminated(number: int, frame: FrameType | None) -> Never:
+    """Leave as an interrupt does, so that workers and servers that were started end too."""
+    complaints.print("terminated; run the same command again to resume")
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":
