@@ -61,7 +61,10 @@ def _exhibit(
     show = book.task.show
     rows = torch.tensor([list(row) for row in tokens])
     specimens = show(rows, backbone) if show else [Passage(" ".join(map(str, row))) for row in tokens]
-    return Exhibit(title, subtitle, tuple(draw(specimen) for specimen in specimens))
+    drawings = tuple(draw(specimen) for specimen in specimens)
+    if isinstance(specimens[0], Picture):  # side by side, four across
+        drawings = (Markup('<div class="pictures">{}</div>').format(Markup("").join(drawings)),)
+    return Exhibit(title, subtitle, drawings)
 
 
 def draw(specimen: Specimen) -> Markup:
