@@ -34,18 +34,24 @@ def in_batches(
     seed: int,
     *,
     batch: int,
+    at_once: int = 1,
     first: int = 0,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] = lambda done: None,
 ) -> Samples:
-    """Samples `first` ... `first + num_samples - 1` of the endless list that `seed` names."""
+    """Samples `first` ... `first + num_samples - 1` of the endless list that `seed` names.
+
+    `run` is given up to `at_once` whole batches.
+    """
     if num_samples < 1:
         raise InputError("num_samples", "be an integer >= 1", num_samples)
     begin, end = first // batch * batch, first + num_samples
+    whole = begin + -(-(end - begin) // batch) * batch
     parts = []
-    for offset in range(begin, end, batch):
-        tokens, calls = run(Draws(seed, torch.arange(offset, offset + batch, device=device)))
+    for offset in range(begin, whole, at_once * batch):
+        stop = min(offset + at_once * batch, whole)
+        tokens, calls = run(Draws(seed, torch.arange(offset, stop, device=device)))
         parts.append((tokens.cpu(), calls.cpu()))
-        progress(min(offset + batch, end) - max(offset, first))
+        progress(min(stop, end) - max(offset, first))
     keep = slice(first - begin, end - begin)
     return Samples(*(torch.cat(column)[keep] for column in zip(*parts, strict=True)))

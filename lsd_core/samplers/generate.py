@@ -12,6 +12,8 @@ from lsd_core.samplers.batches import Samples, default_batch, in_batches
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.conditional import Conditioned, check_template, rescaled
 from lsd_core.samplers.dense.generate import run_dense
+from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.grouped import Grouped, batches_at_once
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
@@ -63,7 +65,18 @@ def generate(
         return state.x, state.calls
 
     batch = batch or default_batch(backbone.length)
-    return in_batches(run, num_samples, seed, batch=batch, first=first, device=device, progress=progress)
+    at_once = 1
+    if not is_dense(backbone) and given is None and groups(sampler, backbone):
+        at_once = batches_at_once(backbone, batch, device)
+        backbone = Grouped(backbone, batch)
+    return in_batches(
+        run, num_samples, seed, batch=batch, at_once=at_once, first=first, device=device, progress=progress
+    )
+
+
+def groups(sampler: str, backbone: Backbone) -> bool:
+    """Whether a sampler asks for the head of a group's rows batch by batch: all that step by `token_law` do."""
+    return isinstance(get_sampler(sampler, backbone.process), Euler)
 
 
 def check_table(table: StepTable, backbone: Backbone) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose
 from lsd_core.samplers.categorical import HEAD_ELEMENTS, draw_power, pieces, rows_of
+from lsd_core.samplers.grouped import head_of
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 
@@ -49,8 +50,8 @@ class X0Law:
 
     def log_weights(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
         """What the head says, in its own precision."""
-        sample, position = self.rows
-        return self.backbone.head(self.features[sample[chosen], position[chosen]])
+        sample, position = self.rows[0][chosen], self.rows[1][chosen]
+        return head_of(self.backbone, sample, self.features[sample, position])
 
     def __call__(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
         return (self.power * self.log_weights(chosen).double()).log_softmax(-1)

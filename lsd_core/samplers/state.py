@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.samplers.grouped import features_of
 
 EACH_STEP = (Purpose.REVEAL, Purpose.MASK)  # drawn anew at every call, so several calls are made at once
 AT_ONCE = 1 << 14  # uniforms: fewer cost hardly less
@@ -99,7 +100,7 @@ def call(
         features = backbone.features(state.x, t)
     else:
         index = needed.nonzero()[:, 0]
-        part = backbone.features(state.x[index], t[index])
+        part = features_of(backbone, index, state.x[index], t[index])
         old = part.new_zeros(len(t), *part.shape[1:]) if state.features is None else state.features
         features = old.index_copy(0, index, part)
     state = replace(state, calls=state.calls + needed)

@@ -1,0 +1,80 @@
+"""Several batches stepped at once, each shown to the network by itself.
+
+A network on a CPU is fastest on batches that its caches hold; what a step does beside the network costs nearly
+the same for one such batch as for several. Each batch goes through body and head alone, as if the others were
+not there, so that a sample does not depend on which others are drawn with it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.processes import Absorbing
+from lsd_core.samplers.categorical import HEAD_ELEMENTS
+
+POSITIONS_AT_ONCE = 4096  # of all batches together: more of them gain nothing
+
+
+def batches_at_once(backbone: Backbone, batch: int, device: torch.device | str) -> int:
+    """How many batches to step at once: 1 on an accelerator, and where one alone is enough work."""
+    if torch.device(device).type != "cpu":
+        return 1
+    positions = batch * backbone.length
+    rows = HEAD_ELEMENTS // backbone.process.num_tokens  # a head's piece is never cut across batches
+    return max(1, min(POSITIONS_AT_ONCE, rows) // positions)
+
+
+class Grouped:
+    """The same backbone, for groups of batches: chain i belongs to batch i // `batch`."""
+
+    def __init__(self, backbone: Backbone, batch: int) -> None:
+        self.inner, self.batch = backbone, batch
+        self.name, self.family, self.config = backbone.name, backbone.family, backbone.config
+        self.process: Absorbing = backbone.process
+        self.length, self.normalised = backbone.length, backbone.normalised
+        self.time_free = backbone.time_free
+
+    def features(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l d"]:
+        """All chains of the group."""
+        return features_of(self, torch.arange(len(x)), x, t)
+
+    def head(self, rows: Float[Tensor, "r d"]) -> Float[Tensor, "r v"]:
+        """Rows of one batch; for those of several see `head_of`."""
+        return self.inner.head(rows)
+
+    def tensors(self) -> dict[str, Any]:
+        return self.inner.tensors()
+
+    @property
+    def fingerprint(self) -> str:
+        return self.inner.fingerprint
+
+    def parts(self, chains: Int[Tensor, " k"]) -> Iterator[slice]:
+        """Where each batch's share of ascending chains lies."""
+        begin = 0
+        for size in (chains // self.batch).bincount().tolist():
+            if size:
+                yield slice(begin, begin + size)
+            begin += size
+
+
+def features_of(
+    backbone: Backbone, chains: Int[Tensor, " k"], x: Int[Tensor, "k l"], t: Float[Tensor, " k"]
+) -> Float[Tensor, "k l d"]:
+    """Features of these chains of a batch, or of a group of them."""
+    if not isinstance(backbone, Grouped):
+        return backbone.features(x, t)
+    return torch.cat([backbone.inner.features(x[part], t[part]) for part in backbone.parts(chains)])
+
+
+def head_of(
+    backbone: Backbone, chains: Int[Tensor, " k"], rows: Float[Tensor, "k d"]
+) -> Float[Tensor, "k v"]:
+    """Log-weights at rows of these chains of a batch, or of a group of them."""
+    if not isinstance(backbone, Grouped) or len(rows) == 0:
+        return backbone.head(rows)
+    return torch.cat([backbone.inner.head(rows[part]) for part in backbone.parts(chains)])
