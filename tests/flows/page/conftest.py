@@ -39,6 +39,20 @@ GRID = {
         "certificate_paths": 4,
     },
 }
+SHOWN = {
+    "name": "shown",
+    "backbones": ["digits-uniform", "text-radd"],
+    "samplers": ["tweedie"],
+    "methods": ["plain", "path_kl"],
+    "teacher": {
+        "method": "tweedie",
+        "steps": 8,
+        "nodes": 8,
+        "trajectories": 16,
+        "shard_rows": 16,
+        "batch": 16,
+    },
+}
 
 
 class Inline(Generic[Item, Result]):
@@ -76,7 +90,17 @@ class Done:
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     """The small grid, learned, measured, registered and promoted."""
-    home = tmp_path_factory.mktemp("reported") / "lsd-data"
+    return carried_out(dict(GRID), tmp_path_factory.mktemp("reported") / "lsd-data")
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Another, of what people look at: pictures and text."""
+    return carried_out(dict(GRID) | SHOWN, tmp_path_factory.mktemp("shown") / "lsd-data")
+
+
+def carried_out(record: dict[str, Any], home: Path) -> Done:
+    """A grid from its plan to its aliases, in this process."""
     home.mkdir()
     settings = Settings(
         home=home,
@@ -85,14 +109,15 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         ray_address="local",
         prefect_api_url="embedded",
     )
-    config: GridConfig = parse_grid(dict(GRID))
+    config: GridConfig = parse_grid(record)
     run = Run(make_plan(config), settings, TerminalProgress(_silent()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(phases, "Pool", Inline)
         patch.setattr(teaching, "Pool", Inline)
         for backbone in run.plan.backbones:
             publish(backbone, run.store)
-        teaching.generate_teacher(run, run.plan.teachers[0])
+        for teacher in run.plan.teachers:
+            teaching.generate_teacher(run, teacher)
         with phases.candidate_pool(run) as workers:
             phases.measure_teachers(run, workers)
             phases.distill(run, workers)
