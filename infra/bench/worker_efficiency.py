@@ -113,13 +113,14 @@ def main() -> None:
             for way in reversed(ways) if turn % 2 else ways:
                 way(teacher(rows).to_dict() | {"seed": turn})
                 shutil.rmtree(Path(store.url, "teachers"))
+            print(f"round {turn}: plain {control[-1]:.1f} s, pool {ours[-1]:.1f} s", flush=True)
     finally:
         shutil.rmtree(folder)
     ratio = median(control) / median(ours)
     rounds = " ".join(f"{plain / pool:.3f}" for plain, pool in zip(control, ours, strict=True))
     print(
         f"{asked.shards} shards of {rows} trajectories: plain {median(control):.1f} s, pool {median(ours):.1f} s, "
-        f"ratio {ratio:.3f} (target {TARGET}: {'reached' if ratio >= TARGET else 'missed'}; by round {rounds}); "
+        f"ratio {ratio:.3f} (by round {rounds}; target {TARGET}: {'reached' if ratio >= TARGET else 'missed'}); "
         f"workers at work {median(busy):.1%} of the time"
     )
 
