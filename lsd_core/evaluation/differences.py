@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from lsd_core.canonical import derive_seed
 from lsd_core.errors import InputError
-from lsd_core.evaluation.promotion import bootstrap_upper
+from lsd_core.evaluation.bootstrap import bootstrap_upper
 
 LEVEL = 0.05
 

@@ -14,10 +14,9 @@ from jaxtyping import Float
 
 from lsd_core.canonical import derive_seed
 from lsd_core.errors import InputError
+from lsd_core.evaluation.bootstrap import RESAMPLES, bootstrap_uppers
 
 TOLERANCE = 0.02  # nat: entropies closer than this are called equal
-CONFIDENCE = 0.95
-RESAMPLES = 4000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +115,7 @@ def promote(
     A candidate wins when, for every family, its entropy lies in the family's range (or within `tolerance`
     of its nearest end) and the bootstrap bound of its paired difference is below 0. Among the winners the
     lowest selection mean becomes champion, so the reported numbers chose nothing. Where a family's
-    temperatures cannot reach the candidate's entropy, see `compare` for what `teacher_entropy` allows.
+    temperatures cannot reach the candidate's entropy, see `_match` for what `teacher_entropy` allows.
 
     Without a winner the best of the `keepers` (by default every point of every family) keeps the alias: the
     lowest selection mean among those as diverse as `reference_entropy`, less `tolerance`. By default that is
@@ -126,23 +125,19 @@ def promote(
     if not families or not all(families.values()):
         raise InputError("controls", "name at least one family, each with at least one point", list(families))
     seed = derive_seed("promotion") if seed is None else seed
-    comparisons, winners = [], []
-    for candidate in candidates:
-        against = [
-            compare(
-                candidate,
-                name,
-                points,
-                seed=seed,
-                teacher_entropy=teacher_entropy,
-                tolerance=tolerance,
-                resamples=resamples,
-            )
-            for name, points in families.items()
-        ]
-        comparisons += against
-        if all(comparison.wins for comparison in against):
-            winners.append(candidate)
+    comparisons = compare_all(
+        [(candidate, *family) for candidate in candidates for family in families.items()],
+        seed=seed,
+        teacher_entropy=teacher_entropy,
+        tolerance=tolerance,
+        resamples=resamples,
+    )
+    each = len(families)
+    winners = [
+        candidate
+        for number, candidate in enumerate(candidates)
+        if all(comparison.wins for comparison in comparisons[number * each : (number + 1) * each])
+    ]
     if winners:
         champion = min(winners, key=_selection_mean)
         sentence = f"{champion.label} beats every control at its own entropy and holds the alias."
@@ -172,27 +167,77 @@ def compare(
     tolerance: float = TOLERANCE,
     resamples: int = RESAMPLES,
 ) -> Comparison:
-    """The candidate against a control family, interpolated to the candidate's entropy.
+    """The candidate against a control family, interpolated to the candidate's entropy."""
+    return compare_all(
+        [(candidate, name, family)],
+        seed=seed,
+        teacher_entropy=teacher_entropy,
+        tolerance=tolerance,
+        resamples=resamples,
+    )[0]
+
+
+def compare_all(
+    pairs: Sequence[tuple[Scored, str, Sequence[Scored]]],
+    *,
+    seed: int,
+    teacher_entropy: float | None = None,
+    tolerance: float = TOLERANCE,
+    resamples: int = RESAMPLES,
+) -> list[Comparison]:
+    """`compare` of each (candidate, name of the family, family), the resamples drawn once for all."""
+    matches = [_match(candidate, family, teacher_entropy, tolerance) for candidate, _, family in pairs]
+    uppers = iter(bootstrap_uppers([m.difference for m in matches if m], seed=seed, resamples=resamples))
+    return [
+        _comparison(candidate, name, family, match, next(uppers) if match else None, tolerance)
+        for (candidate, name, family), match in zip(pairs, matches, strict=True)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Match:
+    """What stands for a control family at a candidate's entropy, and the paired difference to it."""
+
+    bracket: tuple[str, ...]
+    difference: Float[np.ndarray, "b n"]
+
+
+def _match(
+    candidate: Scored, family: Sequence[Scored], teacher_entropy: float | None, tolerance: float
+) -> _Match | None:
+    """The family interpolated to the candidate's entropy; None where the two cannot be compared.
 
     A family may not reach it at any temperature: steps that contradict each other distort the histogram too.
     The candidate is then held against the family's nearest end, provided that its entropy is no further from
     the teacher's than that end's is, plus `tolerance`: being more like the teacher is no way to buy an error.
     """
     points = sorted(family, key=lambda point: point.entropy)
-    low, high = points[0].entropy, points[-1].entropy
     weights = interpolation(candidate.entropy, [point.entropy for point in points], tolerance)
     if not weights and teacher_entropy is not None:
-        end = 0 if candidate.entropy < low else len(points) - 1
+        end = 0 if candidate.entropy < points[0].entropy else len(points) - 1
         allowed = abs(points[end].entropy - teacher_entropy) + tolerance
         weights = {end: 1.0} if abs(candidate.entropy - teacher_entropy) <= allowed else {}
-    mean, upper, wins = None, None, False
-    if weights:
-        difference = _paired_difference(candidate, points, weights)
-        mean, upper = float(difference.mean()), bootstrap_upper(difference, seed=seed, resamples=resamples)
-        wins = upper < 0
-        verb = "beats" if wins else "does not beat"
+    if not weights:
+        return None
+    bracket = tuple(points[index].label for index in weights)
+    return _Match(bracket, _paired_difference(candidate, points, weights))
+
+
+def _comparison(
+    candidate: Scored,
+    name: str,
+    family: Sequence[Scored],
+    match: _Match | None,
+    upper: float | None,
+    tolerance: float,
+) -> Comparison:
+    """The comparison in numbers and in words."""
+    low, high = (bound(point.entropy for point in family) for bound in (min, max))
+    mean, wins = None, False
+    if match is not None and upper is not None:
+        mean, wins = float(match.difference.mean()), upper < 0
         sentence = (
-            f"{candidate.label} {verb} {name} at {candidate.entropy:.3f} nat: "
+            f"{candidate.label} {'beats' if wins else 'does not beat'} {name} at {candidate.entropy:.3f} nat: "
             f"the difference is {mean:+.4g}, its 95% bound {upper:+.4g}."
         )
     else:
@@ -206,7 +251,7 @@ def compare(
         control=name,
         entropy=candidate.entropy,
         control_entropy=(low, high),
-        bracket=tuple(points[index].label for index in weights),
+        bracket=match.bracket if match else (),
         difference=mean,
         upper=upper,
         wins=wins,
@@ -230,29 +275,6 @@ def interpolation(
     right = int(np.searchsorted(ascending, entropy, side="right"))
     share = (entropy - ascending[right - 1]) / (ascending[right] - ascending[right - 1])
     return {right - 1: 1.0 - share} | ({right: share} if share > 0 else {})
-
-
-def bootstrap_upper(
-    difference: Float[np.ndarray, "b n"],
-    *,
-    seed: int,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-) -> float:
-    """Upper end of the one-sided percentile interval of the mean, samples resampled within each seed.
-
-    Deterministic: the same seed gives the same resamples, whatever is compared, so bounds are comparable.
-    """
-    seeds, samples = difference.shape
-    gen = np.random.Generator(np.random.Philox(key=seed))
-    means = np.zeros(resamples)
-    rows = max(1, 2**22 // samples)  # at most 32 MB of indices at a time
-    for start in range(0, resamples, rows):
-        block = slice(start, min(start + rows, resamples))
-        for row in difference:
-            picks = gen.integers(0, samples, size=(block.stop - block.start, samples))
-            means[block] += row[picks].mean(axis=1) / seeds
-    return float(np.quantile(means, confidence, method="higher"))
 
 
 def median_seed(values: Mapping[int, float]) -> int:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lsd_core.errors import InputError
+from lsd_core.evaluation.bootstrap import bootstrap_upper, bootstrap_uppers
 from lsd_core.evaluation.promotion import (
     Scored,
-    bootstrap_upper,
     compare,
     interpolation,
     median_seed,
@@ -69,6 +69,14 @@ def test_chunks_of_resamples_change_nothing_but_memory():
     upper = bootstrap_upper(data, seed=1)
     expected = data.mean() + 1.645 * data.std() / np.sqrt(9000)
     assert upper == pytest.approx(expected, abs=0.1 * data.std() / np.sqrt(9000))
+
+
+def test_many_bounds_are_each_ones_own():
+    rng = np.random.default_rng(4)
+    data = [rng.normal(size=shape) for shape in ((2, 300), (3, 300), (2, 300))]
+    together = bootstrap_uppers(data, seed=9)
+    assert together == pytest.approx([bootstrap_upper(each, seed=9) for each in data], abs=1e-12)
+    assert len(set(together)) == 3
 
 
 def test_pairing_cancels_noise_that_both_share():
