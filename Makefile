@@ -46,8 +46,8 @@ lint: setup ## Lint, check the format and the types.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint ## Everything: lint, types, tests.
-	$(BIN)/pytest $(PYTEST_ARGS)
+test: lint ## Everything: lint, types, tests (two files at a time; PYTEST_ARGS="-n 0" for one).
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 format: setup ## Rewrite the files in the project's format.
 	$(BIN)/ruff check --fix .

@@ -126,6 +126,7 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     name="lsd",
     flow_run_name="{config.name}",
     persist_result=False,
+    result_serializer="json",  # nothing at rest is pickled, whatever a server's settings say
     validate_parameters=True,
     on_cancellation=[close_cancelled],
     on_crashed=[close_crashed],

@@ -26,6 +26,7 @@ def trajectories(config: GridConfig, settings: Settings, progress: Progress) -> 
     name="teacher",
     flow_run_name="teacher {config.name}",
     persist_result=False,
+    result_serializer="json",
     on_cancellation=[close_cancelled],
     on_crashed=[close_crashed],
 )

@@ -40,6 +40,17 @@ OURS = (
 )
 
 
+STACK = ("test_stack.py", "test_faults.py")  # they share the servers, and take longest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file is one process's work, with what its tests share; the longest is begun first."""
+    for item in items:
+        group = "stack" if item.path.name in STACK else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.name not in STACK)
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test sees the URLs and credentials of whoever runs it, or of a test before it.

@@ -24,6 +24,7 @@ def test_entrypoints_are_flows_and_parameters_plan(deployment: dict) -> None:
     assert (ROOT / file).is_file()
     flow = getattr(import_module(file.removesuffix(".py").replace("/", ".")), function)
     assert flow.name == function
+    assert (flow.persist_result, flow.result_serializer) == (False, "json")
     assert set(deployment["parameters"]) <= set(flow.parameters.properties)
     plan = make_plan(GridConfig.model_validate(deployment["parameters"]["config"]))
     assert plan.candidates

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -64,10 +63,10 @@ class Deployed:
     proxy: FaultProxy
     api: PrefectApi
 
-    def run(self, store: str, **changes: Any) -> FlowRun:
+    def run(self, store: str, deployment: str = "lsd/distill-grid") -> FlowRun:
         """Ask for a run of grid `tiny` on a store of its own."""
-        config = load_grid("tiny", store=store, **changes)
-        return self.api.run("lsd/distill-grid", config.model_dump(mode="json", exclude_unset=True))
+        config = load_grid("tiny", store=store)
+        return self.api.run(deployment, config.model_dump(mode="json", exclude_unset=True))
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,21 @@ def test_the_learning_curves_of_every_seed_are_in_the_registry(deployed: Deploye
         assert losses == pytest.approx(history["loss"], rel=1e-5)
 
 
+def test_trajectories_alone_are_a_deployment_and_a_later_grid_finds_them(
+    deployed: Deployed, calm: str
+) -> None:
+    url = "s3://lsd/taught"
+    run = deployed.run(url, deployment="teacher/teacher")
+    assert run.wait() == "COMPLETED", run.log()
+    assert run.read()["name"] == "teacher tiny"
+    assert "2 shards made, 0 reused" in run.read()["state"]["message"]
+    made, expected = Store(url), Store(calm)
+    assert {key: made.read_bytes(key) for key in made.list("teachers")} == {
+        key: expected.read_bytes(key) for key in expected.list("teachers")
+    }
+    assert not made.list("cells")
+
+
 def test_the_doctor_finds_the_stack_well_and_names_what_stopped(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
