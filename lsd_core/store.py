@@ -82,6 +82,11 @@ class Store:
     def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
         return Store, (self.url,)
 
+    @cached_property
+    def memory(self) -> dict[str, Any]:
+        """What this object's user has read of files that never change, by key. On S3 a read is a request."""
+        return {}
+
     @property
     def is_local(self) -> bool:
         """True for a folder on this machine."""

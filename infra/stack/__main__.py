@@ -27,6 +27,8 @@ def up(*, home: Home = DEFAULT_HOME, nodes: int = 1) -> int:
     ----------
     nodes: Ray nodes beside the head.
     """
+    from flows.ending import program
+
     stack = Stack(home, nodes=nodes, say=say)
     if stack.database == "sqlite":
         from infra.stack.postgres import why_not
@@ -34,7 +36,7 @@ def up(*, home: Home = DEFAULT_HOME, nodes: int = 1) -> int:
         say(f"records        SQLite files: {why_not(stack.home / 'postgres')}")
     stack.up()
     say(f"logs           {stack.home / 'logs'}")
-    say(f"To use it:     set -a; . {stack.env_path}; set +a; lsd doctor")
+    say(f"To use it:     set -a; . {stack.env_path}; set +a; {program('lsd')} doctor")
     say("To stop it:    make stack-down")
     return 0
 

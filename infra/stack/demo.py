@@ -4,6 +4,7 @@ import json
 import subprocess
 
 from flows.config import load_grid
+from flows.ending import program
 from infra.stack.packages import clean_environment
 from infra.stack.server import ROOT, python_path, tool
 from infra.stack.stack import Stack
@@ -25,5 +26,5 @@ def run_demo(stack: Stack, grid: str) -> int:
     backbone = config.backbones[0]
     stack.say(f"store          {stack.env['LSD_STORE']} on {stack.facts.url('s3')}")
     stack.say(f"registry       {stack.facts.url('mlflow', f'/#/models/{backbone}')}")
-    stack.say(f"next           set -a; . {stack.env_path}; set +a; lsd samplers {backbone}")
+    stack.say(f"next           set -a; . {stack.env_path}; set +a; {program('lsd')} samplers {backbone}")
     return 0

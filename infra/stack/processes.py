@@ -47,6 +47,16 @@ class Process:
     def alive(self) -> bool:
         return Process.of(self.pid) == self
 
+    @property
+    def command(self) -> str:
+        """Its command line; empty once it is gone."""
+        try:
+            return (
+                (PROC / str(self.pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+        except OSError:
+            return ""
+
     def family(self) -> set["Process"]:
         """Itself, its session, its descendants in sessions of their own, and all in those: orphans included."""
         found, sessions = {self.pid} if self.alive else set[int](), {self.pid}

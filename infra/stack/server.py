@@ -63,17 +63,18 @@ class Keeper:
                 raise StackError(f"{server.name} is not healthy after {wait_s:g} s: {last}")
             time.sleep(0.1)
 
-    def stop(self, name: str, *, together: bool = False, wait_s: float = 30.0) -> None:
+    def stop(self, name: str, *, first: str = "", wait_s: float = 30.0) -> None:
         """Ask it to end, and end what is left of it; nothing if it does not run.
 
-        With `together` all that it started is asked at the same time.
+        What it started and whose command line says `first` is asked before it, and given time to end.
         """
         process = self.process(name)
         if process is not None:
             family = process.family()
-            asked = family if together else {process}
-            end(asked, signal.SIGTERM)
-            wait_gone(asked, wait_s)
+            before = {member for member in family if first and first in member.command}
+            for asked in (before, {process}):
+                end(asked, signal.SIGTERM)
+                wait_gone(asked, wait_s)
             left = {member for member in family | process.family() if member.alive}
             end(left, signal.SIGTERM)
             end(wait_gone(left, 5.0), signal.SIGKILL)

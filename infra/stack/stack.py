@@ -70,8 +70,8 @@ class Stack:
         if name == "s3":
             swift.stop_swift(self.home / "s3")
         else:
-            # A flow that hears of its worker's end in time says that it crashed; later nobody would.
-            self.keeper.stop(name, together=name == "prefect-worker")
+            # A flow that is asked while its worker lives says that it crashed; later the worker would not let it.
+            self.keeper.stop(name, first="prefect.engine" if name == "prefect-worker" else "")
 
     def kill(self, name: str) -> None:
         """End one server as a power cut would."""

@@ -99,6 +99,13 @@ class Results:
         self.store.write_json(key, plain(record | shown))
 
     def _read(self, key: str) -> Measurement:
+        """A measurement, read once: promotion looks at the same ones for every alias."""
+        if key not in self.store.memory:
+            self.store.memory[key] = self._read_anew(key)
+        found: Measurement = self.store.memory[key]
+        return found
+
+    def _read_anew(self, key: str) -> Measurement:
         record = self.store.read_json(key)
         scores = pq.read_table(pa.BufferReader(self.store.read_bytes(_scores_key(key))))["score"].to_numpy()
         return Measurement(

@@ -36,9 +36,27 @@ def test_what_a_server_started_ends_with_it(tmp_path: Path) -> None:
     assert len(family) == 2
     keeper.start(server(PARENT))
     assert keeper.process("one") == first  # it runs already
-    keeper.stop("one", together=True)
+    keeper.stop("one")
     assert not any(member.alive for member in family)
     assert keeper.process("one") is None
+
+
+def test_work_that_is_asked_first_ends_while_its_server_lives(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    reports = f"""
+import signal, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "the-work"])
+def ended(number, frame):
+    open({str(seen)!r}, "w").write(str(child.poll()))
+    sys.exit()
+signal.signal(signal.SIGTERM, ended)
+print("ready", flush=True)
+time.sleep(600)
+"""
+    keeper = Keeper(tmp_path)
+    keeper.start(server(reports))
+    keeper.stop("one", first="the-work")
+    assert seen.read_text() == str(-signal.SIGTERM)
 
 
 def test_a_killed_server_is_started_again(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -83,26 +82,14 @@ def ray_work(deployed: Deployed) -> list[Process]:
     """Actors at work on any node."""
     leaders = [deployed.stack.keeper.process(name) for name in deployed.stack.names if "ray" in name]
     family = [member for leader in leaders if leader for member in leader.family()]
-    return [member for member in family if _title(member).startswith("ray::_Host")]
+    return [member for member in family if member.command.startswith("ray::_Host")]
 
 
 def flow_processes(deployed: Deployed) -> list[Process]:
     """Processes of flow runs that this stack's worker started."""
-    ours = f"LSD_HOME={deployed.stack.env['LSD_HOME']}"
-    return [
-        p for p in Process.all() if "prefect.engine" in _title(p) and ours in _proc(p, "environ").split("\0")
-    ]
-
-
-def _title(process: Process) -> str:
-    return _proc(process, "cmdline")
-
-
-def _proc(process: Process, file: str) -> str:
-    try:
-        return (Path("/proc") / str(process.pid) / file).read_text()
-    except OSError:
-        return ""
+    worker = deployed.stack.keeper.process("prefect-worker")
+    assert worker is not None
+    return [member for member in worker.family() if "prefect.engine" in member.command]
 
 
 @pytest.mark.parametrize("phase", PHASES)

@@ -57,6 +57,7 @@ def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
     written = measurement(0.25, 3.3)
     results.write_measurement("report", 2, 0.8, written)
     read = results.read_measurement("report", 2, 0.8)
+    assert results.read_measurement("report", 2, 0.8) is read  # one request, however often it is asked for
     assert np.array_equal(read.scores, written.scores)
     assert (read.metrics["error"], read.calls_mean, read.calls_max) == (0.25, 3.5, 4)
     assert np.isnan(read.metrics["nll"])  # what is not finite is not passed off as a number
