@@ -130,6 +130,34 @@ def test_a_damaged_shard_is_named_and_made_again_and_nothing_else_is(
     assert contents(home, "teachers") | contents(home, "cells") == before
 
 
+def test_a_cell_that_fails_is_named_and_the_others_are_registered(
+    calm: tuple[Path, str], tmp_path: Path
+) -> None:
+    home = tmp_path / "lsd-data"
+    shutil.copytree(calm[0] / "store", home / "store")
+    before = contents(home, "cells")
+    for key, data in before.items():
+        if key.endswith("card.json") and json.loads(data)["method"] == "lsd":
+            Store(str(home / "store")).delete(key)
+    learned = next(key for key in before if key.endswith("/table-1.json"))  # only lsd has a second seed
+    folder = home / "store" / Path(learned).parent
+    for measured in folder.glob("selection-*"):
+        measured.unlink()
+    (folder / "table-1.json").write_text("{half a tab")
+    finished = run(GRID, home)
+    assert finished.returncode == 1, finished.stdout + finished.stderr
+    printed = " ".join(finished.stdout.split())
+    assert "failed countdown-exact nfe4 euler lsd: InputError:" in printed
+    assert "table-1.json must hold JSON" in printed
+    rows = list_versions("countdown-exact", tracking_uri=tracking(home))
+    assert {row["method"] for row in rows} == {"plain", "cosine", "temperature"}
+    assert {alias for row in rows for alias in row["aliases"]} == {"nfe4", "nfe4-euler", "nfe4-tweedie"}
+    (folder / "table-1.json").unlink()
+    mended = run(GRID, home)
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert contents(home, "cells") == before
+
+
 def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
     calm: tuple[Path, str], tmp_path: Path
 ) -> None:
