@@ -72,6 +72,19 @@ def grows(run: FlowRun) -> None:
         time.sleep(0.2)
 
 
+def closed(run: FlowRun) -> set[str]:
+    """Types of its tasks' states, once none is open: where a process died, they are closed a little after the run."""
+    deadline = time.monotonic() + 60
+    while {"RUNNING", "PENDING", "SCHEDULED"} & set(run.task_states().values()):
+        assert time.monotonic() < deadline, run.task_states()
+        time.sleep(0.2)
+    deadline = time.monotonic() + 30
+    while (open_ones := {curve.info.status for curve in run.learning()}) - {"FINISHED", "KILLED"}:
+        assert time.monotonic() < deadline, open_ones
+        time.sleep(0.2)
+    return set(run.task_states().values())
+
+
 def completes(run: FlowRun) -> None:
     """See that a run ends Completed with all its tasks."""
     assert run.wait() == "COMPLETED", run.log()
@@ -107,10 +120,7 @@ def test_a_cancel_ends_the_work_at_once_and_leaves_no_task_open(
             assert time.monotonic() - cancelled < 15
             time.sleep(0.1)
         assert run.wait() == "CANCELLED"
-    states = set(run.task_states().values())
-    assert states <= {"COMPLETED", "CANCELLED"}
-    assert "CANCELLED" in states
-    assert {curve.info.status for curve in run.learning()} <= {"FINISHED", "KILLED"}
+    assert closed(run) in ({"CANCELLED"}, {"COMPLETED", "CANCELLED"})
 
 
 def test_a_rerun_of_what_was_cancelled_in_every_phase_equals_the_calm_run(
@@ -126,8 +136,7 @@ def test_a_worker_that_is_restarted_leaves_a_run_that_says_so(deployed: Deployed
         deployed.stack.stop("prefect-worker")
         deployed.stack.start("prefect-worker")
         assert run.wait() == "CRASHED"
-    assert {curve.info.status for curve in run.learning()} <= {"FINISHED", "KILLED"}
-    assert set(run.task_states().values()) == {"COMPLETED", "CRASHED"}
+    assert closed(run) == {"COMPLETED", "CRASHED"}
     assert not ray_work(deployed)
 
 
@@ -140,7 +149,7 @@ def test_a_flow_whose_process_is_killed_is_crashed_with_its_tasks_and_a_rerun_co
         end(mine, signal.SIGKILL)
         assert not wait_gone(mine, 10)
         assert run.wait() == "CRASHED"
-    assert set(run.task_states().values()) == {"COMPLETED", "CRASHED"}
+    assert closed(run) == {"COMPLETED", "CRASHED"}
     assert not ray_work(deployed)
     completes(deployed.run(CRASHED))
     assert results(CRASHED) == results(calm)
