@@ -162,6 +162,7 @@ def test_a_registry_that_is_down_for_20_s_mid_run_is_waited_for(deployed: Deploy
         deployed.stack.kill("mlflow")
         went = time.monotonic()
     while "register" not in run.retrying() or time.monotonic() - went < 20:
+        assert run.read()["state"]["type"] == "RUNNING", run.log()
         assert time.monotonic() - went < WAIT_S, run.log()
         time.sleep(0.2)
     deployed.stack.start("mlflow")
