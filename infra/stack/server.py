@@ -71,7 +71,7 @@ class Keeper:
         process = self.process(name)
         if process is not None:
             family = process.family()
-            before = {member for member in family if first and first in member.command}
+            before = {member for member in family - {process} if first and first in member.command}
             for asked in (before, {process}):
                 end(asked, signal.SIGTERM)
                 wait_gone(asked, wait_s)
