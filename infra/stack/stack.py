@@ -46,7 +46,7 @@ class Stack:
             self.start(name)
         write_private(self.env_path, env_file(self.env))
         prefect.deploy(self.env)
-        self.say("deployed   lsd/distill-grid, teacher/teacher")
+        self.say(f"{'deployed':<14} lsd/distill-grid, teacher/teacher")
 
     def down(self) -> None:
         """Stop everything, last started first. What is stored stays."""
@@ -61,7 +61,7 @@ class Stack:
         else:
             server = self._server(name)
             self.keeper.start(server)
-            self.say(f"{name:<14} {server.url}")
+            self.say(f"{name:<14} {server.url or 'runs'}")
         if name == "postgres":
             postgres.make_databases(self.facts)
 
