@@ -10,13 +10,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+
+from workers.signals import signals_deferred
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -255,7 +256,8 @@ class Pool(Generic[Item, Result]):
                 self._submit(_Call(actor, *queue.alone.pop(), alone=True), calls)
 
     def _submit(self, call: _Call[Item], calls: dict[Any, _Call[Item]]) -> None:
-        calls[call.actor.run.remote(call.item)] = call
+        with signals_deferred():
+            calls[call.actor.run.remote(call.item)] = call
         self._load[call.actor] += 1
 
     def _restarting(self, actor: Any) -> None:
@@ -290,7 +292,7 @@ class Pool(Generic[Item, Result]):
     def _poll(self, pending: list[Any]) -> list[Any]:
         """What is ready now, or becomes so within POLL_S; Ctrl-C, the first time, is a stop with some grace."""
         try:
-            with _signals_unwrapped():
+            with signals_deferred():
                 ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
                 if not ready:
                     ready, _ = ray.wait(pending, num_returns=1, timeout=POLL_S)
@@ -305,7 +307,8 @@ class Pool(Generic[Item, Result]):
     def _started(self, ref: Any) -> Any:
         actor = self._starting.pop(ref)
         try:
-            ray.get(ref)
+            with signals_deferred():
+                ray.get(ref)
         except RayError as error:
             cause = _cause(error)
             raise WorkerNotBuilt(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
@@ -321,21 +324,11 @@ def _only_running(calls: dict[Any, _Call[Any]]) -> None:
         actors.add(call.actor)
 
 
-@contextmanager
-def _signals_unwrapped() -> Iterator[None]:
-    """What a signal's handler raises while Ray waits arrives as it was raised: Ray makes a SystemError of it."""
-    try:
-        yield
-    except SystemError as error:
-        if error.__cause__ is None:
-            raise
-        raise error.__cause__ from None
-
-
 def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:
     """What became of a finished call; None where its worker died and the item deserves a try alone."""
     try:
-        return Outcome(item=call.item, result=ray.get(ref))
+        with signals_deferred():
+            return Outcome(item=call.item, result=ray.get(ref))
     except RayError as error:
         if not call.alone and not isinstance(error, RayTaskError):
             return None
