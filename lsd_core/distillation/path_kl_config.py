@@ -25,7 +25,7 @@ class PathKLConfig(PathKLScheduleConfig):
 
     gain_paths: int = 128
     """The student's own paths on which gains are compared."""
-    candidates: tuple[float, ...] = (0.9, 1.0, 1.2, 1.5, 2.0, 2.7, 4.0, 6.0, 9.0)
+    candidates: tuple[float, ...] = (0.9, 1.0, 1.2, 1.5, 2.0, 2.7, 4.0)
     """Gains to choose from."""
     sharpness: float = 1.0
     """Exponent put on the settled gains: 1 leaves them, 2 squares them."""
