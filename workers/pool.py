@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from workers.signals import signals_deferred
+from workers.signals import heard_meanwhile
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -256,8 +256,8 @@ class Pool(Generic[Item, Result]):
                 self._submit(_Call(actor, *queue.alone.pop(), alone=True), calls)
 
     def _submit(self, call: _Call[Item], calls: dict[Any, _Call[Item]]) -> None:
-        with signals_deferred():
-            calls[call.actor.run.remote(call.item)] = call
+        ref = heard_meanwhile(lambda: call.actor.run.remote(call.item))
+        calls[ref] = call
         self._load[call.actor] += 1
 
     def _restarting(self, actor: Any) -> None:
@@ -292,11 +292,7 @@ class Pool(Generic[Item, Result]):
     def _poll(self, pending: list[Any]) -> list[Any]:
         """What is ready now, or becomes so within POLL_S; Ctrl-C, the first time, is a stop with some grace."""
         try:
-            with signals_deferred():
-                ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
-                if not ready:
-                    ready, _ = ray.wait(pending, num_returns=1, timeout=POLL_S)
-            return ready
+            return heard_meanwhile(lambda: _ready(pending))
         except KeyboardInterrupt as interrupt:
             if self._interrupt is not None:
                 raise
@@ -307,12 +303,16 @@ class Pool(Generic[Item, Result]):
     def _started(self, ref: Any) -> Any:
         actor = self._starting.pop(ref)
         try:
-            with signals_deferred():
-                ray.get(ref)
+            heard_meanwhile(lambda: ray.get(ref))
         except RayError as error:
             cause = _cause(error)
             raise WorkerNotBuilt(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
         return actor
+
+
+def _ready(pending: list[Any]) -> list[Any]:
+    ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
+    return ready or ray.wait(pending, num_returns=1, timeout=POLL_S)[0]
 
 
 def _only_running(calls: dict[Any, _Call[Any]]) -> None:
@@ -327,8 +327,7 @@ def _only_running(calls: dict[Any, _Call[Any]]) -> None:
 def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:
     """What became of a finished call; None where its worker died and the item deserves a try alone."""
     try:
-        with signals_deferred():
-            return Outcome(item=call.item, result=ray.get(ref))
+        return Outcome(item=call.item, result=heard_meanwhile(lambda: ray.get(ref)))
     except RayError as error:
         if not call.alone and not isinstance(error, RayTaskError):
             return None

@@ -1,32 +1,29 @@
 """Signals and Ray: what a handler raises inside Ray's compiled code is lost there, or comes out as another error."""
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
-DEFERRED = (signal.SIGINT, signal.SIGTERM)
+Answer = TypeVar("Answer")
 
 
-@contextmanager
-def signals_deferred() -> Iterator[None]:
-    """Ctrl-C and SIGTERM that come inside the block reach their handlers at its end, in the order they came.
+def heard_meanwhile(ask: Callable[[], Answer]) -> Answer:
+    """What `ask()` returns or raises, asked from a thread, while this one goes on hearing signals.
 
-    Only the main thread handles signals, so in any other the block is left as it is. Keep it short.
+    What a handler raises leaves this call at once, as it was raised, and the answer is dropped: give it only what
+    ends by itself and may be asked again. Handlers stay in their place, because Prefect calls a cancelled flow
+    crashed when it does not find its own. Threads other than the main one hear no signals and ask by themselves.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[tuple[int, FrameType | None]] = []
-    handlers = {number: signal.getsignal(number) for number in DEFERRED}
-    replaced = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in replaced:
-        signal.signal(number, lambda number, frame: came.append((number, frame)))
-    try:
-        yield
-    finally:
-        for number, handler in replaced.items():
-            signal.signal(number, handler)
-    for late, frame in came:
-        replaced[signal.Signals(late)](late, frame)
+        return ask()
+    answer: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="asking-ray", daemon=True).start()
+    return answer.result()

@@ -1,4 +1,4 @@
-"""Signals wait for the end of a block that must not be left by what their handlers raise."""
+"""A signal is heard as it is raised while something is asked that would swallow it."""
 
 import os
 import signal
@@ -6,52 +6,51 @@ import threading
 
 import pytest
 
-from workers.signals import signals_deferred
+from workers.signals import heard_meanwhile
 
 
 class Told(Exception):
     """What a handler raises here."""
 
 
-def signalled(number: signal.Signals) -> bool:
-    """Send this process a signal and stay long enough for its handler to be called."""
-    os.kill(os.getpid(), number)
-    return sum(range(100_000)) > 0
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reaches_its_handler_at_the_end_of_the_block(number: signal.Signals) -> None:
+def test_what_a_handler_raises_comes_out_before_the_answer(number: signal.Signals) -> None:
     def handler(number: int, frame: object) -> None:
         raise Told(number)
 
+    swallowed: list[BaseException] = []
+    release = threading.Event()
+
+    def ask() -> None:
+        assert signal.getsignal(number) is handler  # Prefect looks whether its own is in place
+        os.kill(os.getpid(), number)
+        try:
+            assert release.wait(30)
+        except BaseException as error:
+            swallowed.append(error)
+
     before = signal.signal(number, handler)
-    done = False
     try:
-        with pytest.raises(Told), signals_deferred():
-            done = signalled(number)
-        assert done
-        assert signal.getsignal(number) is handler
-        with pytest.raises(Told):  # and at once outside of it
-            signalled(number)
+        with pytest.raises(Told):
+            heard_meanwhile(ask)
+        assert not release.is_set()
     finally:
         signal.signal(number, before)
+        release.set()
+    assert not swallowed
 
 
-def test_an_error_of_the_block_comes_out_and_handlers_are_back() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with pytest.raises(ValueError, match="own"), signals_deferred():
-        raise ValueError("own")
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+def test_answers_and_errors_come_back_as_they_are() -> None:
+    assert heard_meanwhile(lambda: 7) == 7
+    with pytest.raises(KeyError, match="own"):
+        heard_meanwhile(lambda: {}["own"])
 
 
-def test_other_threads_have_no_handlers_to_defer() -> None:
-    seen = []
-
-    def work() -> None:
-        with signals_deferred():
-            seen.append(True)
-
-    thread = threading.Thread(target=work)
+def test_a_thread_that_hears_no_signals_asks_by_itself() -> None:
+    asked_by = []
+    thread = threading.Thread(
+        target=lambda: heard_meanwhile(lambda: asked_by.append(threading.current_thread()))
+    )
     thread.start()
     thread.join()
-    assert seen
+    assert asked_by == [thread]
