@@ -13,12 +13,14 @@ from rich.markup import escape
 
 import flows.commands  # noqa: F401  (registers the commands)
 from flows.commands.shared import app, complaints
+from lsd_core.allocator import keep_freed_memory
 from lsd_core.errors import InputError
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
     signal.signal(signal.SIGTERM, _terminated)
+    keep_freed_memory()
     try:
         result: Any = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
     except CycloptsError as error:

@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from lsd_core.allocator import keep_freed_memory
 from workers.signals import heard_meanwhile
 
 Item = TypeVar("Item")
@@ -96,6 +97,7 @@ class _Host:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves every GPU in sight of who asked for none
         import torch
 
+        keep_freed_memory()
         torch.set_num_threads(1)
         self._worker = self._build(*self._init_args)
 

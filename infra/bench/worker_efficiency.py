@@ -4,7 +4,7 @@ Both do the same shards of the same teacher on one thread each, in turn, every o
 process loads the backbone, then generates, encodes and commits its half of the shards, with no Ray on the machine;
 the pool does the same through Ray: its own processes, submission, results and the last straggler included. Neither
 pays for its start or its end. Ray's workers give way to everything else on the machine (niceness 15); here they do
-not, as the plain processes do not.
+not, as the plain processes do not; and both keep the memory that they free.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from lsd_core.allocator import keep_freed_memory
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
 from lsd_core.store import Store
@@ -34,6 +35,7 @@ def plain(url: str, spec: dict[str, Any], shards: list[int], barrier: Any) -> No
     """One process of the control."""
     import torch
 
+    keep_freed_memory()
     torch.set_num_threads(1)
     try:
         worker = TeacherWorker(url, spec)
@@ -92,6 +94,7 @@ def main() -> None:
     try:
         store = Store(str(folder / "store"))
         publish(load_backbone("countdown"), store)
+        keep_freed_memory()
         probe = TeacherWorker(store.url, teacher(64).to_dict())
         probe.run(0)
         begin = time.process_time()

@@ -2,6 +2,8 @@
 
 import _thread
 import os
+import platform
+import resource
 import signal
 import threading
 import time
@@ -13,6 +15,8 @@ import pytest
 import ray
 import torch
 
+from lsd_core.backbones.catalog import load_backbone
+from lsd_core.teacher import generate_shard, teacher_spec
 from workers.pool import ItemFailed, Pool, PoolStopped
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -52,6 +56,26 @@ def test_a_worker_is_built_once_per_actor_with_one_torch_thread() -> None:
 
     with Pool(Worker, (100,), num_workers=1) as pool:
         assert [o.result for o in pool.map([1, 2])] == [(101, True, 1), (102, True, 1)]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator's settings are glibc's")
+def test_a_worker_draws_without_faulting_in_again_the_memory_that_it_freed() -> None:
+    class Worker:
+        def __init__(self) -> None:
+            self.backbone = load_backbone("countdown")
+            self.spec = teacher_spec(
+                self.backbone, method="first_hitting", steps=None, batch=64, shard_rows=64, seed=0
+            )
+
+        def run(self, item: int) -> int:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            generate_shard(self.backbone, self.spec, item, "cpu")
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with Pool(Worker, num_workers=1) as pool:
+        _, pages = pool.map([0, 1], raise_errors=True)
+    assert pages.result is not None
+    assert pages.result < 10_000  # glibc by itself: hundreds of thousands
 
 
 def test_the_item_of_a_killed_actor_is_run_again(tmp_path: Path) -> None:
