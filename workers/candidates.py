@@ -8,6 +8,7 @@ from lsd_core.candidates.certify import certify
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
+from lsd_core.distillation.learned import Kept
 from lsd_core.store import Store
 from lsd_core.teacher import calls_a_path
 from lsd_core.trajectories.read import read_trajectories
@@ -26,6 +27,7 @@ class CandidateWorker:
         self._watch = Stopwatch()
         self._backbone = lru_cache(maxsize=4)(self._load_backbone)
         self._trajectories = lru_cache(maxsize=2)(self._load_trajectories)
+        self._kept = lru_cache(maxsize=2)(lambda *paths: Kept())
 
     def run(self, job: Job) -> Done[str]:
         """Do the job; gives the key of its result on the store, and what it took."""
@@ -41,7 +43,8 @@ class CandidateWorker:
             case LearnJob():
                 paths, key = self._paths(spec), results.table_key(job.which)
                 with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
-                    learned = learn(spec, job.which, backbone, paths, watch=curve)
+                    keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
+                    learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep)
                     results.write_table(job.which, learned)
                 return key
             case MeasureJob():

@@ -7,7 +7,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
-from lsd_core.distillation.learned import Learned, Problem, Progress, Watch
+from lsd_core.distillation.learned import Keep, Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method
 from lsd_core.evaluation.evaluate import evaluate_tokens
 from lsd_core.samplers import generate, num_steps
@@ -23,8 +23,12 @@ def learn(
     trajectories: Trajectories | None,
     progress: Progress = lambda stage, share: None,
     watch: Watch = lambda step, values: None,
+    keep: Keep = lambda name, make: make(),
 ) -> Learned:
-    """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories."""
+    """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories.
+
+    `keep` is for one backbone and these trajectories, see `Problem`.
+    """
     method = get_method(spec.method)
     problem = Problem(
         backbone=backbone,
@@ -36,6 +40,7 @@ def learn(
         batch=spec.evaluation.batch,
         progress=progress,
         watch=watch,
+        keep=keep,
     )
     return method.fit(problem, method.config(spec.method_config))
 

@@ -1,6 +1,6 @@
 """What every learning method takes and gives back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,21 @@ Progress = Callable[[str, float], None]  # (what is being done, share done in [0
 Watch = Callable[
     [int, Mapping[str, Any]], None
 ]  # (epoch or iteration, what it came to: numbers, lists of numbers)
+Keep = Callable[
+    [Hashable, Callable[[], Any]], Any
+]  # (what names it among all problems on these paths, how to get it)
+
+
+class Kept:
+    """What several learning runs on the same backbone and trajectories use: made when first asked for."""
+
+    def __init__(self) -> None:
+        self._made = dict[Hashable, Any]()
+
+    def __call__(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +52,8 @@ class Problem:
     """Told how far the work is."""
     watch: Watch = lambda step, values: None
     """Told each entry of the history as it is made."""
+    keep: Keep = lambda name, make: make()
+    """Gives what is made once for all problems on the same backbone and trajectories; by itself, makes it."""
 
     def note(self, history: dict[str, list[Any]], **values: Any) -> None:
         """Add an entry to each series of a history, and tell whoever watches."""
@@ -66,7 +83,7 @@ class Learned:
     table: StepTable
     """What to sample with."""
     sequences: int
-    """Cost: sequences sent through the network."""
+    """Cost: sequences sent through the network, those that other problems shared included."""
     history: dict[str, list[Any]] = field(default_factory=dict)
     """Per epoch or iteration: losses, gains, times."""
     diagnostics: dict[str, Any] = field(default_factory=dict)

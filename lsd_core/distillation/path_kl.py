@@ -56,16 +56,7 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
     for num_steps in all_steps:
         if not 1 <= num_steps <= length:
             raise InputError("nfe", f"lie in 1 .. {length}, the length, when stepping in counts", num_steps)
-    wanted = max(8, config.price_sequences // length)
-    stored = problem.trajectories
-    paths = TeacherPaths.read(stored.select(slice(wanted)) if stored else None, problem.seed)
-    prices = price_counts(
-        problem.absorbing,
-        paths,
-        problem.batch,
-        pooled=config.pooled,
-        progress=problem.progress,
-    )
+    prices = _prices(problem, config)
     schedules = cheapest_schedules(prices.cost, max(all_steps))
     learned = {}
     for num_steps in all_steps:
@@ -73,6 +64,25 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
         table = StepTable(counts=counts)
         learned[num_steps] = _sharpened(_with_gains(problem, config, table, prices), config)
     return learned
+
+
+def _prices(problem: Problem, config: PathKLScheduleConfig) -> EdgePrices:
+    """Prices over counts: the same for every cell and member of the family, and paid for once by all together."""
+    wanted = max(8, config.price_sequences // problem.absorbing.length)
+    stored = problem.trajectories.select(slice(wanted)) if problem.trajectories else None
+    drawn = (
+        stored is not None and stored.reveal_time is None
+    )  # the moments inside a teacher's step, by the seed
+
+    def price() -> EdgePrices:
+        paths = TeacherPaths.read(stored, problem.seed)
+        return price_counts(
+            problem.absorbing, paths, problem.batch, pooled=config.pooled, progress=problem.progress
+        )
+
+    name = ("prices", wanted, config.pooled, problem.batch, problem.seed if drawn else None)
+    prices: EdgePrices = problem.keep(name, price)
+    return prices
 
 
 def _sharpened(learned: Learned, config: PathKLScheduleConfig) -> Learned:

@@ -79,5 +79,12 @@ def telling(problem: Problem, table: StepTable) -> Report:
 def _prices(problem: Problem, backbone: DenseBackbone, price_sequences: int) -> EdgePrices:
     stored = problem.kept_states
     assert stored.states is not None
-    paths = stored.select(slice(max(8, price_sequences // stored.states.shape[1])))
-    return price_rates(backbone, problem.sampler, paths, problem.batch, problem.progress)
+    wanted = max(8, price_sequences // stored.states.shape[1])
+    name = ("rate prices", problem.sampler, wanted, problem.batch)
+    prices: EdgePrices = problem.keep(
+        name,
+        lambda: price_rates(
+            backbone, problem.sampler, stored.select(slice(wanted)), problem.batch, problem.progress
+        ),
+    )
+    return prices

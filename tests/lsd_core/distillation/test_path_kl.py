@@ -1,11 +1,14 @@
 """Path-KL on the exact countdown: better than any control, at the cost it says, the same every time."""
 
+from collections.abc import Callable, Hashable
+from typing import Any
+
 import pytest
 import torch
 
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.distillation.gains import settle_gains
-from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.distillation.path_kl import fit, fit_all
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.errors import InputError
@@ -17,6 +20,7 @@ from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable, cosine_times
 from lsd_core.tasks.countdown import exact_backbone
 from lsd_core.trajectories.types import Trajectories
+from tests.lsd_core.distillation.chains import stepped_paths
 from tests.lsd_core.oracles import misfit_backbone
 
 LENGTH = 32
@@ -96,6 +100,39 @@ def test_one_pricing_pass_serves_all_numbers_of_steps(
     together = fit_all(problem(backbone, teacher), CONFIG, [2, 6])
     assert [together[m].table.num_steps for m in (2, 6)] == [2, 6]
     assert together[6].table == learned.table
+
+
+def test_what_is_kept_prices_once_for_all_cells_members_and_seeds(
+    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+) -> None:
+    passes = 0
+    kept = Kept()
+
+    def counting(name: Hashable, make: Callable[[], Any]) -> Any:
+        def counted() -> Any:
+            nonlocal passes
+            passes += 1
+            return make()
+
+        return kept(name, counted)
+
+    schedule = PathKLScheduleConfig(price_sequences=CONFIG.price_sequences)
+    for steps, config, seed in ((4, CONFIG, 3), (6, schedule, 3), (6, schedule, 4)):
+        fit(problem(backbone, teacher, num_steps=steps, seed=seed, keep=counting), config)
+    assert fit(problem(backbone, teacher, keep=counting), CONFIG) == learned
+    assert passes == 1
+    fit(problem(backbone, teacher, keep=counting), PathKLScheduleConfig(price_sequences=16 * LENGTH))
+    assert passes == 2
+
+
+def test_moments_inside_a_teachers_steps_follow_the_seed_and_so_do_their_prices(
+    backbone: MarkovExact,
+) -> None:
+    coarse, kept = stepped_paths(backbone, 40, steps=4), Kept()
+    config = PathKLScheduleConfig(price_sequences=32 * LENGTH)
+    for seed in (3, 4):
+        apart = fit(problem(backbone, coarse, seed=seed), config)
+        assert fit(problem(backbone, coarse, seed=seed, keep=kept), config) == apart
 
 
 def test_a_single_reveal_is_never_sharpened(backbone: MarkovExact) -> None:
