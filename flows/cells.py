@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     try:
         config = parse_grid(json.loads(arguments[0]))
         settings = resolve(config=config.places)
-        run = run_cells(config, settings, LogProgress(logging.getLogger("lsd")))
+        run = run_cells(config, settings, LogProgress(logging.getLogger("lsd").info))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -137,7 +137,7 @@ def lsd(config: GridConfig = GridConfig()) -> State[Any]:
     settings = resolve(config=config.places)
     settings.apply()
     shown = current()
-    progress = LogProgress(get_run_logger()) if shown is None else shown.progress
+    progress = LogProgress(get_run_logger().info) if shown is None else shown.progress
     check_places(settings)
     run, outcome = run_grid(make_plan(config, Store(settings.store)), settings, progress)
     if shown is not None:

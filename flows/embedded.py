@@ -7,13 +7,13 @@ from flows.settings import EMBEDDED, quiet_console, resolve
 
 
 def run_embedded(config: GridConfig, console: Console) -> int:
-    """Run the flow with bars on the terminal; returns the exit code."""
+    """Run the flow and show how far it is; returns the exit code."""
     settings = resolve(config=config.places)
     settings.apply()  # before Prefect is imported
     quiet_console()
     from flows.distill_grid import lsd, prepare
     from flows.ending import print_ending
-    from flows.progress import TerminalProgress, showing
+    from flows.progress import progress_on, showing
 
     plan = prepare(config, settings)  # bad input ends here, before a flow run exists
     where = "this process" if settings.prefect_api_url == EMBEDDED else settings.prefect_api_url
@@ -24,6 +24,6 @@ def run_embedded(config: GridConfig, console: Console) -> int:
     )
     if config.sizes:
         console.print(config.sizes, style="yellow", highlight=False)
-    with showing(TerminalProgress(console)) as shown:
+    with showing(progress_on(console)) as shown:
         state = lsd(config, return_state=True)
     return print_ending(state, shown.run, shown.outcome, settings, console)

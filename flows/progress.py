@@ -1,6 +1,5 @@
 """How a run shows that it lives: bars on a terminal, log lines elsewhere."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -64,8 +63,8 @@ class TerminalProgress:
 class LogProgress:
     """Lines for a log: at the start, every ten seconds, and at the end."""
 
-    def __init__(self, logger: logging.Logger | logging.LoggerAdapter[Any]) -> None:
-        self.logger = logger
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
 
     @contextmanager
     def phase(self, title: str, total: int, unit: str) -> Iterator[Advance]:
@@ -80,16 +79,18 @@ class LogProgress:
             if now - last >= LINE_EVERY_S and 0 < finished < total:
                 last = now
                 left = (now - begin) * (total - finished) / finished
-                self.logger.info(
-                    "%s: %d/%d %s, about %.0f s left%s", title, finished, total, unit, left, noted
-                )
+                self.say(f"{title}: {finished}/{total} {unit}, about {left:.0f} s left{noted}")
 
-        self.logger.info("%s: %d %s", title, total, unit)
+        self.say(f"{title}: {total} {unit}")
         yield advance
-        self.logger.info("%s: done in %.1f s%s", title, time.monotonic() - begin, noted)
+        self.say(f"{title}: done in {time.monotonic() - begin:.1f} s{noted}")
 
-    def say(self, text: str) -> None:
-        self.logger.info(text)
+
+def progress_on(console: Console) -> Progress:
+    """Bars where a person looks on; lines in a file or a pipe, where bars would show nothing until their end."""
+    if console.is_terminal:
+        return TerminalProgress(console)
+    return LogProgress(lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
 
 
 def listener(progress: Progress) -> Callable[[Told], None] | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from flows.progress import TerminalProgress
+from flows.progress import progress_on
 from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.cards import SamplerCard
@@ -34,7 +34,7 @@ def rebuild_registry(settings: Settings, console: Console) -> tuple[int, int]:
     if not keys:
         raise InputError("store", "hold sampler cards", settings.store, "run `lsd grid` first")
     uris: dict[str, str] = {}
-    with TerminalProgress(console).phase("register", len(keys), "cards") as advance:
+    with progress_on(console).phase("register", len(keys), "cards") as advance:
         for key in keys:
             card = SamplerCard.from_json(store.read_bytes(key).decode(), source=store.locate(key))
             uri = registry.register(card, tracking_uri=settings.tracking_uri, store_url=settings.store)

@@ -34,5 +34,5 @@ def teacher(config: GridConfig = GridConfig()) -> State[Any]:
     """Generate and publish the trajectories of every backbone of a grid."""
     settings = resolve(config=config.places)
     settings.apply()
-    run = trajectories(config, settings, LogProgress(get_run_logger()))
+    run = trajectories(config, settings, LogProgress(get_run_logger().info))
     return Completed(message=f"{run.made['shards']} shards made, {run.reused['shards']} reused")

@@ -93,7 +93,7 @@ def teacher(
         GPUs a worker; fractions share one.
     """
     from flows.config import load_grid
-    from flows.progress import TerminalProgress
+    from flows.progress import progress_on
     from flows.settings import resolve
 
     changed = {
@@ -108,7 +108,7 @@ def teacher(
     settings.apply()  # before Ray is imported
     from flows.teaching import make_trajectories
 
-    run = make_trajectories(config, settings, TerminalProgress(console))
+    run = make_trajectories(config, settings, progress_on(console))
     for spec in run.plan.teachers:
         console.print(f"{settings.store}/{spec.folder}", highlight=False, soft_wrap=True)
     console.print(f"shards: {run.reused['shards']} reused, {run.made['shards']} made", highlight=False)

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from flows.progress import TerminalProgress
+from flows.progress import progress_on
 from flows.settings import Settings
 from flows.study import budget, certificates, compare, speed_up
 from flows.study.config import StudyConfig
@@ -35,11 +35,11 @@ NOT_SHOWN = {
 
 
 def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
-    """Run it with bars on the terminal; the exit code is 1 where a variant failed."""
+    """Run it and show how far it is; the exit code is 1 where a variant failed."""
     plan = make_study_plan(study)
     console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
     console.print(f"{study.backbone}; {study.sizes}", style="yellow", highlight=False)
-    run = do_work(plan, settings, TerminalProgress(console))
+    run = do_work(plan, settings, progress_on(console))
     points = read_points(run, plan)
     for phase, reused in run.reused.items():
         console.print(f"  {phase}: {reused} reused, {run.made.get(phase, 0)} made", highlight=False)

@@ -15,7 +15,7 @@ from lsd_core import registry
 from workers.telling import POINTS, Told
 
 KEY = "cells/k/table-0.json"
-PROGRESS = LogProgress(logging.getLogger("curves"))
+PROGRESS = LogProgress(logging.getLogger("curves").info)
 
 
 def points(backbone: str, *losses: float, first: int = 0, status: str = "RUNNING", pid: int = 7) -> Told:

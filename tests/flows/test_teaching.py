@@ -24,7 +24,7 @@ def run(tmp_path: Path) -> Run:
     """A run of the tiny grid whose two shards are on the store, and listed nowhere yet."""
     config = load_grid("tiny", store=str(tmp_path / "store"))
     run = Run(
-        make_plan(config), resolve(config=config.places, env={}), LogProgress(logging.getLogger("test"))
+        make_plan(config), resolve(config=config.places, env={}), LogProgress(logging.getLogger("test").info)
     )
     publish(load_backbone("countdown-exact"), run.store)
     worker = TeacherWorker(run.store.url, run.plan.teachers[0].to_dict())
@@ -82,7 +82,7 @@ def test_the_tally_counts_trajectories_bytes_and_each_kind_of_hardware() -> None
 
 def test_a_log_line_has_the_rate_beside_the_count(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    with LogProgress(logging.getLogger("lines")).phase("teacher x", 10, "trajectories") as advance:
+    with LogProgress(logging.getLogger("lines").info).phase("teacher x", 10, "trajectories") as advance:
         advance(10, "3.2/s, 4 MB")
     assert "teacher x: done" in caplog.text
     assert "(3.2/s, 4 MB)" in caplog.text
