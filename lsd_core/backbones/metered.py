@@ -1,8 +1,7 @@
 """A backbone that notes how long its network works, so that a run can say where its time went."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,24 +15,49 @@ from lsd_core.processes import Absorbing
 
 @dataclass
 class Meter:
-    """Seconds inside network calls so far, and how many sequences they took in."""
+    """Seconds inside network calls and backward passes through them so far, and how many sequences they took in."""
 
     wall_s: float = 0.0
     cpu_s: float = 0.0
     """Of the calling thread."""
     sequences: int = 0
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Counts the time of the block."""
+    def start(self) -> Callable[[], None]:
+        """Counts the time until what it gives is called."""
         wall, cpu = time.perf_counter(), time.thread_time()
-        yield
-        self.wall_s += time.perf_counter() - wall
-        self.cpu_s += time.thread_time() - cpu
+
+        def stop() -> None:
+            self.wall_s += time.perf_counter() - wall
+            self.cpu_s += time.thread_time() - cpu
+
+        return stop
+
+    def time(self, network: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+        """`network(given)`, counted; where gradients will pass through it on their way to `given`, they are too."""
+        through = torch.is_grad_enabled() and given.requires_grad
+        given = given.clone() if through else given  # of our own, so that a hook on it is passed once
+        stop = self.start()
+        out = network(given)
+        _wait(out)
+        stop()
+        if through and out.requires_grad:
+            begun = list[Callable[[], None]]()
+
+            def enters(gradient: Tensor) -> None:
+                _wait(gradient)
+                begun.append(self.start())
+
+            def leaves(gradient: Tensor) -> None:
+                _wait(gradient)
+                begun.pop()()
+
+            out.register_hook(enters)
+            given.register_hook(leaves)
+        return out
 
 
 class Metered:
-    """The same backbone, its bodies and heads timed on `meter`; backward passes are not its calls."""
+    """The same backbone, its bodies and heads timed on `meter`."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.inner, self.meter = backbone, Meter()
@@ -46,17 +70,11 @@ class Metered:
         )
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
-        with self.meter.running():
-            out = self.inner.features(x, t)
-            _wait(out)
         self.meter.sequences += len(x)
-        return out
+        return self.meter.time(lambda t: self.inner.features(x, t), t)
 
     def head(self, rows: Tensor) -> Tensor:
-        with self.meter.running():
-            out = self.inner.head(rows)
-            _wait(out)
-        return out
+        return self.meter.time(self.inner.head, rows)
 
     def tensors(self) -> dict[str, Any]:
         return self.inner.tensors()
