@@ -3,14 +3,12 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.processes import Absorbing
+from lsd_core.backbones.wrapped import Wrapped
 
 
 @dataclass
@@ -56,18 +54,12 @@ class Meter:
         return out
 
 
-class Metered:
+class Metered(Wrapped):
     """The same backbone, its bodies and heads timed on `meter`."""
 
     def __init__(self, backbone: Backbone) -> None:
-        self.inner, self.meter = backbone, Meter()
-        self.name, self.family, self.config = backbone.name, backbone.family, backbone.config
-        self.process: Absorbing = backbone.process
-        self.length, self.time_free, self.normalised = (
-            backbone.length,
-            backbone.time_free,
-            backbone.normalised,
-        )
+        super().__init__(backbone)
+        self.meter = Meter()
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
         self.meter.sequences += len(x)
@@ -75,13 +67,6 @@ class Metered:
 
     def head(self, rows: Tensor) -> Tensor:
         return self.meter.time(self.inner.head, rows)
-
-    def tensors(self) -> dict[str, Any]:
-        return self.inner.tensors()
-
-    @cached_property
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint
 
 
 def _wait(out: Tensor) -> None:

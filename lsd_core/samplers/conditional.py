@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.wrapped import Wrapped
 from lsd_core.errors import InputError
 from lsd_core.samplers.table import StepTable
 
@@ -60,7 +61,7 @@ def rescaled(table: StepTable, num_free: int) -> StepTable:
     return StepTable(counts=tuple(counts), gains=tuple(gains), gain_on=table.gain_on)
 
 
-class Conditioned:
+class Conditioned(Wrapped):
     """A backbone as chains with given tokens see it: it is told the time at which so many tokens are masked.
 
     A time-conditioned network learned t together with the number of masked tokens, t ~ Beta(n, l + 1 - n). A
@@ -68,19 +69,8 @@ class Conditioned:
     network is told n / (l + 1), n the tokens that are masked.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
-        self.backbone = backbone
-        self.name, self.family, self.config = backbone.name, backbone.family, backbone.config
-        self.process, self.length = backbone.process, backbone.length
-        self.time_free, self.normalised = backbone.time_free, backbone.normalised
-        self.head, self.tensors = backbone.head, backbone.tensors
-
     def features(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l d"]:
         """One network call; `t` is replaced."""
         masked = (x == self.process.mask).sum(dim=1).double()
         told = torch.where(masked == self.length, 1.0, masked / (self.length + 1))
-        return self.backbone.features(x, told)
-
-    @property
-    def fingerprint(self) -> str:
-        return self.backbone.fingerprint
+        return self.inner.features(x, told)

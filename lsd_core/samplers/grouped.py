@@ -6,14 +6,13 @@ not there, so that a sample does not depend on which others are drawn with it.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.processes import Absorbing
+from lsd_core.backbones.wrapped import Wrapped
 from lsd_core.samplers.categorical import HEAD_ELEMENTS
 
 POSITIONS_AT_ONCE = 4096  # of all batches together: more of them gain nothing
@@ -28,30 +27,19 @@ def batches_at_once(backbone: Backbone, batch: int, device: torch.device | str) 
     return max(1, min(POSITIONS_AT_ONCE, rows) // positions)
 
 
-class Grouped:
-    """The same backbone, for groups of batches: chain i belongs to batch i // `batch`."""
+class Grouped(Wrapped):
+    """The same backbone, for groups of batches: chain i belongs to batch i // `batch`.
+
+    Its head is for rows of one batch; for those of several see `head_of`.
+    """
 
     def __init__(self, backbone: Backbone, batch: int) -> None:
-        self.inner, self.batch = backbone, batch
-        self.name, self.family, self.config = backbone.name, backbone.family, backbone.config
-        self.process: Absorbing = backbone.process
-        self.length, self.normalised = backbone.length, backbone.normalised
-        self.time_free = backbone.time_free
+        super().__init__(backbone)
+        self.batch = batch
 
     def features(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l d"]:
         """All chains of the group."""
         return features_of(self, torch.arange(len(x)), x, t)
-
-    def head(self, rows: Float[Tensor, "r d"]) -> Float[Tensor, "r v"]:
-        """Rows of one batch; for those of several see `head_of`."""
-        return self.inner.head(rows)
-
-    def tensors(self) -> dict[str, Any]:
-        return self.inner.tensors()
-
-    @property
-    def fingerprint(self) -> str:
-        return self.inner.fingerprint
 
     def parts(self, chains: Int[Tensor, " k"]) -> Iterator[slice]:
         """Where each batch's share of ascending chains lies."""
