@@ -4,25 +4,35 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from flows.rows import Row, merged
 from flows.run import Run
+from lsd_core.distillation.methods import METHODS
 
 matplotlib.use("agg")
 
+TEACHER = "teacher"
+CONTROL = "--"
+
 
 def plot_quality(rows: Sequence[Row], primary: str, path: Path) -> None:
-    """Primary metric against network calls, one panel a backbone; the teacher is the dotted line."""
+    """Primary metric against network calls, one panel a backbone: controls are dashed, the teacher is dotted."""
     backbones = list(dict.fromkeys(row.backbone for row in rows))
-    figure = Figure(figsize=(6 * max(1, len(backbones)), 4.2), layout="constrained")
+    figure = Figure(figsize=(6 * max(1, len(backbones)) + 2, 4.2), layout="constrained")
+    drawn = {
+        backbone: merged([row for row in rows if row.backbone == backbone and row.method != TEACHER])
+        for backbone in backbones
+    }
+    labels = _labels([row for each in drawn.values() for row in each])
+    shown = dict[str, Artist]()
     for column, backbone in enumerate(backbones):
         axes = figure.add_subplot(1, len(backbones), column + 1)
         mine = [row for row in rows if row.backbone == backbone]
         curves: dict[str, list[Row]] = {}
-        for row, twins in merged([row for row in mine if row.method != "teacher"]):
-            samplers = " = ".join(twin.sampler for twin in (row, *twins))
-            curves.setdefault(f"{row.method} ({samplers})", []).append(row)
+        for row, _ in drawn[backbone]:
+            curves.setdefault(labels[row], []).append(row)
         for name, points in curves.items():
             points.sort(key=lambda row: row.nfe)
             nfe, values = [row.nfe for row in points], [max(row.primary, 1e-5) for row in points]
@@ -33,18 +43,50 @@ def plot_quality(rows: Sequence[Row], primary: str, path: Path) -> None:
                     for v, r in zip(values, points, strict=True)
                 ],
             ]
-            axes.errorbar(nfe, values, yerr=errors, marker="o", markersize=4, capsize=2, label=name)
+            color, line = _style(points[0].method)
+            shown[name] = axes.errorbar(
+                nfe,
+                values,
+                yerr=errors,
+                color=color,
+                linestyle=line,
+                marker="o",
+                markersize=4,
+                markerfacecolor="white" if line == CONTROL else color,
+                capsize=2,
+            )[0]
         for row in mine:
-            if row.method == "teacher":
-                axes.axhline(
-                    max(row.primary, 1e-5), color="black", linestyle=":", label=f"teacher, {row.nfe} calls"
-                )
+            if row.method == TEACHER:
+                level = axes.axhline(max(row.primary, 1e-5), color="black", linestyle=":")
+                shown[f"teacher, {row.nfe} calls"] = level
         axes.set(xscale="log", yscale="log", xlabel="network calls (NFE)", ylabel=primary, title=backbone)
-        ticks = sorted({row.nfe for row in mine if row.method != "teacher"})
+        ticks = sorted({row.nfe for row in mine if row.method != TEACHER})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
-        axes.legend(fontsize=7)
+    figure.legend(list(shown.values()), list(shown), loc="outside right upper", fontsize=8, handlelength=3)
     figure.savefig(path, dpi=130)
+
+
+def _labels(drawn: Sequence[tuple[Row, list[Row]]]) -> dict[Row, str]:
+    """A name for each row's curve: its method, and its base samplers where the rows differ in them."""
+    samplers = {row: " = ".join(twin.sampler for twin in (row, *twins)) for row, twins in drawn}
+    differ = len({name for row, name in samplers.items() if not _own_sampler(row.method)}) > 1
+    return {
+        row: f"{row.method} ({name})" if differ and not _own_sampler(row.method) else row.method
+        for row, name in samplers.items()
+    }
+
+
+def _own_sampler(method: str) -> bool:
+    return method in METHODS and METHODS[method].own_sampler is not None
+
+
+def _style(method: str) -> tuple[str, str]:
+    """The same colour and line for a method in every figure; controls are dashed."""
+    learned = method not in METHODS or METHODS[method].learned
+    kind = [name for name, each in METHODS.items() if each.learned == learned]
+    place = kind.index(method) if method in kind else len(kind)
+    return f"C{place}", "-" if learned else CONTROL
 
 
 def plot_tables(run: Run, rows: Sequence[Row], path: Path) -> None:
@@ -62,8 +104,10 @@ def plot_tables(run: Run, rows: Sequence[Row], path: Path) -> None:
         for spec in learned:
             if (spec.backbone.name, spec.nfe) == (backbone, nfe):
                 table = run.cards[spec.key].step_table
-                above.plot([value / table.grid[0] for value in table.grid], marker=".", label=spec.method)
-                below.plot(range(1, table.num_steps + 1), table.gains, marker=".", label=spec.method)
+                color, line = _style(spec.method)
+                shares, steps = [value / table.grid[0] for value in table.grid], range(1, table.num_steps + 1)
+                above.plot(shares, color=color, linestyle=line, marker=".", label=spec.method)
+                below.plot(steps, table.gains, color=color, linestyle=line, marker=".")
         above.set(title=f"{backbone}, NFE {nfe}", ylabel="time, or share masked", xlabel="step")
         below.set(ylabel="gain", xlabel="step", yscale="log")
         above.legend(fontsize=7)
