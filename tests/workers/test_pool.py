@@ -1,6 +1,5 @@
 """The pool finishes every item, ties each result to its item, survives kills and reports errors."""
 
-import _thread
 import os
 import platform
 import resource
@@ -225,8 +224,18 @@ def collect(pool: Pool[int, int], finished: list[int], when_busy: Callable[[], N
         finished.append(outcome.item)
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[], None]]:
+    """Sends this process SIGINT, which a job in the background would ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("how", ["stop", "ctrl-c"])
-def test_what_is_being_worked_on_may_finish_and_nothing_new_is_begun(how: str, tmp_path: Path) -> None:
+def test_what_is_being_worked_on_may_finish_and_nothing_new_is_begun(
+    how: str, ctrl_c: Callable[[], None], tmp_path: Path
+) -> None:
     def slow(item: int) -> int:
         (tmp_path / str(item)).touch()
         time.sleep(2 if item else 0)
@@ -234,7 +243,7 @@ def test_what_is_being_worked_on_may_finish_and_nothing_new_is_begun(how: str, t
 
     finished: list[int] = []
     with Pool(worker_of(slow), num_workers=1, depth=3) as pool:
-        end = _thread.interrupt_main if how == "ctrl-c" else lambda: pool.stop(grace_s=60)
+        end = ctrl_c if how == "ctrl-c" else lambda: pool.stop(grace_s=60)
         with pytest.raises(KeyboardInterrupt if how == "ctrl-c" else PoolStopped):
             collect(pool, finished, end, tmp_path / "1")
     assert finished == [0, 1]  # 2 was queued behind it
