@@ -7,13 +7,12 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from flows.rows import Row, merged
+from flows.rows import TEACHER, Row, merged
 from flows.run import Run
 from lsd_core.distillation.methods import METHODS
 
 matplotlib.use("agg")
 
-TEACHER = "teacher"
 CONTROL = "--"
 
 
@@ -70,23 +69,18 @@ def plot_quality(rows: Sequence[Row], primary: str, path: Path) -> None:
 def _labels(drawn: Sequence[tuple[Row, list[Row]]]) -> dict[Row, str]:
     """A name for each row's curve: its method, and its base samplers where the rows differ in them."""
     samplers = {row: " = ".join(twin.sampler for twin in (row, *twins)) for row, twins in drawn}
-    differ = len({name for row, name in samplers.items() if not _own_sampler(row.method)}) > 1
+    given = {row: name for row, name in samplers.items() if METHODS[row.method].own_sampler is None}
+    differ = len(set(given.values())) > 1
     return {
-        row: f"{row.method} ({name})" if differ and not _own_sampler(row.method) else row.method
-        for row, name in samplers.items()
+        row: f"{row.method} ({given[row]})" if differ and row in given else row.method for row in samplers
     }
-
-
-def _own_sampler(method: str) -> bool:
-    return method in METHODS and METHODS[method].own_sampler is not None
 
 
 def _style(method: str) -> tuple[str, str]:
     """The same colour and line for a method in every figure; controls are dashed."""
-    learned = method not in METHODS or METHODS[method].learned
+    learned = METHODS[method].learned
     kind = [name for name, each in METHODS.items() if each.learned == learned]
-    place = kind.index(method) if method in kind else len(kind)
-    return f"C{place}", "-" if learned else CONTROL
+    return f"C{kind.index(method)}", "-" if learned else CONTROL
 
 
 def plot_tables(run: Run, rows: Sequence[Row], path: Path) -> None:

@@ -10,6 +10,8 @@ from lsd_core.cards import Metric
 from lsd_core.evaluation.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
 
+TEACHER = "teacher"  # in the place of a method
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -74,7 +76,7 @@ def teacher_row(run: Run, backbone: AnyBackbone) -> Row | None:
         backbone=backbone.name,
         nfe=result.calls_max,
         sampler=spec.teacher.method,
-        method="teacher",
+        method=TEACHER,
         primary=result.metrics[task.primary],
         low=None,
         high=None,
@@ -93,7 +95,7 @@ def teacher_row(run: Run, backbone: AnyBackbone) -> Row | None:
 def merged(rows: Sequence[Row]) -> list[tuple[Row, list[Row]]]:
     """Rows in the order of the table, each with those that only differ in the name of the base sampler."""
     merged: dict[tuple[object, ...], list[Row]] = {}
-    for row in sorted(rows, key=lambda row: (row.method == "teacher", row.nfe, row.primary)):
+    for row in sorted(rows, key=lambda row: (row.method == TEACHER, row.nfe, row.primary)):
         same = (row.nfe, row.method, row.primary, row.entropy, row.nll, row.low)
         merged.setdefault(same, []).append(row)
     return [(twins[0], twins[1:]) for twins in merged.values()]

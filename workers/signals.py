@@ -12,7 +12,7 @@ def heard_meanwhile(ask: Callable[[], Answer]) -> Answer:
     """What `ask()` returns or raises, asked from a thread, while this one goes on hearing signals.
 
     What a handler raises leaves this call at once, as it was raised, and the answer is dropped: give it only what
-    ends by itself and may be asked again. Handlers stay in their place, because Prefect calls a cancelled flow
+    ends by itself and whose answer may be lost. Handlers stay in their place, because Prefect calls a cancelled flow
     crashed when it does not find its own. Threads other than the main one hear no signals and ask by themselves.
     """
     if threading.current_thread() is not threading.main_thread():

@@ -13,9 +13,8 @@ Progress = Callable[[str, float], None]  # (what is being done, share done in [0
 Watch = Callable[
     [int, Mapping[str, Any]], None
 ]  # (epoch or iteration, what it came to: numbers, lists of numbers)
-Keep = Callable[
-    [Hashable, Callable[[], Any]], Any
-]  # (what names it among all problems on these paths, how to get it)
+# (what names it among all problems on these paths, how to get it)
+Keep = Callable[[Hashable, Callable[[], Any]], Any]
 
 
 class Kept:

@@ -70,9 +70,8 @@ def _prices(problem: Problem, config: PathKLScheduleConfig) -> EdgePrices:
     """Prices over counts: the same for every cell and member of the family, and paid for once by all together."""
     wanted = max(8, config.price_sequences // problem.absorbing.length)
     stored = problem.trajectories.select(slice(wanted)) if problem.trajectories else None
-    drawn = (
-        stored is not None and stored.reveal_time is None
-    )  # the moments inside a teacher's step, by the seed
+    # Where paths do not say when inside a teacher's step a token came, the seed does.
+    seed = problem.seed if stored is not None and stored.reveal_time is None else None
 
     def price() -> EdgePrices:
         paths = TeacherPaths.read(stored, problem.seed)
@@ -80,7 +79,7 @@ def _prices(problem: Problem, config: PathKLScheduleConfig) -> EdgePrices:
             problem.absorbing, paths, problem.batch, pooled=config.pooled, progress=problem.progress
         )
 
-    name = ("prices", wanted, config.pooled, problem.batch, problem.seed if drawn else None)
+    name = ("prices", wanted, config.pooled, problem.batch, seed)
     prices: EdgePrices = problem.keep(name, price)
     return prices
 
