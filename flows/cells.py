@@ -47,11 +47,14 @@ def cells_of(config: GridConfig, settings: Settings) -> list[Cell]:
     cells = []
     for (backbone, nfe, _), samplers in groups.items():
         ordered = [sampler for sampler in config.samplers if sampler in samplers]
+        filled = (s for s in plan.candidates if (s.backbone.name, s.nfe) == (backbone, nfe))
+        methods = [s.method for s in filled if s.sampler in samplers or s.sampler not in own]
         alone = config.model_copy(
             update={
                 "backbones": [names[backbone]],
                 "nfe": [nfe],
                 "samplers": ordered,
+                "methods": list(dict.fromkeys(methods)),
                 "store": settings.store,
                 "tracking_uri": None,
                 "ray_address": None,

@@ -64,9 +64,11 @@ def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
 
 def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
     evaluation = evaluation_spec(config.evaluation, backbone)
+    named = dict.fromkeys([BASELINE, *_named(config, backbone.process)])
+    served = {name: _served(config, backbone, name) for name in named}
     for nfe in config.nfe:
         for base in config.samplers:
-            for name in dict.fromkeys([BASELINE, *_named(config, backbone.process)]):
+            for name in (name for name in named if base in served[name]):
                 yield candidate_spec(
                     backbone=backbone,
                     sampler=base,
@@ -83,6 +85,16 @@ def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec)
 def _named(config: GridConfig, process: Process | None = None) -> list[str]:
     """The methods asked for; `all` are those that are for the process."""
     return method_names(process) if config.methods == ["all"] else config.methods
+
+
+def _served(config: GridConfig, backbone: AnyBackbone, name: str) -> list[str]:
+    """The grid's base samplers whose cells a method can fill.
+
+    A method asked for by name that can fill none is kept for all, so that its spec says why.
+    """
+    settings = config.method_configs.get(name, {})
+    served = [base for base in config.samplers if get_method(name).serves(base, backbone.process, settings)]
+    return served or ([] if config.methods == ["all"] else config.samplers)
 
 
 def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
@@ -118,7 +130,9 @@ def candidate_spec(
     filled = get_method(method)
     filled.check_process(backbone.process)
     calls_per_step(sampler, backbone.process)
+    chosen = filled.config(settings)
     sampler = filled.own_sampler or sampler
+    filled.check_sampler(sampler, backbone.process, chosen)
     num_steps(sampler, nfe, backbone.process)
     return CandidateSpec(
         backbone=BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family),
@@ -127,7 +141,7 @@ def candidate_spec(
         sampler=sampler,
         method=method,
         nfe=nfe,
-        method_config=filled.settings(filled.config(settings)),
+        method_config=filled.settings(chosen),
         teacher=teacher if filled.needs_paths else None,
         trajectories=trajectories if filled.needs_paths else None,
         evaluation=evaluation,

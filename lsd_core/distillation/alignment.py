@@ -9,28 +9,23 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.canonical import derive_seed
 from lsd_core.distillation.alignment_config import AlignmentConfig
-from lsd_core.distillation.controls import STEPS_IN_COUNTS
 from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Independent, clocks, perturbed
 from lsd_core.distillation.learned import Problem
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
 from lsd_core.processes import LogLinear
-from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import steps_of
-from lsd_core.samplers.table import GainOn, StepTable
+from lsd_core.samplers.table import StepTable
 
 
-def base_method(problem: Problem, gain_on: GainOn) -> Euler:
+def base_method(problem: Problem, config: AlignmentConfig) -> Euler:
     """The problem's base sampler, if these methods know how to learn it."""
     method = get_sampler(problem.sampler, problem.absorbing.process)
-    if not isinstance(method, Euler):
-        known = [name for name, sampler in SAMPLERS.items() if isinstance(sampler, Euler)]
-        raise InputError("sampler", f"be one of {known} for this method", problem.sampler)
-    if problem.sampler in STEPS_IN_COUNTS and gain_on == "score":
-        remedy = "use gain_on: log_score, or a sampler of times"
-        raise InputError("gain_on", f"be log_score for {problem.sampler}", gain_on, remedy)
+    config.check_sampler(method)
+    assert isinstance(method, Euler)
     return method
 
 
@@ -78,7 +73,7 @@ def begin(
         tokens = own if shared is None else Draws(shared, index)
         clock: tuple[float, ...] = ()
         if table.times is not None:
-            method = base_method(problem, config.gain_on)
+            method = base_method(problem, config)
             clock = clocks(table.times, reveal_chances(method, problem.absorbing, table))
         coupling = Common(paths.reveal_time[rows], paths.rank[rows], clock, own, tokens)
     return state.moved(x, problem.absorbing), coupling

@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 from lsd_core.distillation.coupling import CouplingName
 from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName
 from lsd_core.errors import InputError
+from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
+from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.table import GainOn
 
 
@@ -60,6 +63,19 @@ class AlignmentConfig:
         bounds = self.gain_bounds
         if len(bounds) != 2 or not 0 < bounds[0] <= 1 <= bounds[1] < float("inf"):
             raise InputError(f"{self.method}.gain_bounds", "be two positive numbers around 1", list(bounds))
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        """Raise InputError unless it reveals as a teacher does: by one look a step, in a uniform order."""
+        known = [name for name, each in SAMPLERS.items() if _reveals_as_teachers_do(each)]
+        if not _reveals_as_teachers_do(sampler):
+            raise InputError("sampler", f"be one of {known} for {self.method}", sampler.name)
+        if steps_in_counts(sampler.name) and self.gain_on == "score":
+            remedy = "use gain_on: log_score, or a sampler of times"
+            raise InputError("gain_on", f"be log_score for {sampler.name}", self.gain_on, remedy)
+
+
+def _reveals_as_teachers_do(sampler: Sampler) -> bool:
+    return isinstance(sampler, Euler) and sampler.order.exchangeable
 
 
 def check_count(name: str, value: Any) -> None:

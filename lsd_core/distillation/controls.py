@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
+from lsd_core.samplers.catalog import steps_in_counts
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
-
-STEPS_IN_COUNTS = ("fixed_counts",)  # base samplers whose grid is of mask counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,4 +67,4 @@ def _settled(table: StepTable) -> Learned:
 
 
 def _on_grid_of(sampler: str, table: StepTable, length: int) -> StepTable:
-    return counts_from_times(table, length) if sampler in STEPS_IN_COUNTS else table
+    return counts_from_times(table, length) if steps_in_counts(sampler) else table

@@ -4,7 +4,8 @@ Stop the student's own path with n tokens masked, inside its step k. The reverse
 
     KL(q_out || p_net) <= sum_{n=1}^{l} E_q mean_{i masked} KL(q_{k,i} || p_i(. | x^(n)))
 
-is a sum over the steps: step k, from n_k masked to n_{k+1}, owns the terms n_k >= n > n_{k+1}. Sharpening
+is a sum over the steps: step k, from n_k masked to n_{k+1}, owns the terms n_k >= n > n_{k+1}. (A sampler with an
+order of its own has the position that comes next in place of the mean: `Paths.next_at_count`.) Sharpening
 its law costs at once (the term n = n_k, where both have seen the same tokens) and pays inside the step, where
 tokens drawn apart contradict each other less. So the steps are settled first to last, each on the states that
 the settled ones lead to: all candidate gains start from the same states and draw with the same uniforms, and
@@ -13,6 +14,7 @@ so differ by little but the gain.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,14 +22,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.evaluation.divergence import features_at_count, hide, mean_kl, reveal_order
+from lsd_core.evaluation.divergence import features_at_count, hide, mean_kl
 from lsd_core.randomness import Purpose, uniforms
 from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.order import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
 Report = Callable[[int, Mapping[str, Any]], None]  # (step, its gain and what every candidate costs there)
+Divergence = Callable[
+    [Tensor, float, Tensor], Tensor
+]  # (features, gain, where) -> KL of a step's law to theirs
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,18 +65,20 @@ def settle_gains(
     draws: Draws,
     batch: int,
     report: Report = lambda step, values: None,
+    method: Euler | None = None,
 ) -> Gains:
-    """Choose each step's gain among the candidates, first step to last.
+    """Choose each step's gain among the candidates, first step to last; on counts a method is its order.
 
     A step takes the sharpest candidate whose cost is within one standard error of the best one's.
     Cost: one call a (step, path) and one more a candidate, unless the step reveals a single token: then
     nothing is gained by sharpening, and the gain is 1.
     """
     x = backbone.process.prior(len(draws.trajectory), backbone.length, draws.trajectory.device)
-    rank = reveal_order(draws, backbone.length)
+    method = method or Euler()
+    rank = method.order.rank(draws, backbone.length)
 
     def attempt(step: Step, x: Tensor) -> Trial:
-        return _try_candidates(backbone, step, candidates, x, rank, draws, batch)
+        return _try_candidates(backbone, method, step, candidates, x, rank, draws, batch)
 
     return settle(table, list(steps_of(table, backbone.length)), x, candidates, attempt, report)
 
@@ -114,6 +122,7 @@ class Trial:
 
 def _try_candidates(
     backbone: Backbone,
+    method: Euler,
     step: Step,
     candidates: tuple[float, ...],
     x: Int[Tensor, "b l"],
@@ -136,16 +145,45 @@ def _try_candidates(
         sequences += len(start)
         for g, gain in enumerate(candidates):
             gained = replace(step, gain=gain, gain_on="log_score")
-            end = Euler().law(backbone, start, features, gained).draw(own, step.index)
-            cost = mean_kl(backbone, features, gain, features, 1.0, start)
+            end = method.law(backbone, start, features, gained).draw(own, step.index)
+            network = None
             if n - m > 1:
-                stopped = hide(end, rank[part], stop, backbone.process.mask)
-                network = features_at_count(backbone, stopped, stop)
-                cost = cost + (n - m - 1) * mean_kl(backbone, features, gain, network, 1.0, stopped)
+                network = features_at_count(
+                    backbone, hide(end, rank[part], stop, backbone.process.mask), stop
+                )
                 sequences += len(start)
-            costs[part, g] = cost
+            divergence = partial(mean_kl, backbone, features, gain)
+            costs[part, g] = _cost(divergence, features, network, rank[part], (n, m), stop, method.order)
             ends[g].append(end)
     return Trial(costs, [torch.cat(parts) for parts in ends], sequences)
+
+
+def _cost(
+    divergence: Divergence,
+    start: Tensor,
+    network: Tensor | None,
+    rank: Int[Tensor, "b l"],
+    counts: tuple[int, int],
+    stop: Int[Tensor, " b"],
+    order: Order,
+) -> Float[Tensor, " b"]:
+    """A step's terms of the bound, path by path: the one at its start, and the others as the one at `stop` says.
+
+    In an order of the sampler's own the step's positions are known. What sharpening costs at the step's own state
+    is then summed over all of them, and the one at `stop` only says what the tokens revealed in between change.
+    """
+    (n, m), length = counts, rank.shape[1]
+    if order.exchangeable:
+        cost = divergence(start, 1.0, rank >= length - n)
+        if network is None:
+            return cost
+        return cost + (n - m - 1) * divergence(network, 1.0, rank >= length - stop[:, None])
+    cost = (n - m) * divergence(start, 1.0, (rank >= length - n) & (rank < length - m))
+    if network is None:
+        return cost
+    following = rank == length - stop[:, None]
+    change = divergence(network, 1.0, following) - divergence(start, 1.0, following)
+    return cost + (n - m - 1) * change
 
 
 def sharpest_within_error(costs: Float[Tensor, "b g"], candidates: tuple[float, ...]) -> int:

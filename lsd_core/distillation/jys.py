@@ -21,11 +21,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.distillation.controls import STEPS_IN_COUNTS
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
 from lsd_core.evaluation.divergence import mean_kl
+from lsd_core.samplers.catalog import steps_in_counts
 from lsd_core.samplers.table import StepTable, counts_from_times
 
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -69,7 +69,7 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
 
     times, savings = doubled(problem.num_steps, search.best_split, report)
     table = StepTable(times=times)
-    if problem.sampler in STEPS_IN_COUNTS:
+    if steps_in_counts(problem.sampler):
         table = counts_from_times(table, problem.absorbing.length)
     return Learned(
         table=table, sequences=search.sequences, history={"times": list(times), "savings": savings}
@@ -160,9 +160,10 @@ def _saving_of(
     x2 = _state(paths, rows, t2)
     late = _features(backbone, paths, rows, t2)
     r1, r2 = _reveal_rate(backbone, t1), _reveal_rate(backbone, t2)
-    divergence = mean_kl(backbone, late, 1.0, early, 1.0, x2)
+    masked = x2 == paths.mask
+    divergence = mean_kl(backbone, late, 1.0, early, 1.0, masked)
     bracket = r2 * (divergence + math.log(r2 / r1)) - r2 + r1
-    return (t2 - s) * bracket * (x2 == paths.mask).sum(1)
+    return (t2 - s) * bracket * masked.sum(1)
 
 
 def _state(paths: TeacherPaths, rows: Tensor, t: float) -> Tensor:

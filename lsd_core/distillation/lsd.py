@@ -63,7 +63,7 @@ class _Fit:
     def __init__(self, problem: Problem, config: LSDConfig) -> None:
         self.problem, self.config, self.backbone = problem, config, problem.absorbing
         self.plain = plain(problem.sampler, problem.num_steps, self.backbone.length)
-        self.method = base_method(problem, config.gain_on)
+        self.method = base_method(problem, config)
         check_noise(problem, config.coupling)
         self.paths = TeacherPaths.read(problem.trajectories, problem.seed)
         moments = list(steps_of(self.plain, self.backbone.length))

@@ -29,11 +29,12 @@ from lsd_core.distillation.alignment import (
     updates,
 )
 from lsd_core.distillation.alignment_config import AlignmentConfig, check_count, check_positive
-from lsd_core.distillation.controls import STEPS_IN_COUNTS
 from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.errors import InputError
+from lsd_core.samplers.catalog import steps_in_counts
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable, uniform_times
@@ -66,6 +67,12 @@ class LSDPlusConfig(AlignmentConfig):
             check_count(f"lsd_plus.{field}", getattr(self, field))
         if self.training not in ("joint", "alternate"):
             raise InputError("lsd_plus.training", "be one of ['joint', 'alternate']", self.training)
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        """Raise InputError unless its steps are in time, where there are times to learn."""
+        if steps_in_counts(sampler.name):
+            raise InputError("sampler", "step in times for lsd_plus", sampler.name, "use euler or tweedie")
+        super().check_sampler(sampler)
 
 
 def fit(problem: Problem, config: LSDPlusConfig) -> Learned:
@@ -131,10 +138,8 @@ class _Fit:
 
     def __init__(self, problem: Problem, config: LSDPlusConfig, *, literal: bool) -> None:
         self.problem, self.config, self.backbone = problem, config, problem.absorbing
-        self.method = base_method(problem, config.gain_on)
+        self.method = base_method(problem, config)
         check_noise(problem, config.coupling)
-        if problem.sampler in STEPS_IN_COUNTS:
-            raise InputError("sampler", "step in times for lsd_plus", problem.sampler, "use euler or tweedie")
         self.paths = TeacherPaths.read(problem.trajectories, problem.seed)
         self.teacher = TeacherTransitions(problem, config, self.paths, literal=literal)
         self.literal = literal

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
-from lsd_core.processes import Process
-from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.processes import Absorbing, Process
+from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 
 BASELINE = "plain"
 TEMPERATURE = "temperature"
@@ -71,6 +71,22 @@ class Method:
             known = ", ".join(method_names(process))
             rule = f"be for the process of the backbone, which is {process.kind}"
             raise InputError("method", rule, self.name, f"choose among {known}")
+
+    def check_sampler(self, name: str, process: Process, config: Any) -> None:
+        """Raise InputError where, with these settings, it cannot fill the cells of that base sampler."""
+        check = getattr(config, "check_sampler", None)  # controls take all
+        if check is not None and isinstance(process, Absorbing):
+            check(get_sampler(name, process))
+
+    def serves(self, name: str, process: Process, settings: Mapping[str, Any]) -> bool:
+        """Whether it can fill the cells of that base sampler; one that brings its own fills all."""
+        if self.own_sampler is not None:
+            return True
+        try:
+            self.check_sampler(name, process, self.config(settings))
+        except InputError:
+            return False
+        return True
 
     def config(self, settings: Mapping[str, Any]) -> Any:
         """Its settings, defaults filled in; raises InputError for a name it does not have."""

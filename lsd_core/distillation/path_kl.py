@@ -2,8 +2,8 @@
 
 1. One pass over teacher paths prices every step of every schedule, over mask counts (`prices`) or, where there
    is no mask, over the teacher's times (`rate_prices`).
-2. A shortest path with M edges is the best schedule of M steps (`schedule`); over counts the same table serves
-   every base sampler, since there their laws are one.
+2. A shortest path with M edges is the best schedule of M steps (`schedule`). Over counts the samplers of one order
+   have one law, and so one table; for a sampler with an order of its own the teacher's tokens are priced along that.
 3. Each step's gain on the log-score is settled on the student's own states under the reverse bound (`gains`,
    `rate_gains`).
 
@@ -26,7 +26,7 @@ from lsd_core.distillation.prices import EdgePrices, price_counts
 from lsd_core.distillation.schedule import cheapest_schedules
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
-from lsd_core.evaluation.paths import factorised
+from lsd_core.evaluation.paths import named
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 
@@ -52,7 +52,7 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
     Each result counts the pricing pass among its sequences; taken together they paid for it once.
     """
     length = problem.absorbing.length
-    factorised(problem.sampler, problem.absorbing)
+    config.check_sampler(named(problem.sampler, problem.absorbing))
     for num_steps in all_steps:
         if not 1 <= num_steps <= length:
             raise InputError("nfe", f"lie in 1 .. {length}, the length, when stepping in counts", num_steps)
@@ -67,19 +67,27 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
 
 
 def _prices(problem: Problem, config: PathKLScheduleConfig) -> EdgePrices:
-    """Prices over counts: the same for every cell and member of the family, and paid for once by all together."""
+    """Prices over counts: the same for every cell of an order and member of the family, and paid for once by all.
+
+    An order of the sampler's own is drawn from the teacher's seed: the same for all that read the same paths.
+    """
+    order = named(problem.sampler, problem.absorbing).order
     wanted = max(8, config.price_sequences // problem.absorbing.length)
     stored = problem.trajectories.select(slice(wanted)) if problem.trajectories else None
     # Where paths do not say when inside a teacher's step a token came, the seed does.
     seed = problem.seed if stored is not None and stored.reveal_time is None else None
+    order_seed = problem.seed if problem.teacher_seed is None else problem.teacher_seed
 
     def price() -> EdgePrices:
         paths = TeacherPaths.read(stored, problem.seed)
+        if not order.exchangeable:
+            paths = paths.reordered(order, order_seed)
         return price_counts(
             problem.absorbing, paths, problem.batch, pooled=config.pooled, progress=problem.progress
         )
 
-    name = ("prices", wanted, config.pooled, problem.batch, seed)
+    own = None if order.exchangeable else (order.name, order_seed)
+    name = ("prices", wanted, config.pooled, problem.batch, seed, own)
     prices: EdgePrices = problem.keep(name, price)
     return prices
 
@@ -103,7 +111,8 @@ def _with_gains(
         return Learned(table=table, sequences=prices.sequences, diagnostics=diagnostics)
     draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
     told = telling(problem, table)
-    gains = settle_gains(problem.absorbing, table, config.candidates, draws, problem.batch, told)
+    method = named(problem.sampler, problem.absorbing)
+    gains = settle_gains(problem.absorbing, table, config.candidates, draws, problem.batch, told, method)
     return Learned(
         table=gains.table,
         sequences=prices.sequences + gains.sequences,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from lsd_core.errors import InputError
+from lsd_core.evaluation.paths import factorised
+from lsd_core.samplers.protocol import Sampler
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,13 @@ class PathKLScheduleConfig:
     def __post_init__(self) -> None:
         if self.price_sequences < 1:
             raise InputError("price_sequences", "be >= 1", self.price_sequences)
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        """Raise InputError unless a step of it draws every token from one look, so that edges have prices."""
+        factorised(sampler)
+        if self.pooled and not factorised(sampler).order.exchangeable:
+            rule = f"be false for {sampler.name}, whose next positions are not like the others"
+            raise InputError("pooled", rule, self.pooled)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Certificates: how far, in nats, a few-step sampler's output law is from a named reference, at most.
 
 All are for the absorbing process and samplers whose step draws every token from one look at the network (any
-other kernel: `path_bound`). With p_net the law that reveals one token at a time in uniform order, the network
-being told t(n) (`time_of_count`), q_{k,i} the law of step k at position i, and x^(n) a path stopped with n masked:
+other kernel: `path_bound`). With p_net the law that reveals one token at a time in the sampler's order, the network
+being told t(n) (`time_of_count`), q_{k,i} the law of step k at position i, x^(n) a path stopped with n masked, and
+i the position that comes next there (in a uniform order, the mean over all masked ones):
 
 - `reverse`: KL(q_out || p_net) <= sum_n E_q mean_i KL(q_{k,i} || p_i(. | x^(n))), paths of the sampler itself;
 - `forward_swapped`: KL(p_net || q_out) <= sum_n E_p mean_i KL(p_i(. | x^(n)) || q_{k,i}), paths of p_net;
@@ -10,8 +11,10 @@ being told t(n) (`time_of_count`), q_{k,i} the law of step k at position i, and 
 - `forward_data`: E [-log q(path)] minus the network's own NLL, on data: no bound on anything.
 
 Each follows from the chain rule over reveals, their order and their cut into steps being independent of the
-tokens: dropping order and cut can only shrink a divergence. A certificate holds for the tables it was asked
-about only if its paths did not help to choose them.
+tokens: dropping order and cut can only shrink a divergence. A sampler with an order of its own charges a teacher's
+tokens along that; the teacher's own term stays in the teacher's order, where it is at most the entropy of the
+tokens, so the bound holds and is looser by what the teacher's order tells about its tokens (nothing, if the network
+is consistent). A certificate holds for the tables it was asked about only if its paths did not help to choose them.
 """
 
 import torch
@@ -20,15 +23,17 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.errors import InputError
 from lsd_core.evaluation.certificate import Certificate
 from lsd_core.evaluation.path_terms import path_cost, stopped_mean, teacher_cost
-from lsd_core.evaluation.paths import Paths, cut, one_at_a_time, own_paths
-from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.evaluation.paths import Paths, cut, named, one_at_a_time, own_paths
+from lsd_core.samplers.order import UNIFORM
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories
 
 ONE_AT_A_TIME = "the network revealing one token at a time, told t = n / (l + 1)"
+IN_ORDER = "the network revealing one token at a time in {} order, told t = n / (l + 1)"
 EXACT_TEACHER = "the exact reverse chain of the network (first hitting)"
 
 
@@ -52,7 +57,7 @@ def reverse(
     paths, drawn = own_paths(backbone, sampler, table, draws, batch)
     values = stopped_mean(backbone, table, paths, "reverse", draws, batch, stops)
     sequences = drawn + 2 * stops * num_paths
-    return Certificate.of("reverse", "KL(sampler || reference)", ONE_AT_A_TIME, values, sequences)
+    return Certificate.of("reverse", "KL(sampler || reference)", _reference(paths), values, sequences)
 
 
 @torch.inference_mode()
@@ -70,14 +75,16 @@ def forward_swapped(
     """The reverse certificate with roles swapped, on paths of p_net: no subtraction, every term >= 0.
 
     Cost: 2 stops calls a path, and l more to draw the paths. An exact teacher's `paths` can be given instead
-    where the network is time-free; told the time, it is another law that drew them.
+    where the network is time-free; told the time, it is another law that drew them. So it is in another order.
     """
     draws = Draws(seed, torch.arange(len(paths) if paths else num_paths))
-    paths, drawn = (paths, 0) if paths else one_at_a_time(backbone, draws, batch)
+    if paths and paths.order != (order := named(sampler, backbone).order):
+        raise InputError("paths", f"be drawn in {order.name} order, the sampler's", paths.order.name)
+    paths, drawn = (paths, 0) if paths else one_at_a_time(backbone, sampler, draws, batch)
     paths = cut(paths, backbone, sampler, table, draws)
     values = stopped_mean(backbone, table, paths, "forward", draws, batch, stops)
     sequences = drawn + 2 * stops * len(paths)
-    return Certificate.of("forward_swapped", "KL(reference || sampler)", ONE_AT_A_TIME, values, sequences)
+    return Certificate.of("forward_swapped", "KL(reference || sampler)", _reference(paths), values, sequences)
 
 
 @torch.inference_mode()
@@ -101,20 +108,25 @@ def forward_teacher(
 def forward_data(
     backbone: Backbone, sampler: str, table: StepTable, data: Int[Tensor, "b l"], *, seed: int, batch: int
 ) -> Certificate:
-    """Excess over the network on data: the sampler's -log q(path) minus the network's, in uniform order.
+    """Excess over the network on data: the sampler's -log q(path) minus the network's, in the sampler's order.
 
     It is no bound: KL(data || sampler) is at most cost - H(data), and H(data) is unknown. Cost: M + l calls a
     path.
     """
     draws = Draws(seed, torch.arange(len(data)))
-    order = uniform_grid(seed, draws.trajectory, 0, data.shape[1], Purpose.ORDER)
-    rank = order.argsort(dim=1).argsort(dim=1)
-    singly = Paths(data, rank, rank, backbone.process.mask)
+    order = named(sampler, backbone).order
+    rank = order.rank(draws, data.shape[1])
+    singly = Paths(data, rank, rank, backbone.process.mask, order)
     every = StepTable(counts=tuple(range(data.shape[1], -1, -1)))
     own = path_cost(backbone, every, singly, batch)
     values = path_cost(backbone, table, cut(singly, backbone, sampler, table, draws), batch) - own
     sequences = len(data) * (table.num_steps + data.shape[1])
-    return Certificate.of("excess_over_network_on_data", None, ONE_AT_A_TIME, values, sequences)
+    return Certificate.of("excess_over_network_on_data", None, _reference(singly), values, sequences)
+
+
+def _reference(paths: Paths) -> str:
+    """p_net along these paths' order, by name."""
+    return ONE_AT_A_TIME if paths.order == UNIFORM else IN_ORDER.format(paths.order.name)
 
 
 def as_paths(teacher: Trajectories) -> Paths:

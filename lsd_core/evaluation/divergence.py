@@ -9,20 +9,13 @@ in chunks, so that no (b, l, V) tensor is ever built.
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.randomness import Purpose, uniform_grid
-from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import time_of_count
 
 ELEMENTS = 1 << 22  # of a chunk of laws: 32 MiB in float64
-
-
-def reveal_order(draws: Draws, length: int) -> Int[Tensor, "b l"]:
-    """Rank of each position in the order in which a sampler on counts reveals a trajectory; 0 comes first."""
-    return uniform_grid(draws.seed, draws.trajectory, 0, length, Purpose.ORDER).argsort(dim=1).argsort(dim=1)
 
 
 def hide(x: Int[Tensor, "b l"], rank: Int[Tensor, "b l"], n: Int[Tensor, " b"], mask: int) -> Tensor:
@@ -57,20 +50,19 @@ def mean_kl(
     gain_q: float | Float[Tensor, " b"],
     features_p: Float[Tensor, "b l d"],
     gain_p: float | Float[Tensor, " b"],
-    x: Int[Tensor, "b l"],
+    where: Bool[Tensor, "b l"],
 ) -> Float[Tensor, " b"]:
-    """Mean over the masked positions i of x of KL(q_i || p_i) in nats, float64; 0 where nothing is masked."""
-    masked = x == backbone.process.mask
-    sample, position = masked.nonzero(as_tuple=True)
-    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    gain_q, gain_p = (torch.as_tensor(gain, device=x.device).expand(len(x)) for gain in (gain_q, gain_p))
+    """Mean over the positions i chosen by `where`, all masked, of KL(q_i || p_i) in nats, float64; 0 over none."""
+    sample, position = where.nonzero(as_tuple=True)
+    total = torch.zeros(len(where), dtype=torch.float64, device=where.device)
+    gain_q, gain_p = (torch.as_tensor(g, device=where.device).expand(len(where)) for g in (gain_q, gain_p))
     for chunk in _chunks(len(sample), backbone.process.num_tokens):
         b, i = sample[chunk], position[chunk]
         log_q = _log_law(backbone, features_q[b, i], gain_q[b, None])
         log_p = _log_law(backbone, features_p[b, i], gain_p[b, None])
         terms = torch.where(log_q > -torch.inf, log_q.exp() * (log_q - log_p), 0.0)
         total.index_add_(0, b, terms.sum(-1))
-    return total / masked.sum(1).clamp(min=1)
+    return total / where.sum(1).clamp(min=1)
 
 
 def _log_law(backbone: Backbone, rows: Tensor, gain: float | Tensor) -> Tensor:

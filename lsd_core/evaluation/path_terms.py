@@ -47,7 +47,9 @@ def stopped_mean(
 def stopped_terms(
     backbone: Backbone, table: StepTable, paths: Paths, n: Int[Tensor, " b"], direction: Direction
 ) -> Float[Tensor, " b"]:
-    """Mean over the n masked positions of the divergence between the step's law and the network's.
+    """Divergence between the step's law and the network's where the next token comes (`next_at_count`).
+
+    In a uniform order that is the mean over the n masked positions.
 
     `reverse` is KL(step || network), `forward` is KL(network || step). Two network calls a path.
     """
@@ -57,9 +59,10 @@ def stopped_terms(
     t = torch.tensor([step.t for step in steps], dtype=torch.float64)[k]
     gain = torch.tensor([_sharpening(step) for step in steps], dtype=torch.float64)[k]
     of_step, of_network = backbone.features(began, t), features_at_count(backbone, stopped, n)
+    where = paths.next_at_count(n)
     if direction == "reverse":
-        return mean_kl(backbone, of_step, gain, of_network, 1.0, stopped)
-    return mean_kl(backbone, of_network, 1.0, of_step, gain, stopped)
+        return mean_kl(backbone, of_step, gain, of_network, 1.0, where)
+    return mean_kl(backbone, of_network, 1.0, of_step, gain, where)
 
 
 def path_cost(backbone: Backbone, table: StepTable, paths: Paths, batch: int) -> Float[Tensor, " b"]:

@@ -54,7 +54,7 @@ def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
 def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
     """What the scheduler is told: everything about the table is resolved, so it needs no noise schedule."""
     table = card.step_table
-    remedy = "euler, tweedie and fixed_counts do; --to json takes any sampler"
+    remedy = "euler, tweedie, fixed_counts and halton do; --to json takes any sampler"
     if is_dense(backbone):
         kind = card.process["kind"]
         raise InputError("process", "be absorbing, to be a scheduler", kind, "--to json takes any sampler")
@@ -70,7 +70,7 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
         "gains": [step.gain if step.gain_on == "log_score" else 1.0 for step in steps],
     }
     if table.counts is not None:
-        return config | {"counts": list(table.counts)}
+        return config | {"counts": list(table.counts), "reveal_order": method.order.name}
     return config | {"reveal_chances": [method.gained_chance(backbone, step) for step in steps]}
 
 

@@ -30,8 +30,9 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Steps k = 0, 1, ... reveal masked tokens; a revealed token stays.
 
     A token is revealed with chance `reveal_chances[k]`, independently, or, where `counts` is given, exactly
-    `counts[k] - counts[k + 1]` of a chain's masked tokens are, all subsets alike. It is drawn from
-    softmax(gains[k] * logits): a gain above 1 sharpens the network. Draws are by inversion in float64.
+    `counts[k] - counts[k + 1]` of a chain's masked tokens are: all subsets alike or, in Halton order, the next of a
+    sequence that keeps them far apart. It is drawn from softmax(gains[k] * logits): a gain above 1 sharpens the
+    network. Draws are by inversion in float64.
 
     Args:
         mask_token_id (`int`): the token that means "masked"; logits beyond the first `mask_token_id` are ignored.
@@ -39,6 +40,7 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         gains (`list[float]`): factor of the logits at each step.
         reveal_chances (`list[float]`, *optional*): for grids of times.
         counts (`list[int]`, *optional*): for grids of counts, one more than steps, from the length to 0.
+        reveal_order (`str`): "uniform" or "halton", for grids of counts.
     """
 
     order = 1
@@ -51,9 +53,13 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         gains: list[float],
         reveal_chances: list[float] | None = None,
         counts: list[int] | None = None,
+        reveal_order: str = "uniform",
     ):
         if (reveal_chances is None) == (counts is None):
             raise ValueError("give either reveal_chances or counts")
+        if reveal_order not in ("uniform", "halton"):
+            raise ValueError(f"reveal_order must be uniform or halton, got {reveal_order}")
+        self._first_choice: torch.Tensor | None = None  # of chains that a generator draws: their order
         self.timesteps = torch.tensor(network_times, dtype=torch.float64)
         self.num_inference_steps = len(network_times)
 
@@ -90,11 +96,12 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         second which token each becomes.
         """
         k, masked = self._index(timestep), sample == self.config["mask_token_id"]
-        choice, inversion = self._uniforms(sample, generator) if uniforms is None else uniforms
+        choice, inversion = self._uniforms(k, sample, generator) if uniforms is None else uniforms
         if self.config["counts"] is None:
             revealed = masked & (choice < self.config["reveal_chances"][k])
         else:
-            priority = torch.where(masked, choice, torch.full_like(choice, 2.0))
+            keys = choice if self.config["reveal_order"] == "uniform" else _halton_points(choice)
+            priority = torch.where(masked, keys, torch.full_like(keys, 2.0))
             rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
             revealed = masked & (rank < self.config["counts"][k] - self.config["counts"][k + 1])
         logits = model_output[..., : self.config["mask_token_id"]][revealed].double()
@@ -115,14 +122,29 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             raise ValueError(f"timestep must be one of {known}, got {float(timestep)}")
         return int(found[0])
 
-    @staticmethod
     def _uniforms(
-        sample: torch.Tensor, generator: torch.Generator | None
+        self, k: int, sample: torch.Tensor, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fresh uniforms; on a grid of counts a fresh order each step is a uniform subset too."""
+        """Fresh uniforms; those that order a chain's positions are kept from its first step on."""
         device = generator.device if generator is not None else sample.device
         drawn = torch.rand(2, *sample.shape, dtype=torch.float64, device=device, generator=generator)
-        return drawn[0].to(sample.device), drawn[1].to(sample.device)
+        choice, inversion = drawn[0].to(sample.device), drawn[1].to(sample.device)
+        if self.config["counts"] is None:
+            return choice, inversion
+        if k == 0 or self._first_choice is None:
+            self._first_choice = choice
+        return self._first_choice, inversion
 
     def __len__(self) -> int:
         return len(self.config["network_times"])
+
+
+def _halton_points(choice: torch.Tensor) -> torch.Tensor:
+    """Base-2 Halton points of the positions (batch, length), shifted as the first uniform of each chain says."""
+    length = choice.shape[1]
+    bits = max(1, (length - 1).bit_length())
+    position = torch.arange(length, device=choice.device)
+    backwards = torch.zeros_like(position)
+    for bit in range(bits):
+        backwards |= (position >> bit & 1) << (bits - 1 - bit)
+    return (backwards ^ (choice[:, :1] * 2**bits).long()).double() / 2**bits

@@ -8,6 +8,7 @@ from lsd_core.samplers.catalog import (
     law_key,
     num_steps,
     sampler_names,
+    steps_in_counts,
 )
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
@@ -25,5 +26,6 @@ __all__ = [
     "law_key",
     "num_steps",
     "sampler_names",
+    "steps_in_counts",
     "uniform_times",
 ]

@@ -7,6 +7,7 @@ from lsd_core.samplers.compatibility import COMPATIBILITY
 from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, get_dense
 from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.fixed_counts import FixedCounts
+from lsd_core.samplers.halton import Halton
 from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.tau_leaping import TauLeaping, TauLeapingCorrected
 from lsd_core.samplers.theta_rk2 import ThetaRK2
@@ -16,6 +17,7 @@ _ALL: tuple[Sampler, ...] = (
     Euler(),
     Tweedie(),
     FixedCounts(),
+    Halton(),
     TauLeaping(),
     TauLeapingCorrected(),
     ThetaRK2(),
@@ -44,6 +46,11 @@ def calls_per_step(name: str, process: Process) -> int:
     if isinstance(process, Absorbing):
         return get_sampler(name, process).calls_per_step
     return get_dense(name, process).calls_per_step
+
+
+def steps_in_counts(name: str) -> bool:
+    """Whether a base sampler needs a grid of mask counts, and has no steps in time."""
+    return isinstance(SAMPLERS.get(name), FixedCounts)
 
 
 def law_key(name: str, process: Process) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers.laws import RevealLaw, reveal_law, token_law
+from lsd_core.samplers.order import UNIFORM, Order
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step
 
@@ -27,11 +28,13 @@ class Euler:
 
     name: ClassVar[str] = "euler"
     calls_per_step: ClassVar[int] = 1
+    order: ClassVar[Order] = UNIFORM
+    """In which order a grid of counts reveals the positions."""
 
     def law(self, backbone: Backbone, x: Tensor, features: Tensor, step: Step) -> RevealLaw:
         """Law of the tokens after the step, given the tokens x (b, l) and their features."""
         tokens = token_law(backbone, x, features, step)
-        return reveal_law(backbone, x, tokens, step, self.gained_chance(backbone, step))
+        return reveal_law(backbone, x, tokens, step, self.gained_chance(backbone, step), self.order)
 
     def gained_chance(self, backbone: Backbone, step: Step) -> float:
         """Chance that a masked token is revealed, a `score` gain included; 1 on the last step."""

@@ -27,5 +27,5 @@ class FixedCounts(Euler):
     def law(self, backbone: Backbone, x: Tensor, features: Tensor, step: Step) -> RevealLaw:
         """Law of the tokens after the step; raises InputError on a grid of times, which says no counts."""
         if step.counts is None:
-            raise InputError("table", "be a grid of counts for fixed_counts", "times", "euler steps in times")
+            raise InputError("table", f"be a grid of counts for {self.name}", "times", "euler steps in times")
         return super().law(backbone, x, features, step)

@@ -13,9 +13,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
 from lsd_core.randomness import Purpose
 from lsd_core.samplers.categorical import HEAD_ELEMENTS, draw_power, pieces, rows_of
 from lsd_core.samplers.grouped import head_of
+from lsd_core.samplers.order import UNIFORM, Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 
@@ -88,8 +90,9 @@ class RevealLaw:
     """A step of the absorbing chain: which masked tokens are revealed, and to what.
 
     Either every masked token is revealed independently with its `chance` (r,), or exactly `quota` (b,) masked
-    tokens of each chain are, all subsets alike. Given that it is revealed, row i has the law `tokens(i)`;
-    which rows are revealed is decided first, and the law is asked for those alone.
+    tokens of each chain are: the first of them in the trajectory's `order`, by default all subsets alike. Given
+    that it is revealed, row i has the law `tokens(i)`; which rows are revealed is decided first, and the law is
+    asked for those alone.
     """
 
     x: Int[Tensor, "b l"]
@@ -98,12 +101,20 @@ class RevealLaw:
     num_tokens: int
     chance: Float[Tensor, " r"] | None = None
     quota: Int[Tensor, " b"] | None = None
+    order: Order = UNIFORM
 
     def marginal_chance(self) -> Float[Tensor, " r"]:
-        """Chance of each masked row to be revealed, whatever the scheme."""
+        """Chance of each masked row to be revealed, whatever the scheme; its order must be exchangeable.
+
+        In another one it depends on the trajectory's own order, and so on more than the tokens.
+        """
         if self.chance is not None:
             return self.chance
         assert self.quota is not None
+        if not self.order.exchangeable:
+            raise InputError(
+                "order", "be exchangeable, to have a law given the tokens alone", self.order.name
+            )
         masked = torch.bincount(self.rows[0], minlength=len(self.quota)).double()
         return (self.quota / masked.clamp(min=1))[self.rows[0]]
 
@@ -121,9 +132,10 @@ class RevealLaw:
         if self.chance is not None:
             return draws.at(step, Purpose.REVEAL, self.rows, self.x.shape[1]) < self.chance
         assert self.quota is not None
-        # A trajectory keeps one random order of its positions for all its steps: a uniform subset each time.
+        # A trajectory keeps one order of its positions for all its steps; all orders alike, each of its steps
+        # reveals a uniform subset.
         priority = torch.full(self.x.shape, 2.0, dtype=torch.float64, device=self.x.device)
-        priority[self.rows] = draws.at(0, Purpose.ORDER, self.rows, self.x.shape[1])
+        priority[self.rows] = self.order.keys(draws, self.x.shape[1])[self.rows]
         rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
         return (rank < self.quota[:, None])[self.rows]
 
@@ -158,13 +170,18 @@ def _draw_in_pieces(
 
 
 def reveal_law(
-    backbone: Backbone, x: Int[Tensor, "b l"], tokens: TokenLaw, step: Step, chance: float
+    backbone: Backbone,
+    x: Int[Tensor, "b l"],
+    tokens: TokenLaw,
+    step: Step,
+    chance: float,
+    order: Order = UNIFORM,
 ) -> RevealLaw:
-    """The law of a step with these token laws: on a grid of counts its quota, otherwise this chance."""
+    """The law of a step with these token laws: on a grid of counts its quota in this order, otherwise this chance."""
     rows = masked_rows(backbone, x)
     num_tokens = backbone.process.num_tokens
     if step.counts is not None:
         quota = torch.full((len(x),), step.counts[0] - step.counts[1], device=x.device)
-        return RevealLaw(x, rows, tokens, num_tokens, quota=quota)
+        return RevealLaw(x, rows, tokens, num_tokens, quota=quota, order=order)
     chances = torch.full((len(rows[0]),), chance, dtype=torch.float64, device=x.device)
     return RevealLaw(x, rows, tokens, num_tokens, chance=chances)

@@ -24,6 +24,20 @@ def test_the_cells_together_are_the_grid() -> None:
     assert {cell.config.store for cell in cells} == {"s3://bucket/lsd"}
 
 
+def test_a_cell_asks_for_the_methods_that_can_fill_it() -> None:
+    config = load_grid(
+        "tiny", samplers=["euler", "halton"], methods=["plain", "lsd", "path_kl", "theta_trapezoidal"]
+    )
+    cells = {
+        cell.label.split()[-1]: set(cell.config.methods)
+        for cell in cells_of(config, resolve(config=config.places))
+    }
+    assert cells == {
+        "euler": {"plain", "lsd", "path_kl", "theta_trapezoidal"},
+        "halton": {"plain", "path_kl", "theta_trapezoidal"},
+    }
+
+
 def test_a_name_feels_every_setting_and_the_store_and_nothing_else() -> None:
     base = load_grid("tiny", store="s3://bucket/a")
     assert names(base) == names(

@@ -28,6 +28,8 @@ def test_every_ready_grid_parses(name: str) -> None:
         ({"backbones": ["countup"]}, ["backbone", "countdown-exact", "countup"]),
         ({"methods": ["magic"]}, ["method", "lsd", "plain", "magic"]),
         ({"method_configs": {"lsd": {"epocs": 3}}}, ["lsd", "epochs", "epocs"]),
+        ({"samplers": ["halton"], "methods": ["lsd"]}, ["sampler", "euler", "lsd", "halton"]),
+        ({"samplers": ["balanced_split"], "methods": ["path_kl"]}, ["sampler", "once a step", "balanced"]),
         ({"colour": "red"}, ["colour", "nfe"]),
         ({"teacher.steps": 8}, ["teacher.steps", "exact", "8"]),
         ({"teacher.shard_rows": 15}, ["shard_rows", "multiple", "15"]),
@@ -51,6 +53,17 @@ def test_a_grid_from_a_file_and_overrides_that_reach_into_sections(tmp_path: Pat
     file.write_text("name: mine\nbackbones: [countdown-exact]\nnfe: [4]\n")
     config = load_grid(str(file), **{"evaluation.samples": 7, "nfe": [2, 2, 4], "store": None})
     assert (config.name, config.evaluation.samples, config.nfe, config.store) == ("mine", 7, [2, 4], None)
+
+
+def test_a_method_fills_the_cells_that_it_can() -> None:
+    """LSD aligns states at equal times with a teacher of uniform order, so it leaves Halton order to others."""
+    for methods in (["plain", "lsd", "path_kl"], ["all"]):
+        plan = make_plan(load_grid("tiny", samplers=["euler", "halton"], methods=methods, method_configs={}))
+        filled = {(spec.sampler, spec.method) for spec in plan.candidates}
+        assert {("euler", "plain"), ("halton", "plain"), ("euler", "lsd"), ("halton", "path_kl")} <= filled
+        assert ("halton", "lsd") not in filled
+    alone = make_plan(load_grid("tiny", samplers=["halton"], methods=["all"], method_configs={}))
+    assert {"lsd", "lsd_plus"}.isdisjoint(spec.method for spec in alone.candidates)
 
 
 def test_equal_laws_are_computed_once_and_filed_under_both_names() -> None:

@@ -17,6 +17,7 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.processes import Absorbing, LogLinear, Noise
 from lsd_core.samplers.halves import cut
 from lsd_core.samplers.laws import RevealLaw
+from lsd_core.samplers.order import shifted_points
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
@@ -303,6 +304,36 @@ STEP_MATRIX: dict[str, StepMatrix] = {
 }
 
 
+def halton_ranks(length: int) -> Tensor:
+    """Ranks (s, length) of all Halton orders, one a shift and each as likely."""
+    bits = max(1, (length - 1).bit_length())
+    shifts = torch.arange(2**bits)[:, None]
+    return shifted_points(bits, shifts, length).argsort(dim=1).argsort(dim=1)
+
+
+def push_in_order(sampler: Any, backbone: Backbone, table: StepTable, rank: Tensor) -> Tensor:
+    """Exact output law of a sampler on counts whose positions come in this order (length,)."""
+    num_states, length = backbone.process.num_states, backbone.length
+    states = all_states(num_states, length)
+    law = torch.zeros(len(states), dtype=torch.float64)
+    law[-1] = 1.0
+    for step in steps_of(table, length):
+        assert step.counts is not None
+        n, m = step.counts
+        reached = law > 0
+        x = states[reached]
+        of_step = sampler.law(backbone, x, features_at(backbone, x, step.t), step)
+        after = torch.nn.functional.one_hot(x, num_states).double()
+        revealed = ((rank >= length - n) & (rank < length - m))[of_step.rows[1]].nonzero()[:, 0]
+        tokens = torch.nn.functional.pad(of_step.tokens(revealed).exp(), (0, 1))
+        after[of_step.rows[0][revealed], of_step.rows[1][revealed]] = tokens
+        law = law[reached] @ product_law(after)
+    return law
+
+
 def push_named(sampler: Any, backbone: Backbone, table: StepTable) -> Tensor:
     """Exact output law of any sampler of the catalogue."""
+    if sampler.name == "halton":
+        ranks = halton_ranks(backbone.length)
+        return torch.stack([push_in_order(sampler, backbone, table, rank) for rank in ranks]).mean(0)
     return push(sampler, backbone, table, STEP_MATRIX.get(sampler.name, one_call))

@@ -201,6 +201,8 @@ def test_counts_are_learned_on_the_log_score_only():
     task = problem(backbone, exact_paths(backbone, 32), 3, sampler="fixed_counts")
     learned = fit(task, LSDConfig(epochs=2, gain_on="log_score"))
     assert learned.table.counts == (6, 4, 2, 0)
+    with pytest.raises(InputError, match=r"sampler must be one of .*'fixed_counts'\] for lsd, got halton"):
+        fit(problem(backbone, exact_paths(backbone, 32), 3, sampler="halton"), LSDConfig())
     with pytest.raises(InputError, match="gain_on must be log_score for fixed_counts, got score"):
         fit(task, LSDConfig(epochs=2))
 

@@ -1,6 +1,7 @@
 """Path-KL on the exact countdown: better than any control, at the cost it says, the same every time."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleCon
 from lsd_core.errors import InputError
 from lsd_core.evaluation.certificates import reverse
 from lsd_core.evaluation.countdown import error
+from lsd_core.evaluation.paths import named
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.state import Draws
@@ -154,6 +156,48 @@ def test_the_cost_that_chooses_gains_is_the_reverse_certificate(backbone: Markov
     assert slack < 0.2 * certificate.value_nats
 
 
+def test_so_it_is_where_the_order_is_the_samplers_own(backbone: MarkovExact) -> None:
+    table, paths = StepTable(counts=(32, 22, 13, 5, 0)), 3000
+    gains = settle_gains(
+        backbone,
+        table,
+        (1.0, 1.5),
+        Draws(1, torch.arange(paths)),
+        batch=500,
+        method=named("halton", backbone),
+    )
+    assert len(set(gains.table.gains)) == 2
+    certificate = reverse(backbone, "halton", gains.table, num_paths=paths, seed=2, batch=500, stops=16)
+    assert certificate.reference.startswith("the network revealing one token at a time in halton order")
+    assert abs(gains.bound - certificate.value_nats) < 4 * 2**0.5 * certificate.standard_error
+    assert 4 * certificate.standard_error < 0.3 * certificate.value_nats
+
+
+def test_in_halton_order_few_steps_are_exact_and_certified_so(
+    backbone: MarkovExact, teacher: Trajectories
+) -> None:
+    """Six steps double a comb up to 32 tokens; given their neighbours the new ones are independent."""
+    found = fit(problem(backbone, teacher, sampler="halton"), CONFIG)
+    plain = fit(problem(backbone, teacher), CONFIG)
+    tokens = generate(backbone, "halton", found.table, 1024, seed=7, batch=128).tokens
+    assert float(error(tokens).mean()) < 0.002
+    certificate = reverse(backbone, "halton", found.table, num_paths=600, seed=5, batch=200)
+    assert certificate.value_nats < 0.2
+    assert found.diagnostics["price_nats"] < plain.diagnostics["price_nats"] - 1
+    assert found.diagnostics["price_nats"] >= found.diagnostics["teacher_nats"] - 1e-9
+
+
+def test_prices_are_kept_apart_by_order(backbone: MarkovExact, teacher: Trajectories) -> None:
+    kept = Kept()
+    schedule = PathKLScheduleConfig(price_sequences=CONFIG.price_sequences)
+    tables = {
+        sampler: fit(problem(backbone, teacher, sampler=sampler, keep=kept), schedule).table
+        for sampler in ("euler", "halton", "fixed_counts")
+    }
+    assert tables["euler"] == tables["fixed_counts"] != tables["halton"]
+    assert tables["halton"] == fit(problem(backbone, teacher, sampler="halton"), schedule).table
+
+
 def test_gains_lower_the_certificate_on_fresh_paths(backbone: MarkovExact, learned: Learned) -> None:
     with_gains, without = (
         reverse(backbone, "euler", table, num_paths=600, seed=5, batch=200)
@@ -167,13 +211,15 @@ def test_gains_lower_the_certificate_on_fresh_paths(backbone: MarkovExact, learn
     [
         ({"num_steps": LENGTH + 1}, "nfe must lie in 1 .. 32"),
         ({"sampler": "balanced_split"}, "sampler must look at the network once a step"),
+        ({"sampler": "halton", "pooled": True}, "pooled must be false for halton"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(
     backbone: MarkovExact, teacher: Trajectories, changes: dict[str, object], message: str
 ) -> None:
+    config = replace(CONFIG, pooled=bool(changes.pop("pooled", False)))
     with pytest.raises(InputError, match=message):
-        fit(problem(backbone, teacher, **changes), CONFIG)
+        fit(problem(backbone, teacher, **changes), config)
 
 
 @pytest.mark.parametrize(

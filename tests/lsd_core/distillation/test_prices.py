@@ -11,6 +11,7 @@ from lsd_core.evaluation import divergence
 from lsd_core.evaluation.path_terms import path_cost
 from lsd_core.evaluation.paths import Paths, cut
 from lsd_core.samplers.first_hitting import first_hitting
+from lsd_core.samplers.order import HALTON
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.oracles import TableBackbone, misfit_backbone
@@ -37,6 +38,23 @@ def test_a_schedules_price_is_what_its_sampler_charges_for_the_paths(
     table = StepTable(counts=counts)
     singly = Paths(paths.x_end, paths.rank, paths.rank, paths.mask)
     steps = cut(singly, backbone, "fixed_counts", table, Draws(0, paths.index))
+    assert price == pytest.approx(float(path_cost(backbone, table, steps, 9).mean()), abs=1e-12)
+
+
+def test_along_another_order_a_price_is_what_that_orders_sampler_charges(
+    backbone: TableBackbone, paths: TeacherPaths
+) -> None:
+    """The tokens stay with their positions, and the moments with the places in the order."""
+    counts, draws = (4, 2, 1, 0), Draws(7, paths.index)
+    reordered = paths.reordered(HALTON, seed=7)
+    assert torch.equal(reordered.x_end, paths.x_end)
+    assert torch.equal(reordered.reveal_time.sort(1).values, paths.reveal_time.sort(1).values)
+    assert bool((reordered.reveal_time.gather(1, reordered.rank.argsort(1)).diff(dim=1) <= 0).all())
+    cost = price_counts(backbone, reordered, batch=4).cost
+    price = sum(float(cost[LENGTH - n, LENGTH - m]) for n, m in pairwise(counts))
+    table = StepTable(counts=counts)
+    in_teachers_order = Paths(paths.x_end, paths.rank, paths.rank, paths.mask)
+    steps = cut(in_teachers_order, backbone, "halton", table, draws)
     assert price == pytest.approx(float(path_cost(backbone, table, steps, 9).mean()), abs=1e-12)
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.evaluation.path_terms import Direction, path_cost, stopped_terms
-from lsd_core.evaluation.paths import Paths, step_chances
+from lsd_core.evaluation.paths import Paths, named, step_chances
 from lsd_core.samplers.table import StepTable
-from tests.lsd_core.oracles import all_states, number_of
+from tests.lsd_core.oracles import all_states, halton_ranks, number_of
 
 BATCH = 10_000
 
@@ -21,14 +21,23 @@ def every_path(backbone: Backbone, sampler: str, table: StepTable) -> tuple[Path
     length = backbone.length
     tokens = all_states(backbone.process.num_tokens, length)
     ends, ranks, steps, chances = [], [], [], []
-    for rank in permutations(range(length)):
+    orders = orders_of(sampler, backbone)
+    for rank in orders:
         for by_rank, chance in cuts(backbone, sampler, table):
             ends.append(tokens)
-            ranks.append(torch.tensor(rank).expand_as(tokens))
-            steps.append(torch.tensor(by_rank)[list(rank)].expand_as(tokens))
-            chances.append(torch.full((len(tokens),), chance / factorial(length), dtype=torch.float64))
-    paths = Paths(torch.cat(ends), torch.cat(ranks), torch.cat(steps), backbone.process.mask)
+            ranks.append(rank.expand_as(tokens))
+            steps.append(torch.tensor(by_rank)[rank].expand_as(tokens))
+            chances.append(torch.full((len(tokens),), chance / len(orders), dtype=torch.float64))
+    order = named(sampler, backbone).order
+    paths = Paths(torch.cat(ends), torch.cat(ranks), torch.cat(steps), backbone.process.mask, order)
     return paths, torch.cat(chances)
+
+
+def orders_of(sampler: str, backbone: Backbone) -> Tensor:
+    """Ranks (n, l) of the orders in which a sampler reveals, each as likely."""
+    if sampler == "halton":
+        return halton_ranks(backbone.length)
+    return torch.tensor(list(permutations(range(backbone.length))))
 
 
 def cuts(backbone: Backbone, sampler: str, table: StepTable) -> list[tuple[tuple[int, ...], float]]:

@@ -25,6 +25,7 @@ TABLES = {
     "times, log-score gains": StepTable(times=TIMES.times, gains=(0.9, 1.5, 2.0, 1.2)),
     "times, score gains": StepTable(times=TIMES.times, gains=(0.5, 1.5, 3.0, 1.0), gain_on="score"),
     "counts": counts_from_times(StepTable(times=TIMES.times, gains=(1.0, 2.0, 2.5, 1.5)), 64),
+    "counts, halton": counts_from_times(StepTable(times=TIMES.times, gains=(1.0, 2.0, 2.5, 1.5)), 64),
 }
 
 
@@ -62,7 +63,7 @@ def scheduler_from(folder: Path):
 @pytest.mark.parametrize("name", ["countdown", "countdown-radd"])
 @pytest.mark.parametrize("kind", list(TABLES))
 def test_the_scheduler_draws_our_tokens_from_the_same_uniforms(sampler, tmp_path, kind, name):
-    ours = sampler(TABLES[kind], name=name)
+    ours = sampler(TABLES[kind], name=name, base="halton" if kind.endswith("halton") else "euler")
     export(ours, "diffusers", tmp_path)
     scheduler = scheduler_from(tmp_path)
     scheduler.set_timesteps()
@@ -71,7 +72,7 @@ def test_the_scheduler_draws_our_tokens_from_the_same_uniforms(sampler, tmp_path
     token = uniform_grid(seed, trajectory, 0, backbone.length, Purpose.TOKEN)
     x = torch.full((n, backbone.length), scheduler.config.mask_token_id)
     for k, t in enumerate(scheduler.timesteps):
-        purpose, call = (Purpose.ORDER, 0) if kind == "counts" else (Purpose.REVEAL, k)
+        purpose, call = (Purpose.ORDER, 0) if kind.startswith("counts") else (Purpose.REVEAL, k)
         choice = uniform_grid(seed, trajectory, call, backbone.length, purpose)
         logits = log_weights(backbone, x, torch.full((n,), float(t), dtype=torch.float64))
         x = scheduler.step(logits, t, x, uniforms=(choice, token)).prev_sample
@@ -98,8 +99,10 @@ def test_it_keeps_diffusers_conventions(sampler, tmp_path):
         scheduler.step(torch.zeros(1, 64, 32), 0.123, torch.full((1, 64), 32))
 
 
-def test_a_generator_reproduces_a_sample_and_no_step_leaves_a_mask_or_moves_a_token(sampler, tmp_path):
-    export(sampler(TABLES["times, log-score gains"]), "diffusers", tmp_path)
+@pytest.mark.parametrize("kind", ["times, log-score gains", "counts", "counts, halton"])
+def test_a_generator_reproduces_a_sample_and_no_step_leaves_a_mask_or_moves_a_token(sampler, tmp_path, kind):
+    base = "halton" if kind.endswith("halton") else "euler"
+    export(sampler(TABLES[kind], base=base), "diffusers", tmp_path)
     scheduler = scheduler_from(tmp_path)
 
     def draw(seed: int) -> torch.Tensor:
@@ -115,6 +118,20 @@ def test_a_generator_reproduces_a_sample_and_no_step_leaves_a_mask_or_moves_a_to
     assert int(draw(3).max()) < 32
     assert torch.equal(draw(3), draw(3))
     assert not torch.equal(draw(3), draw(4))
+
+
+def test_with_a_generator_too_halton_order_doubles_a_comb(sampler, tmp_path):
+    table = StepTable(counts=(64, 48, 32, 0))
+    export(sampler(table, base="halton"), "diffusers", tmp_path)
+    scheduler = scheduler_from(tmp_path)
+    x, generator = torch.full((5, 64), 32), torch.Generator().manual_seed(1)
+    for t, gap in zip(scheduler.timesteps, (4, 2, 1), strict=True):
+        x = scheduler.step(torch.zeros(5, 64, 33), t, x, generator=generator).prev_sample
+        places = (x != 32).nonzero()[:, 1].view(5, -1)
+        assert bool((places.diff(dim=1) == gap).all())
+    assert len(set((x != 32).sum(1).tolist())) == 1
+    with pytest.raises(ValueError, match="reveal_order must be uniform or halton, got sobol"):
+        type(scheduler)(32, [1.0], [1.0], counts=[64, 0], reveal_order="sobol")
 
 
 def test_what_cannot_be_a_scheduler_is_refused_before_anything_is_written(sampler, tmp_path):

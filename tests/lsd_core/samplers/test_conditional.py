@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lsd_core.errors import InputError
 from lsd_core.randomness import Purpose
-from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
 from lsd_core.samplers.compatibility import COMPATIBILITY
 from lsd_core.samplers.conditional import Conditioned, rescaled, template
 from lsd_core.samplers.first_hitting import first_hitting
@@ -125,7 +125,7 @@ PAIRS = [
     for sampler in (*SAMPLERS, *COMPATIBILITY)
     for kind in TABLES
     if not (kind == "counts" and sampler in TIMES_ONLY)
-    and not (kind != "counts" and sampler == "fixed_counts")
+    and not (kind != "counts" and steps_in_counts(sampler))
 ]
 
 

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from lsd_core.randomness import Purpose, uniform_grid
-from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
@@ -37,6 +37,8 @@ LAWS = [
     ("euler", REVEALS),
     ("tweedie", TIMES),
     ("fixed_counts", COUNTS),
+    ("halton", COUNTS),
+    ("halton", ONCE),
     ("tau_leaping", REVEALS),
     ("tau_leaping_corrected", REVEALS),
     ("theta_rk2", TIMES),
@@ -107,7 +109,7 @@ ALL = [
     (name, table)
     for name in SAMPLERS
     for table in (TIMES, COUNTS)
-    if not (table is COUNTS and name.startswith("tau")) and not (table is TIMES and name == "fixed_counts")
+    if not (table is COUNTS and name.startswith("tau")) and not (table is TIMES and steps_in_counts(name))
 ]
 
 
@@ -150,7 +152,7 @@ def test_calls_are_those_the_network_saw(sampler: str, table: StepTable, name: s
     assert int(samples.tokens.max()) < 3, "a token was left masked"
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "fixed_counts"])
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if not steps_in_counts(name)])
 def test_chains_that_finish_early_stop_costing(sampler: str) -> None:
     """A huge score gain reveals everything at once; the steps that remain call nothing and change nothing."""
     table = StepTable(times=(1.0, 0.5, 0.25, 0.0), gains=(50.0,) * 3, gain_on="score")
