@@ -7,13 +7,12 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from flows.looks import CONTROL, colour_and_line, marks
 from flows.rows import TEACHER, Row, merged
 from flows.run import Run
 from lsd_core.distillation.methods import METHODS
 
 matplotlib.use("agg")
-
-CONTROL = "--"
 
 
 def plot_quality(rows: Sequence[Row], primary: str, path: Path) -> None:
@@ -25,6 +24,7 @@ def plot_quality(rows: Sequence[Row], primary: str, path: Path) -> None:
         for backbone in backbones
     }
     labels = _labels([row for each in drawn.values() for row in each])
+    mark = marks(row.sampler for each in drawn.values() for row, _ in each)
     shown = dict[str, Artist]()
     for column, backbone in enumerate(backbones):
         axes = figure.add_subplot(1, len(backbones), column + 1)
@@ -42,14 +42,14 @@ def plot_quality(rows: Sequence[Row], primary: str, path: Path) -> None:
                     for v, r in zip(values, points, strict=True)
                 ],
             ]
-            color, line = _style(points[0].method)
+            color, line = colour_and_line(points[0].method)
             shown[name] = axes.errorbar(
                 nfe,
                 values,
                 yerr=errors,
                 color=color,
                 linestyle=line,
-                marker="o",
+                marker=mark[points[0].sampler],
                 markersize=4,
                 markerfacecolor="white" if line == CONTROL else color,
                 capsize=2,
@@ -76,13 +76,6 @@ def _labels(drawn: Sequence[tuple[Row, list[Row]]]) -> dict[Row, str]:
     }
 
 
-def _style(method: str) -> tuple[str, str]:
-    """The same colour and line for a method in every figure; controls are dashed."""
-    learned = METHODS[method].learned
-    kind = [name for name, each in METHODS.items() if each.learned == learned]
-    return f"C{kind.index(method)}", "-" if learned else CONTROL
-
-
 def plot_tables(run: Run, rows: Sequence[Row], path: Path) -> None:
     """Learned grids and gains by step: one panel a budget, share still masked or time left on top."""
     learned = [
@@ -98,7 +91,7 @@ def plot_tables(run: Run, rows: Sequence[Row], path: Path) -> None:
         for spec in learned:
             if (spec.backbone.name, spec.nfe) == (backbone, nfe):
                 table = run.cards[spec.key].step_table
-                color, line = _style(spec.method)
+                color, line = colour_and_line(spec.method)
                 shares, steps = [value / table.grid[0] for value in table.grid], range(1, table.num_steps + 1)
                 above.plot(shares, color=color, linestyle=line, marker=".", label=spec.method)
                 below.plot(steps, table.gains, color=color, linestyle=line, marker=".")

@@ -10,7 +10,7 @@ name: {name}
 sizes: "First-look sizes (256 samples x 2 seeds), judged by the network itself."
 backbones: [{path}]
 nfe: {nfe}
-samplers: [euler, tweedie]
+samplers: [euler, tweedie, halton]
 methods: [plain, cosine, jys, temperature, path_kl]
 teacher: {{trajectories: 128, shard_rows: 32, batch: {batch}}}
 evaluation: {{samples: 256, selection_samples: 256, seeds: 2, batch: {batch}, temperatures: [1.0, 0.8],

@@ -7,8 +7,9 @@ import numpy as np
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.work import temperatures_of
-from lsd_core.distillation.methods import TEMPERATURE, get_method
+from lsd_core.distillation.methods import METHODS, TEMPERATURE, get_method
 from lsd_core.evaluation.promotion import Scored, Verdict, promote
+from lsd_core.samplers import place_of
 from lsd_core.store import Store
 from lsd_core.tasks.catalog import get_task
 
@@ -16,8 +17,9 @@ from lsd_core.tasks.catalog import get_task
 def decide(store: Store, eligible: Sequence[CandidateSpec], everyone: Sequence[CandidateSpec]) -> Verdict:
     """A learned candidate that beats every control, or else the best eligible control.
 
-    Candidates with one law share results, so each law is compared once.
+    Candidates with one law share results, so each law is compared once. In which order they are given says nothing.
     """
+    eligible, everyone = sorted(eligible, key=place), sorted(everyone, key=place)
     learned = [spec for spec in one_a_law(eligible) if get_method(spec.method).learned]
     families = {
         f"{spec.method} ({spec.sampler})": family(store, spec)
@@ -27,6 +29,13 @@ def decide(store: Store, eligible: Sequence[CandidateSpec], everyone: Sequence[C
     keepers = [scored(store, spec) for spec in eligible if not get_method(spec.method).learned]
     candidates = [scored(store, spec) for spec in learned]
     return promote(candidates, families, keepers=keepers, teacher_entropy=_teacher_entropy(store, learned))
+
+
+def place(spec: CandidateSpec) -> tuple[int, int, int]:
+    """Where a candidate stands in a list: by budget, base sampler and method, as the catalogues have them."""
+    methods = list(METHODS)
+    method = methods.index(spec.method) if spec.method in METHODS else len(methods)
+    return spec.nfe, place_of(spec.sampler), method
 
 
 def one_a_law(specs: Sequence[CandidateSpec]) -> list[CandidateSpec]:

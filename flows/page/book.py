@@ -14,6 +14,7 @@ from lsd_core.distillation.learned import Learned
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
 from lsd_core.evaluation.promotion import Verdict
 from lsd_core.evaluation.statistics import FEWEST_SEEDS
+from lsd_core.samplers import place_of
 from lsd_core.store import Store
 from lsd_core.tasks.catalog import Task, get_task
 
@@ -73,8 +74,9 @@ class Book:
         return [entry for entry in self.entries if entry.spec.nfe == nfe]
 
     def baseline(self, nfe: int) -> Entry | None:
-        """Plain steps at this budget."""
-        return next((entry for entry in self.at(nfe) if entry.spec.method == BASELINE), None)
+        """Plain steps at this budget, of the first of the catalogue's base samplers that was measured."""
+        plain = [entry for entry in self.at(nfe) if entry.spec.method == BASELINE]
+        return min(plain, key=lambda entry: place_of(entry.spec.sampler), default=None)
 
     def champion(self, nfe: int) -> Entry | None:
         """Who holds `nfe<N>`."""

@@ -10,6 +10,7 @@ from flows.page.svg import Bar, Chart, axis, bars
 from flows.standings import family
 from lsd_core.distillation.methods import METHODS, get_method
 from lsd_core.evaluation.pca import principal_plane
+from lsd_core.samplers import place_of
 
 FLOOR = 1e-5  # where an error of zero is drawn on a logarithmic axis
 PALETTE = 10
@@ -17,11 +18,24 @@ MOST_NAMED = 4  # dots of a frontier that carry their temperature
 
 
 def colours(book: Book) -> dict[str, str]:
-    """A class of the style sheet for each label: methods we know keep theirs, others take the rest."""
-    names = dict.fromkeys(entry.label for entry in book.entries)
-    given = {name: name for name in names if name in METHODS}
-    rest = [name for name in names if name not in given]
-    return given | {name: f"x{index % PALETTE}" for index, name in enumerate(rest)}
+    """Classes of the style sheet for each label: methods we know keep their colour, others take the rest.
+
+    Marks of a method on any but the first base sampler are open.
+    """
+    first = min((entry.spec.sampler for entry in book.entries), key=place_of)
+    tint, rest = dict[str, str](), 0
+    for entry in book.entries:
+        method, sampler = entry.spec.method, entry.spec.sampler
+        if entry.label in tint:
+            continue
+        if entry.label == method:
+            tint[entry.label] = method
+        elif entry.label == f"{method}, {sampler}" and method in METHODS:
+            tint[entry.label] = method if sampler == first else f"{method} open"
+        else:
+            tint[entry.label] = f"x{rest % PALETTE}"
+            rest += 1
+    return tint
 
 
 def quality(book: Book) -> Markup:

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from flows.looks import colour_and_line, marks
 from flows.page.book import Book
 from flows.page.figures import FLOOR
 from flows.standings import family
@@ -17,12 +18,13 @@ def draw_png(book: Book, path: Path) -> None:
     figure = Figure(figsize=(4.6 * panels, 4.2), layout="constrained")
     axes = [figure.add_subplot(1, panels, column + 1) for column in range(panels)]
     labels = list(dict.fromkeys(entry.label for entry in book.entries))
-    for number, label in enumerate(labels):
+    mark = marks(entry.spec.sampler for entry in book.entries)
+    for label in labels:
         mine = sorted((e for e in book.entries if e.label == label), key=lambda e: e.spec.nfe)
-        style: dict[str, Any] = {
-            "color": f"C{number % 10}",
-            "linestyle": "-" if mine[0].learned else "--",
-        }
+        style: dict[str, Any] = dict(
+            zip(("color", "linestyle"), colour_and_line(mine[0].spec.method), strict=True)
+        )
+        own = mark[mine[0].spec.sampler]
         means = [max(e.card.primary.mean or 0.0, FLOOR) for e in mine]
         ends = [(e.card.primary.low, e.card.primary.high) for e in mine]
         below = [
@@ -36,7 +38,7 @@ def draw_png(book: Book, path: Path) -> None:
             [e.spec.nfe for e in mine],
             means,
             yerr=[below, above],
-            marker="o",
+            marker=own,
             capsize=3,
             label=label,
             **style,
@@ -47,7 +49,7 @@ def draw_png(book: Book, path: Path) -> None:
                 points = sorted(family(book.store, entry.spec), key=lambda point: point.entropy)
                 errors = [max(float(p.report.mean()), FLOOR) for p in points]
                 panel.plot([p.entropy for p in points], errors, marker=".", **style)
-            panel.plot([entry.card.diversity.mean or 0.0], [mean], marker="o", color=style["color"])
+            panel.plot([entry.card.diversity.mean or 0.0], [mean], marker=own, color=style["color"])
     if book.teacher is not None:
         error, entropy = (book.teacher.metrics[name] for name in (book.task.primary, book.task.diversity))
         name = f"teacher, {book.teacher.calls_max} calls"

@@ -98,6 +98,7 @@ def _context(book: Book, samples: bool) -> dict[str, Any]:
         "failures": sorted(book.failures.items()),
         "legends": [*tint.items(), *([("teacher", "teacher")] if book.teacher else [])],
         "temperatures": _temperatures(first),
+        "open_marks": any(name.endswith(" open") for name in tint.values()),
         "quality": [figures.quality(book), *figures.frontiers(book)],
         "speed": _speed_bars(book, tint),
         "tables": figures.tables(book),
@@ -238,7 +239,8 @@ def _origin(book: Book) -> list[str]:
 
 def _colour_rules(names: Iterable[str]) -> str:
     """A rule for each colour in use; the names are our own, never input."""
-    return "".join(f".c-{name}{{--c:var(--{name})}}" for name in sorted(set(names)))
+    colours = {name.split()[0] for name in names}
+    return "".join(f".c-{name}{{--c:var(--{name})}}" for name in sorted(colours))
 
 
 def _interval(metric: Metric) -> str:

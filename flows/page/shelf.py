@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from flows.rebuild import champions_key
+from flows.standings import place
 from lsd_core.candidates import CandidateSpec
 from lsd_core.cards import SamplerCard
-from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 from lsd_core.store import Store
 
@@ -42,7 +42,7 @@ def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
         spec
         for work in works
         for spec in [work, *(replace(work, sampler=name) for name in sorted(samplers - {work.sampler}))]
-        if spec.key in mine
+        if spec.key in mine and spec.work.key == work.key
     ]
     if not specs:
         raise InputError(
@@ -55,19 +55,13 @@ def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
         groups.values(),
         key=lambda group: (group[0].evaluation.samples * group[0].evaluation.seeds, len(group)),
     )
-    return sorted(chosen, key=lambda spec: (spec.nfe, _order(spec.method), spec.sampler)), len(mine) - len(
-        chosen
-    )
+    return sorted(chosen, key=place), len(mine) - len(chosen)
 
 
 def _alike(spec: CandidateSpec) -> tuple[object, ...]:
     """What must be equal for two candidates' samples to be paired."""
     evaluation = spec.evaluation
     return evaluation.task, evaluation.samples, evaluation.selection_samples, evaluation.seeds, spec.seed
-
-
-def _order(method: str) -> int:
-    return list(METHODS).index(method) if method in METHODS else len(METHODS)
 
 
 def _current_fingerprint(store: Store, backbone: str, known: set[str]) -> str:

@@ -131,9 +131,16 @@ def _proof(best: Entry, plain: Entry | None) -> str:
     mine = (best.card.certificate or {}).get("value_nats")
     if mine is None:
         return ""
-    text = f"Its law is at most about {mine:.3g} nat from the network's own"
-    other = None if plain is None else (plain.card.certificate or {}).get("value_nats")
-    return f"{text} (plain steps: {other:.3g})." if other is not None and plain is not best else f"{text}."
+    text = f"Its law is at most about {mine:.3g} nat from that of {_reference(best)}"
+    other = None if plain is None or plain is best else (plain.card.certificate or {}).get("value_nats")
+    if other is None or plain is None:
+        return f"{text}."
+    where = "" if _reference(plain) == _reference(best) else " from that of their own order"
+    return f"{text} (plain steps: {other:.3g}{where})."
+
+
+def _reference(entry: Entry) -> str:
+    return str((entry.card.certificate or {}).get("reference", "the network"))
 
 
 def _worse(book: Book, best: Entry, plain: Entry) -> str:

@@ -7,6 +7,7 @@ from lsd_core.samplers.catalog import (
     get_sampler,
     law_key,
     num_steps,
+    place_of,
     sampler_names,
     steps_in_counts,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "get_sampler",
     "law_key",
     "num_steps",
+    "place_of",
     "sampler_names",
     "steps_in_counts",
     "uniform_times",

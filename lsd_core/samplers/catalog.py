@@ -53,6 +53,12 @@ def steps_in_counts(name: str) -> bool:
     return isinstance(SAMPLERS.get(name), FixedCounts)
 
 
+def place_of(name: str) -> int:
+    """Where a base sampler stands in the catalogue, in which plain Euler steps come first."""
+    names = [*SAMPLERS, *DENSE_SAMPLERS]
+    return names.index(name) if name in names else len(names)
+
+
 def law_key(name: str, process: Process) -> str:
     """The name under which equal laws are computed once: on log-linear absorbing, Tweedie is Euler."""
     if name == "tweedie" and isinstance(process, Absorbing) and isinstance(process.noise, LogLinear):

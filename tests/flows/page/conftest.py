@@ -24,7 +24,7 @@ GRID = {
     "workers": 1,
     "backbones": ["countdown"],
     "nfe": [2, 4],
-    "samplers": ["euler", "tweedie"],
+    "samplers": ["euler", "tweedie", "halton"],
     "methods": ["plain", "cosine", "temperature", "theta_trapezoidal", "lsd", "path_kl"],
     "method_configs": {
         "lsd": {"epochs": 3, "paths_per_epoch": 4, "paths_per_update": 4},

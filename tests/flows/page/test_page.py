@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import re
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -16,6 +17,7 @@ from flows.page.shelf import specs_on
 from flows.page.svg import axis
 from flows.page.words import findings, speed_ups, summary
 from flows.seconds import Clock, Took, seconds_under
+from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 
 
@@ -41,9 +43,37 @@ def test_the_store_alone_tells_what_the_grid_knows(done, book):
 
 
 def test_one_law_is_told_once_under_both_names(book):
-    by_method = {entry.spec.method: entry.samplers for entry in book.at(4)}
-    assert by_method["plain"] == ("euler", "tweedie")
-    assert by_method["theta_trapezoidal"] == ("theta_trapezoidal",)
+    by_label = {entry.label: entry.samplers for entry in book.at(4)}
+    assert by_label["plain, euler"] == ("euler", "tweedie")
+    assert by_label["plain, halton"] == ("halton",)
+    assert by_label["theta_trapezoidal"] == ("theta_trapezoidal",)
+
+
+def test_plain_steps_are_eulers_whoever_is_better(book):
+    for nfe in book.budgets:
+        assert book.baseline(nfe).samplers == ("euler", "tweedie")
+
+
+def test_a_method_keeps_its_colour_and_another_base_sampler_has_open_marks(book, page):
+    tint = figures.colours(book)
+    assert (tint["path_kl, euler"], tint["path_kl, halton"], tint["lsd"]) == (
+        "path_kl",
+        "path_kl open",
+        "lsd",
+    )
+    assert 'class="dot c-path_kl open"' in page
+    assert "Open marks: another base sampler" in page
+    style = Path(figures.__file__).with_name("page.css").read_text()
+    for method in METHODS:
+        assert style.count(f"--{method}:#") == 2  # by day and by night
+
+
+def test_a_bound_names_what_it_is_a_distance_from(book):
+    told = {finding.nfe: " ".join(finding.sentences) for finding in findings(book)}
+    for nfe in book.budgets:
+        best = book.champion(nfe)
+        if best.card.certificate is not None:
+            assert f"nat from that of {best.card.certificate['reference']}" in told[nfe]
 
 
 def test_the_page_needs_nothing_else(page):
