@@ -4,12 +4,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
 from lsd_core.cards import SamplerCard
+from lsd_core.device import device_of, known_device, place
 from lsd_core.errors import InputError
 from lsd_core.home import default_store
 from lsd_core.prompts import BLANK, Given, given_tokens
@@ -52,7 +54,10 @@ class LoadedSampler:
         """
         given = given_tokens(self.backbone, prompt, infill, blank)
         card = self.card
-        return generate(self.backbone, card.sampler, card.step_table, num_samples, seed, given=given).tokens
+        device = device_of(self.backbone)
+        return generate(
+            self.backbone, card.sampler, card.step_table, num_samples, seed, device=device, given=given
+        ).tokens
 
     def write(self, tokens: Int[Tensor, "n l"]) -> list[str]:
         """Sequences as a person reads them: text where the backbone has a vocabulary, else token numbers."""
@@ -67,22 +72,30 @@ def load_sampler(
     *,
     store: str | None = None,
     tracking_uri: str | None = None,
+    device: torch.device | str = "cpu",
 ) -> LoadedSampler:
     """The sampler behind `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `hf://OWNER/NAME`, or the path or URL of
     a card.json.
 
     Its backbone is the shipped one if the fingerprint agrees; else it comes from `store`, or, if none is
     given, from `LSD_STORE`, the store that the registry or the card's own place tells of, or the home's.
-    Nothing that was stored is executed. Raises InputError.
+    It computes on `device`, such as "cuda". Nothing that was stored is executed. Raises InputError.
     """
     card, hint = _find_card(os.fspath(uri), tracking_uri)
-    return sampler_of(card, store=store, hint=hint)
+    return sampler_of(card, store=store, hint=hint, device=device)
 
 
-def sampler_of(card: SamplerCard, *, store: str | None = None, hint: str | None = None) -> LoadedSampler:
+def sampler_of(
+    card: SamplerCard,
+    *,
+    store: str | None = None,
+    hint: str | None = None,
+    device: torch.device | str = "cpu",
+) -> LoadedSampler:
     """The sampler that a card describes, its backbone from `store`, or from the usual places and then `hint`."""
     places = [store] if store else [os.environ.get("LSD_STORE"), hint, default_store()]
-    return LoadedSampler(card, _find_backbone(card, list(dict.fromkeys(filter(None, places)))))
+    backbone = _find_backbone(card, list(dict.fromkeys(filter(None, places))))
+    return LoadedSampler(card, place(backbone, known_device(device)))
 
 
 def _find_card(uri: str, tracking_uri: str | None) -> tuple[SamplerCard, str | None]:

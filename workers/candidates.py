@@ -8,6 +8,7 @@ from lsd_core.candidates.certify import certify
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
+from lsd_core.device import place, worker_device
 from lsd_core.distillation.learned import Kept
 from lsd_core.store import Store
 from lsd_core.teacher import calls_a_path
@@ -20,10 +21,13 @@ from workers.telling import Curve, tell
 
 
 class CandidateWorker:
-    """One per actor, for all candidates of a grid: backbones and trajectories are loaded once and kept."""
+    """One per actor, for all candidates of a grid: backbones and trajectories are loaded once and kept.
+
+    It computes on the GPU that Ray gave it, else on the CPU.
+    """
 
     def __init__(self, store_url: str) -> None:
-        self.store = Store(store_url)
+        self.store, self.device = Store(store_url), worker_device()
         self._watch = Stopwatch()
         self._backbone = lru_cache(maxsize=4)(self._load_backbone)
         self._trajectories = lru_cache(maxsize=2)(self._load_trajectories)
@@ -70,7 +74,7 @@ class CandidateWorker:
         return None if spec.teacher is None else self._trajectories(spec.teacher, spec.trajectories)
 
     def _load_backbone(self, fingerprint: str) -> AnyBackbone:
-        return self._watch.watch(fetch(fingerprint, self.store))
+        return self._watch.watch(place(fetch(fingerprint, self.store), self.device))
 
     def _load_trajectories(self, teacher: TeacherSpec, limit: int | None) -> Trajectories:
         return read_trajectories(self.store, teacher, limit)

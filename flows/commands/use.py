@@ -73,6 +73,7 @@ def sample(
     prompt: str | None = None,
     infill: str | None = None,
     blank: str = "_",
+    device: str = "cpu",
     store: Store = None,
     registry: Registry = None,
     json_: Json = False,
@@ -94,10 +95,12 @@ def sample(
         a template, with blanks where tokens are to be drawn, as after its end: `--infill "a _____ is"`.
     blank:
         what stands for a blank in the template.
+    device:
+        where the network computes: cpu, cuda or cuda:N.
     """
     from lsd_core.sampler import load_sampler
 
-    sampler = load_sampler(uri, tracking_uri=registry, store=store)
+    sampler = load_sampler(uri, tracking_uri=registry, store=store, device=device)
     tokens = sampler.sample(num_samples, seed=seed, prompt=prompt, infill=infill, blank=blank)
     if json_:
         print(json.dumps(tokens.tolist()))

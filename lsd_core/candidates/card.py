@@ -23,12 +23,15 @@ def make_card(
 ) -> SamplerCard:
     """The candidate's card.
 
-    `tables` has one entry a seed (a control's are equal) and `measurements` one a part and seed.
+    `tables` has one entry a seed (a control's are equal) and `measurements` one a part and seed. `environment` is the
+    driver's record; accelerators that drew the samples take the place of its device.
     """
     task = get_task(spec.evaluation.task)
     seeds = range(spec.evaluation.seeds)
     shipped = shipped_seed(spec, measurements["selection"])
     report = measurements["report"]
+    drawn_on = {result.device_kind for part in PARTS for result in measurements[part]} - {""}
+    accelerator = {"device": "cuda", "device_kind": ", ".join(sorted(drawn_on))} if drawn_on else {}
     return SamplerCard(
         backbone=spec.backbone,
         process=dict(spec.process),
@@ -56,7 +59,7 @@ def make_card(
         provenance=Provenance(
             config_hash=digest(spec.to_dict()),
             code_epoch=CODE_EPOCH,
-            environment=dict(environment),
+            environment=dict(environment) | accelerator,
         ),
     )
 

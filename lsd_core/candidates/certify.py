@@ -6,6 +6,7 @@ from typing import Any
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.canonical import derive_seed
+from lsd_core.device import computing_on, device_of
 from lsd_core.distillation.learned import Learned
 from lsd_core.errors import InputError
 from lsd_core.evaluation import certificates
@@ -28,7 +29,17 @@ def certifiable(spec: CandidateSpec) -> bool:
 def certify(
     spec: CandidateSpec, which: int, learned: Learned, backbone: AnyBackbone, kind: str = "reverse"
 ) -> dict[str, Any]:
-    """A certificate of a table: a bound in nats on the divergence from, or to, the network's own law."""
+    """A certificate of a table: a bound in nats on the divergence from, or to, the network's own law.
+
+    Computed where the backbone lies.
+    """
+    with computing_on(device_of(backbone)):
+        return _certify(spec, which, learned, backbone, kind)
+
+
+def _certify(
+    spec: CandidateSpec, which: int, learned: Learned, backbone: AnyBackbone, kind: str
+) -> dict[str, Any]:
     paths, seed = spec.evaluation.certificate_paths, derive_seed("certificate", spec.seed, which)
     if is_dense(backbone):
         if kind != "reverse":

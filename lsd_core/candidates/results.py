@@ -29,6 +29,8 @@ class Measurement:
     """Primary metric of every sample, for paired comparisons."""
     first: tuple[tuple[int, ...], ...] = ()
     """The first few of the sequences themselves, to be looked at."""
+    device_kind: str = ""
+    """The accelerator that drew them; empty for a CPU."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Results:
         self.store.write_bytes(_scores_key(key), _encode_scores(result.scores))
         record = {"calls_mean": result.calls_mean, "calls_max": result.calls_max, "metrics": result.metrics}
         shown = {"first": result.first} if result.first else {}
-        self.store.write_json(key, plain(record | shown))
+        drawn_on = {"device_kind": result.device_kind} if result.device_kind else {}
+        self.store.write_json(key, plain(record | shown | drawn_on))
 
     def _read(self, key: str) -> Measurement:
         """A measurement, read once: promotion looks at the same ones for every alias."""
@@ -114,6 +117,7 @@ class Results:
             calls_max=record["calls_max"],
             scores=scores,
             first=tuple(tuple(row) for row in record.get("first", ())),
+            device_kind=record.get("device_kind", ""),
         )
 
 

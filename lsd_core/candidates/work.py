@@ -7,6 +7,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
+from lsd_core.device import computing_on, device_kind, device_of
 from lsd_core.distillation.learned import Keep, Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method
 from lsd_core.evaluation.evaluate import evaluate_tokens
@@ -27,14 +28,14 @@ def learn(
 ) -> Learned:
     """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories.
 
-    `keep` is for one backbone and these trajectories, see `Problem`.
+    Computed where the backbone lies. `keep` is for one backbone and these trajectories, see `Problem`.
     """
-    method = get_method(spec.method)
+    method, device = get_method(spec.method), device_of(backbone)
     problem = Problem(
         backbone=backbone,
         sampler=spec.sampler,
         num_steps=num_steps(spec.sampler, spec.nfe, backbone.process),
-        trajectories=trajectories,
+        trajectories=None if trajectories is None else trajectories.to(device),
         teacher_seed=None if spec.teacher is None else spec.teacher.seed,
         seed=spec.learning_seed(which),
         batch=spec.evaluation.batch,
@@ -42,7 +43,8 @@ def learn(
         watch=watch,
         keep=keep,
     )
-    return method.fit(problem, method.config(spec.method_config))
+    with computing_on(device):
+        return method.fit(problem, method.config(spec.method_config))
 
 
 def measure(
@@ -54,7 +56,7 @@ def measure(
     backbone: AnyBackbone,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Measurement:
-    """Draw the samples of one seed and judge them.
+    """Draw the samples of one seed, where the backbone lies, and judge them.
 
     A temperature divides the log-scores: on a table whose gains act there it divides the gains by it, and
     only such tables (controls among them) are measured at temperatures other than 1.
@@ -62,7 +64,7 @@ def measure(
     table = learned.table
     if temperature != 1:
         table = table.with_gains(tuple(gain / temperature for gain in table.gains))
-    seed = spec.sampling_seed(part, which)
+    seed, device = spec.sampling_seed(part, which), device_of(backbone)
     samples = generate(
         backbone,
         spec.sampler,
@@ -70,6 +72,7 @@ def measure(
         spec.evaluation.samples_of(part),
         seed,
         batch=spec.evaluation.batch,
+        device=device,
         progress=progress,
     )
     scores = evaluate_tokens(spec.evaluation.task, samples.tokens, backbone, seed, spec.evaluation.metrics)
@@ -79,6 +82,7 @@ def measure(
         calls_max=int(samples.calls.max()),
         scores=scores.primary,
         first=_first(samples.tokens) if part == "report" and temperature == 1 else (),
+        device_kind="" if device.type == "cpu" else device_kind(device),
     )
 
 

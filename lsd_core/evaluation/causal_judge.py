@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from torch import Tensor
 
+from lsd_core.device import worker_device
 from lsd_core.errors import InputError
 from lsd_core.home import weights_dir
 
@@ -65,8 +66,8 @@ def causal_nll(model: Any, tokens: Int[Tensor, "n l"], batch: int = 4) -> Float[
     known = int(model.config.vocab_size)
     if int(tokens.max()) >= known:
         raise InputError("tokens", f"lie in the judge's vocabulary of {known}", int(tokens.max()))
-    out = []
-    for rows in tokens.split(batch):
+    model, out = model.to(worker_device()), []
+    for rows in tokens.to(model.device).split(batch):
         log_p = model(input_ids=rows).logits[:, :-1].float().log_softmax(-1)
         out.append(-log_p.gather(-1, rows[:, 1:, None])[..., 0].double().mean(dim=1))
-    return torch.cat(out)
+    return torch.cat(out).cpu()

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.samplers.step import time_of_count
 
 ELEMENTS = 1 << 22  # of a chunk of laws: 32 MiB in float64
 
@@ -25,8 +24,9 @@ def hide(x: Int[Tensor, "b l"], rank: Int[Tensor, "b l"], n: Int[Tensor, " b"], 
 
 def features_at_count(backbone: Backbone, x: Int[Tensor, "b l"], n: Int[Tensor, " b"]) -> Tensor:
     """One network call at states with n masked, told the time that stands for n (`time_of_count`)."""
-    t = torch.tensor([time_of_count(int(value), backbone.length) for value in n], dtype=torch.float64)
-    return backbone.features(x, t.to(x.device))
+    n = n.to(x.device)
+    t = torch.where(n == backbone.length, 1.0, n.double() / (backbone.length + 1))  # `time_of_count` of each
+    return backbone.features(x, t)
 
 
 def token_log_probs(

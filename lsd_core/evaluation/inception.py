@@ -13,6 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lsd_core.backbones.checkpoint import read_tensors
+from lsd_core.device import worker_device
 from lsd_core.errors import InputError
 from lsd_core.evaluation.frechet import Moments
 from lsd_core.evaluation.inception_network import NUM_FEATURES, Inception
@@ -64,9 +65,10 @@ def seen(tokens: Int[Tensor, "n l"], canvas: Canvas, weights: Path) -> tuple[Ten
 @torch.inference_mode()
 def look(images: UInt8[Tensor, "n 3 h w"], weights: Path) -> tuple[Tensor, Tensor]:
     """Features (n, 2048) and logits (n, 1008) of colour images, float64."""
-    network = load_inception(weights)
-    features = torch.cat([network(part.float()) for part in images.split(BATCH)])
-    return features.double(), network.classes(features).double()
+    device = worker_device()
+    network = load_inception(weights).to(device)
+    features = torch.cat([network(part.to(device).float()) for part in images.split(BATCH)])
+    return features.double().cpu(), network.classes(features).double().cpu()
 
 
 @cache

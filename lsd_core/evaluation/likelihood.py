@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
+from lsd_core.device import device_of
 from lsd_core.samplers.generate import default_batch
 from lsd_core.training.objective import corrupt
 
@@ -24,17 +25,12 @@ def any_order_nll(
     """
     batch = batch or default_batch(backbone.length)
     masked, t, _ = corrupt(tokens, backbone.process, seed, torch.arange(len(tokens)))
-    return torch.cat(
-        [
-            _mean_nll(
-                backbone,
-                tokens[begin : begin + batch],
-                masked[begin : begin + batch],
-                t[begin : begin + batch],
-            )
-            for begin in range(0, len(tokens), batch)
-        ]
-    )
+    device, parts = device_of(backbone), []
+    for begin in range(0, len(tokens), batch):
+        part = slice(begin, begin + batch)
+        x0, x, at = (whole[part].to(device) for whole in (tokens, masked, t))
+        parts.append(_mean_nll(backbone, x0, x, at).to(tokens.device))
+    return torch.cat(parts)
 
 
 def own_likelihood(backbone: AnyBackbone, tokens: Int[Tensor, "n l"], seed: int) -> dict[str, float]:
@@ -55,5 +51,5 @@ def _mean_nll(backbone: Backbone, x0: Tensor, x: Tensor, t: Tensor) -> Tensor:
     chain, position = (x == backbone.process.mask).nonzero(as_tuple=True)
     log_p = backbone.head(backbone.features(x, t)[chain, position]).double().log_softmax(-1)
     nll = -log_p.gather(1, x0[chain, position][:, None])[:, 0]
-    total = torch.zeros(len(x), dtype=torch.float64).index_add(0, chain, nll)
+    total = nll.new_zeros(len(x)).index_add(0, chain, nll)
     return total / chain.bincount(minlength=len(x)) * x.shape[1]

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.device import worker_device
 from lsd_core.errors import InputError
 from lsd_core.evaluation.causal_judge import judge_folder, load_judge
 from lsd_core.home import weights_dir
@@ -107,7 +108,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
 @torch.inference_mode()
 def features(texts: list[str] | tuple[str, ...], folder: Path, batch: int = 4) -> Float[np.ndarray, "n d"]:
     """Last hidden state at the last of each text's first 1024 tokens; an empty text is the model's first token."""
-    model, tokenizer = load_judge(folder), load_tokenizer(folder)
+    model, tokenizer = load_judge(folder).to(worker_device()), load_tokenizer(folder)
     longest = min(LONGEST, getattr(model.config, "n_positions", LONGEST))
     rows = [torch.tensor((tokenizer(text)["input_ids"] or [0])[:longest]) for text in texts]
     states = []
@@ -116,9 +117,9 @@ def features(texts: list[str] | tuple[str, ...], folder: Path, batch: int = 4) -
         padded = pad_sequence(
             some, batch_first=True
         )  # to the right, where a causal model never looks back from
-        hidden = model(input_ids=padded, output_hidden_states=True).hidden_states[-1]
+        hidden = model(input_ids=padded.to(model.device), output_hidden_states=True).hidden_states[-1]
         states.append(hidden[torch.arange(len(some)), torch.tensor([len(row) - 1 for row in some])])
-    return torch.cat(states).double().numpy()
+    return torch.cat(states).double().cpu().numpy()
 
 
 @cache
