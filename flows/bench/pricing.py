@@ -6,6 +6,7 @@ from flows.bench.cases import forward, race
 from flows.bench.figures import Figure, Setting
 from flows.bench.shapes import Shape, get_shape, random_backbone
 from flows.bench.timing import Race, Spread
+from lsd_core.device import computing_on
 from lsd_core.distillation.prices import EdgePrices, price_counts, price_times
 from lsd_core.distillation.schedule import cheapest_schedules
 from lsd_core.distillation.teacher_paths import TeacherPaths
@@ -20,15 +21,17 @@ def ask(setting: Setting) -> list[Figure]:
     """Over counts where sequences are short, over a few times where they are long."""
     shape = get_shape(setting.shape)
     backbone = random_backbone(shape, "sedd", body_dtype=setting.body_dtype, device=setting.device)
-    paths = random_paths(shape, setting.batch)
+    device = torch.device(setting.device)
+    paths = random_paths(shape, setting.batch, device)
     over_counts = shape.length <= 256
     kept: list[EdgePrices] = []
 
     def price() -> None:
-        if over_counts:
-            kept.append(price_counts(backbone, paths, setting.batch))
-        else:
-            kept.append(price_times(backbone, paths, TIMES, setting.batch))
+        with computing_on(device):
+            if over_counts:
+                kept.append(price_counts(backbone, paths, setting.batch))
+            else:
+                kept.append(price_times(backbone, paths, TIMES, setting.batch))
 
     run: Race = race({"forward": forward(backbone, setting), "prices": price}, setting)
     grid = shape.length if over_counts else len(TIMES) - 1
@@ -46,14 +49,14 @@ def ask(setting: Setting) -> list[Figure]:
     return figures
 
 
-def random_paths(shape: Shape, num_paths: int) -> TeacherPaths:
+def random_paths(shape: Shape, num_paths: int, device: torch.device) -> TeacherPaths:
     """Paths of random tokens in random order: what pricing costs does not depend on them."""
     gen = torch.Generator().manual_seed(0)
     size = (num_paths, shape.length)
-    time = torch.rand(size, generator=gen, dtype=torch.float64)
+    time = torch.rand(size, generator=gen, dtype=torch.float64).to(device)
     return TeacherPaths(
-        index=torch.arange(num_paths),
-        x_end=torch.randint(shape.num_tokens, size, generator=gen),
+        index=torch.arange(num_paths, device=device),
+        x_end=torch.randint(shape.num_tokens, size, generator=gen).to(device),
         reveal_time=time,
         rank=time.argsort(dim=1, descending=True).argsort(dim=1),
         mask=shape.num_tokens,

@@ -65,7 +65,7 @@ def begin(
     """
     process, index = problem.absorbing.process, paths.index[rows]
     own = Draws(derive_seed(problem.seed, "student", epoch), index)
-    state = start(problem.absorbing, len(rows))
+    state = start(problem.absorbing, len(rows), index.device)
     x = perturbed(state.x, process, config.zeta, derive_seed(problem.seed, "zeta", epoch), index)
     coupling: Coupling = Independent(own)
     if config.coupling == "common":

@@ -85,14 +85,14 @@ def reverse_kernels(
     prior = process.prior_law().double().log()
     for stratum, draws in strata(num_paths, seed):
         x = draw_prior(process, draws, backbone.length)
-        value = prior[x].sum(1)
+        value = prior.to(x.device)[x].sum(1)
         for step in steps:
             law = method.first(predict(backbone, x, step.t, step), step)
             after = law.draw(draws, step.index)
             value = value + kernel_term(process, law, x, after, step)
             x, sequences = after, sequences + len(x)
         t = time_in(stratum, draws, delta)
-        forward = process.transition(growth_between(process, t, delta))[x]
+        forward = process.transition(growth_between(process, t, delta)).to(x.device)[x]
         uniform = uniforms(
             draws.seed, draws.trajectory[:, None], FORWARD, torch.arange(backbone.length), Purpose.TOKEN
         )

@@ -73,7 +73,9 @@ def bridge_term(
     Given its end, the reversed forward chain has rates rate(t) Q(y, x_i) f(y | end) / f(x_i | end). One call.
     """
     process = backbone.process
-    onto = process.transition(growth_between(process, t, delta))[end]  # f(y | end_i), (b, l, s)
+    onto = process.transition(growth_between(process, t, delta)).to(end.device)[
+        end
+    ]  # f(y | end_i), (b, l, s)
     ratio = onto / onto.gather(-1, x[..., None])
     time = torch.full((len(x),), t, dtype=torch.float64)
     return rate_divergence(reverse_rates(process, x, ratio, time), _network_rates(backbone, x, t), x)
@@ -81,8 +83,8 @@ def bridge_term(
 
 def prior_term(process: Process, end: Int[Tensor, "b l"], delta: float) -> Float[Tensor, " b"]:
     """KL(law of the forward chain at t = 1 given its state at delta || prior)."""
-    law = process.transition(growth_between(process, 1.0, delta))[end]
-    prior = process.prior_law().double()
+    law = process.transition(growth_between(process, 1.0, delta)).to(end.device)[end]
+    prior = process.prior_law().double().to(end.device)
     return torch.where(law > 0, law * (law / prior).log(), 0.0).sum((1, 2))
 
 
@@ -90,7 +92,7 @@ def kernel_term(
     process: Process, law: DenseLaw, before: Int[Tensor, "b l"], after: Int[Tensor, "b l"], step: Step
 ) -> Float[Tensor, " b"]:
     """log q(after | before) - log f(before | after), f the exact forward kernel from s to t."""
-    forward = process.transition(growth_between(process, step.t, step.s))[after, before]
+    forward = process.transition(growth_between(process, step.t, step.s)).to(after.device)[after, before]
     return (law.probs.gather(-1, after[..., None])[..., 0].log() - forward.log()).sum(1)
 
 

@@ -13,6 +13,7 @@ from lsd_core.errors import InputError
 from lsd_core.processes.noise import Exponential, Noise, noise_from_dict
 
 SERIES = 50.0  # expected jumps up to which a transition is a series
+TABLES = "cpu"  # where the process keeps its matrices, wherever work is done
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Gaussian:
 
     def prior_law(self) -> Float[Tensor, " s"]:
         """pi, which Q leaves alone."""
-        offset = torch.arange(1, self.num_tokens + 1, dtype=torch.float64) - self.num_tokens / 2
+        offset = (
+            torch.arange(1, self.num_tokens + 1, dtype=torch.float64, device=TABLES) - self.num_tokens / 2
+        )
         return (-(offset**2) / (2 * self.prior_sigma**2)).softmax(0)
 
     def rate_matrix(self) -> Float[Tensor, "s s"]:
@@ -56,7 +59,8 @@ class Gaussian:
     @cached_property
     def _rates(self) -> Tensor:
         size, pi = self.num_tokens, self.prior_law()
-        x, y = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+        state = torch.arange(size, device=TABLES)
+        x, y = torch.meshgrid(state, state, indexing="ij")
         up = (x < size // 2) & (y > x) & (y < size - x)
         down = (x > size // 2) & (y < x) & (y > size - 1 - x)
         distance = (x - y).abs().double()
@@ -129,8 +133,9 @@ class Gaussian:
 def _series(process: Gaussian, growth: float) -> Tensor:
     """exp(growth Q) as Poisson numbers of jumps of I + Q / fastest (uniformisation): all terms positive."""
     mean = growth * process._fastest
-    jump = torch.eye(process.num_tokens, dtype=torch.float64) + process._rates / process._fastest
-    term = math.exp(-mean) * torch.eye(process.num_tokens, dtype=torch.float64)
+    stay = torch.eye(process.num_tokens, dtype=torch.float64, device=TABLES)
+    jump = stay + process._rates / process._fastest
+    term = math.exp(-mean) * stay
     total = term.clone()
     for number in range(1, int(mean + 8 * math.sqrt(mean)) + process.num_tokens):
         term = term @ jump * (mean / number)
