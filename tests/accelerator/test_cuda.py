@@ -108,7 +108,7 @@ def test_equal_uniforms_draw_nearly_equal_tokens() -> None:
         generate(backbone, "halton", table, 256, 3, batch=64, device=device).tokens
         for backbone, device in ((here, "cpu"), (place(here, CUDA), "cuda"))
     ]
-    assert float((tokens[0] == tokens[1]).double().mean()) > 0.98
+    assert float((tokens[0] == tokens[1]).double().mean()) > 0.95
 
 
 def test_a_card_says_where_its_samples_were_drawn_and_its_sampler_draws_where_it_is_told() -> None:
