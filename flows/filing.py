@@ -68,7 +68,11 @@ def register_cards(run: Run) -> None:
 
 
 def promote_champions(run: Run) -> Outcome:
-    """Decide who holds each alias, and move them."""
+    """Decide who holds each alias, and move them.
+
+    `nfe8` is held against all controls at 8 calls, `nfe8-euler` against those of Euler steps and those that bring a
+    base sampler of their own.
+    """
     rows: list[Row] = []
     verdicts: dict[str, dict[str, Verdict]] = {}
     for backbone in run.plan.backbones:
@@ -83,7 +87,8 @@ def promote_champions(run: Run) -> Outcome:
             for sampler in run.plan.config.samplers:
                 if any(spec.sampler == sampler for spec in cell):
                     own = [spec for spec in cell if spec.sampler == sampler]
-                    mine[f"nfe{nfe}-{sampler}"] = decide(run.store, own, cell)
+                    beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
+                    mine[f"nfe{nfe}-{sampler}"] = decide(run.store, own, [*own, *beside])
             if cell:
                 mine[f"nfe{nfe}"] = decide(run.store, cell, cell)
         if mine:

@@ -49,6 +49,19 @@ def test_one_law_is_told_once_under_both_names(book):
     assert by_label["theta_trapezoidal"] == ("theta_trapezoidal",)
 
 
+def test_a_cells_champion_is_held_against_its_own_controls_and_the_budgets_against_all(done):
+    verdicts = done.outcome.verdicts["countdown"]
+    held = {
+        alias: {c.control for c in verdicts[alias].comparisons}
+        for alias in ("nfe4", "nfe4-euler", "nfe4-halton")
+    }
+    assert {"plain (euler)", "plain (halton)"} <= held["nfe4"]
+    for sampler, other in (("euler", "halton"), ("halton", "euler")):
+        against = held[f"nfe4-{sampler}"]
+        assert {f"plain ({sampler})", "theta_trapezoidal (theta_trapezoidal)"} <= against
+        assert f"plain ({other})" not in against
+
+
 def test_plain_steps_are_eulers_whoever_is_better(book):
     for nfe in book.budgets:
         assert book.baseline(nfe).samplers == ("euler", "tweedie")
