@@ -12,9 +12,10 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method, method_names
+from lsd_core.errors import InputError
 from lsd_core.evaluation.extra import check_extras
 from lsd_core.processes import Process
-from lsd_core.samplers import calls_per_step, num_steps
+from lsd_core.samplers import calls_per_step, num_steps, steps_in_counts
 from lsd_core.store import Store
 from lsd_core.tasks.catalog import get_task
 from lsd_core.trajectories.spec import TeacherSpec
@@ -133,7 +134,10 @@ def candidate_spec(
     chosen = filled.config(settings)
     sampler = filled.own_sampler or sampler
     filled.check_sampler(sampler, backbone.process, chosen)
-    num_steps(sampler, nfe, backbone.process)
+    steps = num_steps(sampler, nfe, backbone.process)
+    if steps_in_counts(sampler) and steps > backbone.length:
+        remedy = "a step on counts reveals at least one token"
+        raise InputError("nfe", f"be at most {backbone.length}, the length, for {sampler}", nfe, remedy)
     return CandidateSpec(
         backbone=BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family),
         process=backbone.process.to_dict(),

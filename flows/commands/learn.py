@@ -25,6 +25,8 @@ def grid(
     store: Store = None,
     registry: Registry = None,
     workers: Whole | None = None,
+    num_gpus: float | None = None,
+    batch: Whole | None = None,
 ) -> int:
     """Distil, measure and register samplers for a grid of cells (backbone x NFE x base sampler).
 
@@ -49,6 +51,10 @@ def grid(
         fid:WEIGHTS:REFERENCE, inception_score:WEIGHTS; see docs/metrics.md.
     workers:
         Ray workers; as many as fit if left out.
+    num_gpus:
+        GPUs a worker; fractions share one.
+    batch:
+        sequences a network call while learning and measuring; a GPU wants more than a CPU.
     """
     from flows.config import load_grid
     from flows.embedded import run_embedded
@@ -62,7 +68,13 @@ def grid(
         store=store,
         tracking_uri=registry,
         workers=workers,
-        **{"evaluation.samples": samples, "evaluation.seeds": seeds, "evaluation.metrics": metrics},
+        num_gpus=num_gpus,
+        **{
+            "evaluation.samples": samples,
+            "evaluation.seeds": seeds,
+            "evaluation.metrics": metrics,
+            "evaluation.batch": batch,
+        },
     )
     return run_embedded(config, console)
 

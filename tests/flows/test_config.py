@@ -28,6 +28,7 @@ def test_every_ready_grid_parses(name: str) -> None:
         ({"backbones": ["countup"]}, ["backbone", "countdown-exact", "countup"]),
         ({"methods": ["magic"]}, ["method", "lsd", "plain", "magic"]),
         ({"method_configs": {"lsd": {"epocs": 3}}}, ["lsd", "epochs", "epocs"]),
+        ({"samplers": ["halton"], "nfe": [100]}, ["nfe", "64", "halton", "100"]),
         ({"samplers": ["halton"], "methods": ["lsd"]}, ["sampler", "euler", "lsd", "halton"]),
         ({"samplers": ["balanced_split"], "methods": ["path_kl"]}, ["sampler", "once a step", "balanced"]),
         ({"colour": "red"}, ["colour", "nfe"]),
