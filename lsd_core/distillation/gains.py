@@ -31,9 +31,8 @@ from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
 Report = Callable[[int, Mapping[str, Any]], None]  # (step, its gain and what every candidate costs there)
-Divergence = Callable[
-    [Tensor, float, Tensor], Tensor
-]  # (features, gain, where) -> KL of a step's law to theirs
+# (features, their gain, where) -> mean KL of a step's law from theirs, path by path
+Divergence = Callable[[Tensor, float, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ def settle_gains(
     report: Report = lambda step, values: None,
     method: Euler | None = None,
 ) -> Gains:
-    """Choose each step's gain among the candidates, first step to last; on counts a method is its order.
+    """Choose each step's gain among the candidates, first step to last, for a method (Euler if none is given).
 
     A step takes the sharpest candidate whose cost is within one standard error of the best one's.
     Cost: one call a (step, path) and one more a candidate, unless the step reveals a single token: then

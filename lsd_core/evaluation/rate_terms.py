@@ -73,9 +73,8 @@ def bridge_term(
     Given its end, the reversed forward chain has rates rate(t) Q(y, x_i) f(y | end) / f(x_i | end). One call.
     """
     process = backbone.process
-    onto = process.transition(growth_between(process, t, delta)).to(end.device)[
-        end
-    ]  # f(y | end_i), (b, l, s)
+    forward = process.transition(growth_between(process, t, delta)).to(end.device)
+    onto = forward[end]  # f(y | end_i), (b, l, s)
     ratio = onto / onto.gather(-1, x[..., None])
     time = torch.full((len(x),), t, dtype=torch.float64)
     return rate_divergence(reverse_rates(process, x, ratio, time), _network_rates(backbone, x, t), x)
