@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from lsd_core.errors import InputError
@@ -63,9 +64,17 @@ def _place(row: dict[str, Any], sort: str) -> float:
 
 
 def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
-    """One row a version; those with an alias in bold."""
+    """One row a version; those with an alias in bold. What is to be typed is never cut off."""
     metric = next((row["primary_metric"] for row in rows), "primary")
-    table = Table(title=f"samplers of {backbone}", title_justify="left", header_style="bold")
+    table = Table(
+        title=f"samplers of {backbone}",
+        caption=f"load any of them as models:/{backbone}/VERSION or models:/{backbone}@ALIAS",
+        title_justify="left",
+        caption_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for column, justify in (
         ("NFE", "right"),
         ("sampler", "left"),
@@ -73,10 +82,11 @@ def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
         (str(metric), "right"),
         ("entropy", "right"),
         ("bound", "right"),
+        ("ver.", "right"),
         ("alias", "left"),
-        ("URI", "left"),
     ):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        whole = {"overflow": "fold"} if column == "alias" else {"no_wrap": True}
+        table.add_column(column, justify=justify, **whole)  # type: ignore[arg-type]
     for row in rows:
         table.add_row(
             str(row["nfe"]),
@@ -85,8 +95,8 @@ def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
             "" if row["primary"] is None else f"{row['primary']:.4f}",
             "" if row["entropy"] is None else f"{row['entropy']:.3f}",
             "" if bound_of(row) is None else f"{bound_of(row):.1f}",
-            ", ".join(row["aliases"]),
-            row["uri"],
+            str(row["version"]),
+            " ".join(row["aliases"]),
             style="bold" if row["aliases"] else "",
         )
     return table

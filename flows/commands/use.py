@@ -58,7 +58,7 @@ def samplers(
         print(json.dumps(rows, indent=2))
         return 0
     console.print(samplers_table(backbone, rows))
-    champion = next((alias for row in rows for alias in row["aliases"]), None)
+    champion = min((alias for row in rows for alias in row["aliases"]), key=len, default=None)
     if champion:
         console.print(f"Next: lsd sample models:/{backbone}@{champion} -n 4", highlight=False)
     return 0
