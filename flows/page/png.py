@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from flows.looks import colour_and_line, marks
+from flows.looks import CONTROL, colour_and_line, marks
 from flows.page.book import Book
 from flows.page.figures import FLOOR
 from flows.standings import family
@@ -15,7 +15,7 @@ from lsd_core.distillation.methods import get_method
 def draw_png(book: Book, path: Path) -> None:
     """Quality against calls, then against entropy at each budget."""
     panels = 1 + len(book.budgets)
-    figure = Figure(figsize=(4.6 * panels, 4.2), layout="constrained")
+    figure = Figure(figsize=(4.6 * panels + 2, 4.2), layout="constrained")
     axes = [figure.add_subplot(1, panels, column + 1) for column in range(panels)]
     labels = list(dict.fromkeys(entry.label for entry in book.entries))
     mark = marks(entry.spec.sampler for entry in book.entries)
@@ -24,7 +24,8 @@ def draw_png(book: Book, path: Path) -> None:
         style: dict[str, Any] = dict(
             zip(("color", "linestyle"), colour_and_line(mine[0].spec.method), strict=True)
         )
-        own = mark[mine[0].spec.sampler]
+        own: dict[str, Any] = {"marker": mark[mine[0].spec.sampler], "color": style["color"]}
+        own["markerfacecolor"] = "white" if style["linestyle"] == CONTROL else style["color"]
         means = [max(e.card.primary.mean or 0.0, FLOOR) for e in mine]
         ends = [(e.card.primary.low, e.card.primary.high) for e in mine]
         below = [
@@ -38,10 +39,9 @@ def draw_png(book: Book, path: Path) -> None:
             [e.spec.nfe for e in mine],
             means,
             yerr=[below, above],
-            marker=own,
             capsize=3,
             label=label,
-            **style,
+            **own | style,
         )
         for entry, mean in zip(mine, means, strict=True):
             panel = axes[1 + book.budgets.index(entry.spec.nfe)]
@@ -49,7 +49,7 @@ def draw_png(book: Book, path: Path) -> None:
                 points = sorted(family(book.store, entry.spec), key=lambda point: point.entropy)
                 errors = [max(float(p.report.mean()), FLOOR) for p in points]
                 panel.plot([p.entropy for p in points], errors, marker=".", **style)
-            panel.plot([entry.card.diversity.mean or 0.0], [mean], marker=own, color=style["color"])
+            panel.plot([entry.card.diversity.mean or 0.0], [mean], **own)
     if book.teacher is not None:
         error, entropy = (book.teacher.metrics[name] for name in (book.task.primary, book.task.diversity))
         name = f"teacher, {book.teacher.calls_max} calls"
@@ -65,7 +65,8 @@ def draw_png(book: Book, path: Path) -> None:
     )
     axes[0].set_xticks(book.budgets, [str(nfe) for nfe in book.budgets])
     axes[0].minorticks_off()
-    axes[0].legend(fontsize=8)
+    named = axes[0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside right upper", fontsize=8)
     for panel, nfe in zip(axes[1:], book.budgets, strict=True):
         panel.set(yscale="log", xlabel=f"{book.task.diversity} (nat)", title=f"{nfe} calls")
     figure.savefig(path, dpi=130, metadata={"Software": None})
