@@ -12,6 +12,7 @@ the settled ones lead to: all candidate gains start from the same states and dra
 so differ by little but the gain.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -68,7 +69,8 @@ def settle_gains(
 ) -> Gains:
     """Choose each step's gain among the candidates, first step to last, for a method (Euler if none is given).
 
-    A step takes the sharpest candidate whose cost is within one standard error of the best one's.
+    A step takes the sharpest candidate whose cost is within one standard error of the best one's; in an order of the
+    sampler's own, where a term is one position's and noisier, the one nearest to 1, so that noise sharpens nothing.
     Cost: one call a (step, path) and one more a candidate, unless the step reveals a single token: then
     nothing is gained by sharpening, and the gain is 1.
     """
@@ -79,7 +81,8 @@ def settle_gains(
     def attempt(step: Step, x: Tensor) -> Trial:
         return _try_candidates(backbone, method, step, candidates, x, rank, draws, batch)
 
-    return settle(table, list(steps_of(table, backbone.length)), x, candidates, attempt, report)
+    rule = sharpest_within_error if method.order.exchangeable else mildest_within_error
+    return settle(table, list(steps_of(table, backbone.length)), x, candidates, attempt, report, rule)
 
 
 def settle(
@@ -89,12 +92,14 @@ def settle(
     candidates: tuple[float, ...],
     attempt: Callable[[Step, Tensor], "Trial"],
     report: Report,
+    rule: "Rule | None" = None,
 ) -> Gains:
     """First step to last: try all candidates from the states x, keep one's gain, go on from where it leads."""
+    rule = rule or sharpest_within_error
     curves, errors, chosen, sequences = [], [], [], 0
     for step in steps:
         trial = attempt(step, x)
-        pick = sharpest_within_error(trial.costs, candidates)
+        pick = rule(trial.costs, candidates)
         curves.append(trial.costs.mean(0))
         errors.append((trial.costs - trial.costs[:, pick : pick + 1]).std(0) / len(x) ** 0.5)
         chosen.append(pick)
@@ -185,14 +190,24 @@ def _cost(
     return cost + (n - m - 1) * change
 
 
+Rule = Callable[[Tensor, tuple[float, ...]], int]  # (costs (b, g), candidates) -> the chosen candidate
+
+
 def sharpest_within_error(costs: Float[Tensor, "b g"], candidates: tuple[float, ...]) -> int:
     """The sharpest candidate whose mean cost is within a standard error of the best one's."""
+    return max(_within_error(costs), key=lambda g: candidates[g])
+
+
+def mildest_within_error(costs: Float[Tensor, "b g"], candidates: tuple[float, ...]) -> int:
+    """The candidate nearest to 1, by its ratio, whose mean cost is within a standard error of the best one's."""
+    return min(_within_error(costs), key=lambda g: abs(math.log(candidates[g])))
+
+
+def _within_error(costs: Float[Tensor, "b g"]) -> list[int]:
     mean = costs.mean(0)
     best = int(mean.argmin())
     error = (costs - costs[:, best : best + 1]).std(0) / len(costs) ** 0.5
-    return max(
-        (g for g in range(len(candidates)) if mean[g] - mean[best] <= error[g]), key=lambda g: candidates[g]
-    )
+    return [g for g in range(costs.shape[1]) if mean[g] - mean[best] <= error[g]]
 
 
 def _stop_inside(n: int, m: int, draws: Draws, step: int) -> Int[Tensor, " b"]:

@@ -3,7 +3,7 @@
 1. One pass over teacher paths prices every step of every schedule, over mask counts (`prices`) or, where there
    is no mask, over the teacher's times (`rate_prices`).
 2. A shortest path with M edges is the best schedule of M steps (`schedule`). Over counts the samplers of one order
-   have one law, and so one table; for a sampler with an order of its own the teacher's tokens are priced along that.
+   have one law, and so one table; one with an order of its own is priced on the network's own paths along that.
 3. Each step's gain on the log-score is settled on the student's own states under the reverse bound (`gains`,
    `rate_gains`).
 
@@ -26,7 +26,8 @@ from lsd_core.distillation.prices import EdgePrices, price_counts
 from lsd_core.distillation.schedule import cheapest_schedules
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
-from lsd_core.evaluation.paths import named
+from lsd_core.evaluation.paths import named, one_at_a_time
+from lsd_core.samplers.order import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 
@@ -34,7 +35,8 @@ __all__ = ["PathKLConfig", "PathKLScheduleConfig", "PathKLSharpConfig", "fit", "
 
 
 def fit(problem: Problem, config: PathKLScheduleConfig) -> Learned:
-    """The table for one cell. Cost: l calls a price path, then calls a gain path as `settle_gains` says.
+    """The table for one cell. Cost: l calls a price path (2 l in an order of the sampler's own), then calls a gain
+    path as `settle_gains` says.
 
     Gains are learned where the settings are a `PathKLConfig`.
 
@@ -67,28 +69,43 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
 
 
 def _prices(problem: Problem, config: PathKLScheduleConfig) -> EdgePrices:
-    """Prices over counts: the same for every cell of an order and member of the family, and paid for once by all.
-
-    An order of the sampler's own is drawn from the teacher's seed: the same for all that read the same paths.
-    """
+    """Prices over counts: the same for every cell of an order and member of the family, and paid for once by all."""
     order = named(problem.sampler, problem.absorbing).order
+    if not order.exchangeable:
+        return _prices_in_order(problem, config, order)
     wanted = max(8, config.price_sequences // problem.absorbing.length)
     stored = problem.trajectories.select(slice(wanted)) if problem.trajectories else None
     # Where paths do not say when inside a teacher's step a token came, the seed does.
     seed = problem.seed if stored is not None and stored.reveal_time is None else None
-    order_seed = problem.seed if problem.teacher_seed is None else problem.teacher_seed
 
     def price() -> EdgePrices:
         paths = TeacherPaths.read(stored, problem.seed)
-        if not order.exchangeable:
-            paths = paths.reordered(order, order_seed)
         return price_counts(
             problem.absorbing, paths, problem.batch, pooled=config.pooled, progress=problem.progress
         )
 
-    own = None if order.exchangeable else (order.name, order_seed)
-    name = ("prices", wanted, config.pooled, problem.batch, seed, own)
+    name = ("prices", wanted, config.pooled, problem.batch, seed)
     prices: EdgePrices = problem.keep(name, price)
+    return prices
+
+
+def _prices_in_order(problem: Problem, config: PathKLScheduleConfig, order: Order) -> EdgePrices:
+    """Prices on paths of the network revealing one token at a time in the order, which are drawn first.
+
+    An inconsistent network has another law in every order. On tokens of its uniform order what an edge costs is
+    mostly how far these laws are apart; on its own paths it is the divergence from revealing one by one, at a small
+    variance. Drawn from the teacher's seed, they are the same for all that read the same teacher.
+    """
+    wanted = max(8, config.price_sequences // problem.absorbing.length)
+    root = problem.seed if problem.teacher_seed is None else problem.teacher_seed
+    draws = Draws(derive_seed("path_kl order", root), torch.arange(wanted))
+
+    def price() -> EdgePrices:
+        paths, drawn = one_at_a_time(problem.absorbing, problem.sampler, draws, problem.batch)
+        priced = price_counts(problem.absorbing, paths, problem.batch, progress=problem.progress)
+        return replace(priced, sequences=priced.sequences + drawn)
+
+    prices: EdgePrices = problem.keep(("prices", wanted, problem.batch, order.name, root), price)
     return prices
 
 

@@ -12,7 +12,8 @@ class PathKLScheduleConfig:
     """How many paths to look at."""
 
     price_sequences: int = 8192
-    """Network budget of the edge prices: paths = this / length, at least 8."""
+    """Network budget of the edge prices: paths = this / length, at least 8. As much again to draw them first, for a
+    sampler with an order of its own."""
     pooled: bool = False
     """Price an edge by the mean over all masked tokens: for paths whose order tells nothing about them."""
 

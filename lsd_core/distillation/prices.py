@@ -16,6 +16,7 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.learned import Progress
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.evaluation.divergence import features_at_count, token_log_probs
+from lsd_core.evaluation.paths import Paths
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class EdgePrices:
 
 def price_counts(
     backbone: Backbone,
-    paths: TeacherPaths,
+    paths: TeacherPaths | Paths,
     batch: int,
     *,
     pooled: bool = False,

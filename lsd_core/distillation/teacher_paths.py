@@ -1,6 +1,6 @@
 """Teacher paths as a distillation reads them: states at any moment, and what the network says there."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,8 +9,6 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
 from lsd_core.randomness import Purpose, uniform_grid
-from lsd_core.samplers.order import Order
-from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.trajectories.types import TIME_GRID, Trajectories
 
@@ -61,12 +59,6 @@ class TeacherPaths:
 
     def __len__(self) -> int:
         return len(self.index)
-
-    def reordered(self, order: Order, seed: int) -> "TeacherPaths":
-        """The same tokens and moments, the positions coming in another order, drawn from `seed`."""
-        rank = order.rank(Draws(seed, self.index), self.rank.shape[1])
-        in_turn = self.reveal_time.gather(1, self.rank.argsort(dim=1))
-        return replace(self, rank=rank, reveal_time=in_turn.gather(1, rank))
 
     def hidden(self, rows: Int[Tensor, " r"], step: Step) -> Bool[Tensor, "r l"]:
         """Where the paths are masked when `step` begins: at its time or, on a grid of counts, its count."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lsd_core.backbones.markov import MarkovExact
-from lsd_core.distillation.gains import settle_gains
+from lsd_core.distillation.gains import mildest_within_error, settle_gains, sharpest_within_error
 from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.distillation.path_kl import fit, fit_all
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
@@ -185,6 +185,30 @@ def test_in_halton_order_few_steps_are_exact_and_certified_so(
     assert certificate.value_nats < 0.2
     assert found.diagnostics["price_nats"] < plain.diagnostics["price_nats"] - 1
     assert found.diagnostics["price_nats"] >= found.diagnostics["teacher_nats"] - 1e-9
+
+
+def test_in_halton_order_an_inconsistent_network_is_priced_on_its_own_paths() -> None:
+    """There a step costs what it loses against revealing one by one: never less, however inconsistent the network."""
+    network = misfit_backbone(5, 3, 4, timed=True)
+    teacher = first_hitting(network, Draws(1, torch.arange(10)))
+    found = fit_all(
+        problem(network, teacher, sampler="halton"), PathKLScheduleConfig(price_sequences=16_000), [1, 2, 4]
+    )
+    prices = [found[steps].diagnostics["price_nats"] for steps in (1, 2, 4)]
+    assert prices[0] > prices[1] > prices[2]
+    assert prices[2] == pytest.approx(found[4].diagnostics["teacher_nats"], abs=1e-9)
+    assert found[1].sequences == 2 * 4 * 4000  # the paths are drawn, then priced
+
+
+def test_noise_sharpens_nothing_where_the_mildest_is_taken() -> None:
+    gen, candidates = torch.Generator().manual_seed(0), (0.5, 1.0, 2.0, 4.0)
+    costs = torch.randn(200, 4, generator=gen, dtype=torch.float64)
+    assert candidates[mildest_within_error(costs, candidates)] == 1.0
+    costs[:, 2] -= 3.0  # and where sharpening pays for certain, it is done
+    assert candidates[mildest_within_error(costs, candidates)] == 2.0
+    costs[:, 3] = costs[:, 2]
+    assert candidates[sharpest_within_error(costs, candidates)] == 4.0
+    assert candidates[mildest_within_error(costs, candidates)] == 2.0
 
 
 def test_prices_are_kept_apart_by_order(backbone: MarkovExact, teacher: Trajectories) -> None:

@@ -9,7 +9,7 @@ from lsd_core.distillation.prices import price_counts, price_times
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.evaluation import divergence
 from lsd_core.evaluation.path_terms import path_cost
-from lsd_core.evaluation.paths import Paths, cut
+from lsd_core.evaluation.paths import Paths, cut, one_at_a_time
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.order import HALTON
 from lsd_core.samplers.state import Draws
@@ -41,21 +41,21 @@ def test_a_schedules_price_is_what_its_sampler_charges_for_the_paths(
     assert price == pytest.approx(float(path_cost(backbone, table, steps, 9).mean()), abs=1e-12)
 
 
-def test_along_another_order_a_price_is_what_that_orders_sampler_charges(
-    backbone: TableBackbone, paths: TeacherPaths
+def test_along_another_order_a_price_is_what_that_orders_sampler_charges_for_its_own_paths(
+    backbone: TableBackbone,
 ) -> None:
-    """The tokens stay with their positions, and the moments with the places in the order."""
-    counts, draws = (4, 2, 1, 0), Draws(7, paths.index)
-    reordered = paths.reordered(HALTON, seed=7)
-    assert torch.equal(reordered.x_end, paths.x_end)
-    assert torch.equal(reordered.reveal_time.sort(1).values, paths.reveal_time.sort(1).values)
-    assert bool((reordered.reveal_time.gather(1, reordered.rank.argsort(1)).diff(dim=1) <= 0).all())
-    cost = price_counts(backbone, reordered, batch=4).cost
-    price = sum(float(cost[LENGTH - n, LENGTH - m]) for n, m in pairwise(counts))
+    counts, draws = (4, 2, 1, 0), Draws(7, torch.arange(9))
+    singly, drawn = one_at_a_time(backbone, "halton", draws, batch=4)
+    assert drawn == LENGTH * len(singly)
+    assert torch.equal(singly.rank, HALTON.rank(draws, LENGTH))
+    prices = price_counts(backbone, singly, batch=4)
+    price = sum(float(prices.cost[LENGTH - n, LENGTH - m]) for n, m in pairwise(counts))
     table = StepTable(counts=counts)
-    in_teachers_order = Paths(paths.x_end, paths.rank, paths.rank, paths.mask)
-    steps = cut(in_teachers_order, backbone, "halton", table, draws)
+    steps = cut(singly, backbone, "halton", table, draws)
+    assert torch.equal(steps.rank, singly.rank)  # their order has the sampler's law, and is kept
     assert price == pytest.approx(float(path_cost(backbone, table, steps, 9).mean()), abs=1e-12)
+    every = StepTable(counts=(4, 3, 2, 1, 0))
+    assert prices.own == pytest.approx(float(path_cost(backbone, every, singly, 9).mean()), abs=1e-12)
 
 
 def test_own_cost_is_the_price_of_revealing_one_by_one(backbone: TableBackbone, paths: TeacherPaths) -> None:
