@@ -13,7 +13,7 @@ is split at its own best point, 1, 2, 4 ... steps. In between powers of two, the
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -55,11 +55,23 @@ class Split:
 
 
 def fit(problem: Problem, config: JYSConfig) -> Learned:
-    """JYS times for one cell. Cost: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k."""
+    """JYS times for one cell. Cost: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k.
+
+    The search knows no base sampler and, on exact paths, no seed: problems that differ in nothing else share it.
+    """
+    stored = problem.trajectories
+    seed = problem.seed if stored is not None and stored.reveal_time is None else None
+    name = ("jys", problem.num_steps, config, problem.batch, seed)
+    learned: Learned = problem.keep(name, lambda: _search(problem, config))
+    if steps_in_counts(problem.sampler):
+        return replace(learned, table=counts_from_times(learned.table, problem.absorbing.length))
+    return learned
+
+
+def _search(problem: Problem, config: JYSConfig) -> Learned:
     stored = problem.trajectories
     paths = TeacherPaths.read(stored.select(slice(config.paths)) if stored else None, problem.seed)
     search = _Search(problem.absorbing, paths, config.iterations, problem.batch)
-
     noted: dict[str, list[float]] = {}
 
     def report(num_steps: int, new: list[float]) -> None:
@@ -68,11 +80,10 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
             problem.note(noted, savings=amount)
 
     times, savings = doubled(problem.num_steps, search.best_split, report)
-    table = StepTable(times=times)
-    if steps_in_counts(problem.sampler):
-        table = counts_from_times(table, problem.absorbing.length)
     return Learned(
-        table=table, sequences=search.sequences, history={"times": list(times), "savings": savings}
+        table=StepTable(times=times),
+        sequences=search.sequences,
+        history={"times": list(times), "savings": savings},
     )
 
 

@@ -2,19 +2,20 @@
 
 import math
 from itertools import pairwise, product
+from typing import Any
 
 import pytest
 import torch
 
 from lsd_core.distillation.jys import JYSConfig, Split, doubled, fit, golden_section, saving
-from lsd_core.distillation.learned import Problem
+from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.distillation.prices import price_times
 from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.evaluation.countdown import error
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.state import Draws
-from lsd_core.samplers.table import uniform_times
+from lsd_core.samplers.table import counts_from_times, uniform_times
 from lsd_core.tasks.countdown import exact_backbone as countdown
 from tests.lsd_core.oracles import (
     TableBackbone,
@@ -125,3 +126,30 @@ def test_beats_uniform_steps_on_countdown_and_counts_its_cost() -> None:
         for table in (learned.table, uniform_times(8))
     ]
     assert errors[0] < 0.65 * errors[1]
+
+
+def test_what_is_kept_is_searched_once_for_all_base_samplers_and_seeds() -> None:
+    backbone, kept = countdown("short", length=16, num_values=8), Kept()
+    teacher = first_hitting(backbone, Draws(1, torch.arange(16)))
+
+    def found(sampler: str, seed: int, steps: int = 4, **keep: Any) -> Learned:
+        problem = Problem(
+            backbone=backbone,
+            sampler=sampler,
+            num_steps=steps,
+            trajectories=teacher,
+            seed=seed,
+            batch=16,
+            **keep,
+        )
+        return fit(problem, JYSConfig(iterations=3))
+
+    first = found("euler", 0, keep=kept)
+    assert found("euler", 1, keep=kept) == first == found("euler", 1)
+    calls = backbone.features
+    backbone.features = None  # type: ignore[method-assign, assignment]  # nothing is asked again
+    counts = found("halton", 0, keep=kept)
+    backbone.features = calls  # type: ignore[method-assign]
+    assert counts == found("halton", 0)
+    assert counts.table == counts_from_times(first.table, 16)
+    assert found("euler", 0, steps=2, keep=kept).table != first.table
