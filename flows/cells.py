@@ -41,14 +41,16 @@ def cells_of(config: GridConfig, settings: Settings) -> list[Cell]:
     groups: dict[tuple[str, int, str], set[str]] = {}
     own = set(config.samplers)
     for spec in plan.candidates:
-        if spec.sampler in own:  # a method that brings its own sampler belongs to every cell
+        if spec.sampler in own:
             law = spec.work.sampler
             groups.setdefault((spec.backbone.name, spec.nfe, law), set()).add(spec.sampler)
-    cells = []
+    cells, begun = list[Cell](), set[tuple[str, int]]()
     for (backbone, nfe, _), samplers in groups.items():
         ordered = [sampler for sampler in config.samplers if sampler in samplers]
         filled = (s for s in plan.candidates if (s.backbone.name, s.nfe) == (backbone, nfe))
-        methods = [s.method for s in filled if s.sampler in samplers or s.sampler not in own]
+        first = (backbone, nfe) not in begun  # what brings its own sampler belongs to the budget's first cell
+        begun.add((backbone, nfe))
+        methods = [s.method for s in filled if s.sampler in samplers or (first and s.sampler not in own)]
         alone = config.model_copy(
             update={
                 "backbones": [names[backbone]],
