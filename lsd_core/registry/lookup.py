@@ -6,6 +6,7 @@ from typing import Any
 
 from lsd_core.errors import InputError
 from lsd_core.filing import rank, row_of
+from lsd_core.names import BACKBONE
 from lsd_core.registry.connect import connect
 
 
@@ -62,6 +63,7 @@ def aliases_of(client: Any, name: str) -> dict[str, int]:
 
 def versions_of(client: Any, name: str, condition: str = "") -> list[Any]:
     found, token = [], None
+    BACKBONE.check("backbone", name)  # it becomes part of a filter
     while True:
         page = client.search_model_versions(f"name = '{name}'{condition}", max_results=1000, page_token=token)
         found += page
