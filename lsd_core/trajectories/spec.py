@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from lsd_core.canonical import digest
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import digest
 
 SCHEMA_VERSION = 1
 _DTYPES = ("float64", "float32", "bfloat16", "float16")
