@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
 
 from lsd_core.errors import InputError
-from lsd_core.names import RunName
+from lsd_core.numerics.names import RunName
 
 GRIDS = Path(__file__).parent / "grids"
 Count = Annotated[StrictInt, Field(ge=1)]

@@ -16,10 +16,10 @@ from lsd_core.backbones.address import LONGEST
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.backbones.pixels import PixelBackbone
 from lsd_core.errors import InputError
-from lsd_core.evaluation.digits_judge import NAME as DIGITS_JUDGE
-from lsd_core.evaluation.likelihood import any_order_nll
-from lsd_core.evaluation.text_judge import NAME as TEXT_JUDGE
-from lsd_core.names import BACKBONE
+from lsd_core.metrics.judges.digits_judge import NAME as DIGITS_JUDGE
+from lsd_core.metrics.judges.text_judge import NAME as TEXT_JUDGE
+from lsd_core.metrics.likelihood import any_order_nll
+from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Absorbing
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.digits_judge import ClassifierConfig, train_classifier

@@ -21,9 +21,9 @@ from pydantic import (
 )
 
 from lsd_core.backbones.protocol import AnyBackbone
-from lsd_core.canonical import canonical_json, digest
 from lsd_core.errors import InputError
-from lsd_core.names import BackboneName, ComponentName, Fingerprint
+from lsd_core.numerics.canonical import canonical_json, digest
+from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint
 from lsd_core.samplers.table import StepTable
 
 SCHEMA_VERSION = 1

@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt, ValidationError, model_validator
 
 from flows.config import Count, EvaluationConfig, Section, TeacherConfig, explain, read_yaml
 from lsd_core.errors import InputError
-from lsd_core.names import RunName
+from lsd_core.numerics.names import RunName
 
 STUDIES = Path(__file__).parent.parent / "studies"
 Kind = Literal["compare", "speed-up", "budget", "certificates"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from lsd_core.errors import InputError
-from lsd_core.names import REPOSITORY, REVISION
+from lsd_core.numerics.names import REPOSITORY, REVISION
 
 HUB = "hf://"
 OPTIONS = ("body_dtype",)

@@ -7,14 +7,14 @@ from importlib import resources
 from pathlib import Path
 
 from lsd_core.backbones import address, storage
+from lsd_core.backbones import countdown_chain as countdown
 from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
-from lsd_core.home import weights_dir
-from lsd_core.names import BACKBONE
+from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Process, Uniform
-from lsd_core.tasks import cifar10, countdown, openwebtext
+from lsd_core.storage.home import weights_dir
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,20 +125,6 @@ def get_entry(name: str) -> BackboneEntry:
         rule = f"be one of {', '.join(BACKBONES)}, hf://OWNER/NAME, or an existing folder or file"
         raise InputError("backbone", rule, name)
     return BACKBONES[name]
-
-
-def task_of(backbone: AnyBackbone) -> str:
-    """What a backbone's samples are judged on: as the catalog says, or its configuration, or its tokens.
-
-    What says nothing is of `lsd train countdown` or of GPT-2's tokens if it has as many; anything else is
-    judged as sequences of whatever it may be.
-    """
-    if backbone.name in BACKBONES:
-        return BACKBONES[backbone.name].task
-    if backbone.family == "tauldr" and backbone.length == cifar10.LENGTH:
-        return "cifar10"
-    by_tokens = {countdown.NUM_VALUES: "countdown"} | dict.fromkeys(openwebtext.VOCABULARIES, "openwebtext")
-    return str(backbone.config.get("task", by_tokens.get(backbone.process.num_tokens, "sequences")))
 
 
 @cache

@@ -8,9 +8,9 @@ from lsd_core.backbones import storage
 from lsd_core.backbones.catalog import BACKBONES, load_backbone
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
-from lsd_core.home import cache_dir
-from lsd_core.names import FINGERPRINT
-from lsd_core.store import Store
+from lsd_core.numerics.names import FINGERPRINT
+from lsd_core.storage.home import cache_dir
+from lsd_core.storage.store import Store
 
 
 def backbone_key(fingerprint: str) -> str:

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from lsd_core.canonical import derive_seed, digest
 from lsd_core.cards import BackboneRef
 from lsd_core.errors import InputError
-from lsd_core.names import COMPONENT
+from lsd_core.numerics.canonical import derive_seed, digest
+from lsd_core.numerics.names import COMPONENT
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers import law_key
 from lsd_core.trajectories.spec import TeacherSpec

@@ -12,8 +12,8 @@ from lsd_core.backbones.publish import backbone_key
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.export.formats import export_diffusers, export_json, scheduler_config
-from lsd_core.filing import describe
-from lsd_core.names import REPOSITORY
+from lsd_core.numerics.names import REPOSITORY
+from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 from typing import Any
 
-from lsd_core import tracking
+from lsd_core.registry import tracking
 
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

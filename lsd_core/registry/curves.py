@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lsd_core import tracking
+from lsd_core.registry import tracking
 from lsd_core.registry.connect import connect
 from lsd_core.registry.writing import ensure_experiment
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from lsd_core.errors import InputError
-from lsd_core.filing import rank, row_of
-from lsd_core.names import BACKBONE
+from lsd_core.numerics.names import BACKBONE
+from lsd_core.registry.card_fields import rank, row_of
 from lsd_core.registry.connect import connect
 
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from lsd_core.cards import SamplerCard, text_sha256
 from lsd_core.errors import InputError
-from lsd_core.filing import uri_of
+from lsd_core.registry.card_fields import uri_of
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import aliases_of, listed, version_of
 from lsd_core.registry.pyfunc import CARD_FILE

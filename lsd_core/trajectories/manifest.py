@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lsd_core.canonical import canonical_json
 from lsd_core.errors import InputError
-from lsd_core.names import FINGERPRINT
-from lsd_core.store import Store
+from lsd_core.numerics.canonical import canonical_json
+from lsd_core.numerics.names import FINGERPRINT
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.prefetch import ahead
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.write import ShardRecord, parse_shard_name

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from lsd_core.canonical import digest
 from lsd_core.errors import InputError
-from lsd_core.names import BACKBONE, COMPONENT, FINGERPRINT, Grammar
+from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.names import BACKBONE, COMPONENT, FINGERPRINT, Grammar
 
 SCHEMA_VERSION = 1
 _TIME_GRID = Grammar("2^16, uniform, or states-64 or the like", r"2\^16|[a-z]+|states-[1-9][0-9]*")

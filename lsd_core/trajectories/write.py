@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.bits import pack
 from lsd_core.trajectories.schema import (
     arrow_schema,

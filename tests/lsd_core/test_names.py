@@ -18,14 +18,14 @@ from lsd_core.cards import BackboneRef, SamplerCard
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 from lsd_core.export.formats import export_json
-from lsd_core.names import BACKBONE, COMPONENT, FINGERPRINT, RUN, SPEC_HASH
+from lsd_core.numerics.names import BACKBONE, COMPONENT, FINGERPRINT, RUN, SPEC_HASH
 from lsd_core.processes import Absorbing, Uniform
 from lsd_core.registry.lookup import versions_of
 from lsd_core.sampler import LoadedSampler, load_sampler
 from lsd_core.samplers import sampler_names
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
+from lsd_core.storage.tensorfile import TensorFile
 from lsd_core.tasks.catalog import TASKS
-from lsd_core.tensorfile import TensorFile
 from lsd_core.trajectories import TeacherSpec
 from lsd_core.trajectories.manifest import MANIFEST, parse_manifest, publish_manifest
 
@@ -90,7 +90,7 @@ def test_what_is_no_string_is_no_name(value: object) -> None:
 def test_every_name_that_is_in_use_stays_valid() -> None:
     weights = [
         file
-        for package in ("lsd_core.backbones", "lsd_core.evaluation")
+        for package in ("lsd_core.backbones", "lsd_core.metrics.judges")
         for file in resources.files(package).joinpath("weights").iterdir()
         if file.name.endswith(".safetensors")
     ]

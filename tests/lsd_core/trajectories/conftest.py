@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import ShardRecord, TeacherSpec, Trajectories, commit_shard, encode_shard
 
 
