@@ -1,4 +1,4 @@
-"""Aliases: who holds `nfe8`, who held it before, and what may hold it."""
+"""Aliases such as `nfe8`: the version each points at, its history, and the rules for moving it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is registered: versions, aliases, and the best within a budget."""
+"""Queries of the registry: versions, aliases, and the best sampler within a budget."""
 
 import re
 from collections.abc import Iterable
