@@ -4,7 +4,6 @@ A cell needs no registry: it leaves its cards on the store, where `lsd grid` fin
 `lsd register` files them. Run as `python -m flows.cells JSON`, which is what `lsd submit` has a Ray cluster do.
 """
 
-import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from flows.teaching import generate_teacher
 from lsd_core.backbones.publish import publish
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.storage.store import Store
 from workers.session import ray_session
 
@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     logging.getLogger("lsd").setLevel(logging.INFO)
     try:
-        config = parse_grid(json.loads(arguments[0]))
+        config = parse_grid(parse_json(arguments[0], "grid"))
         settings = resolve(config=config.places)
         run = run_cells(config, settings, LogProgress(logging.getLogger("lsd").info))
     except InputError as error:

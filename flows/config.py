@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
+from lsd_core.numerics.plain_text import parse_yaml
 
 GRIDS = Path(__file__).parent / "grids"
 Count = Annotated[StrictInt, Field(ge=1)]
@@ -116,13 +116,12 @@ def load_grid(name: str, **overrides: Any) -> GridConfig:
 def read_yaml(what: str, name: str, folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The record in `folder`/`name`.yaml, or in the .yaml file of that name, with overrides put in."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
-    if not path.is_file():
-        ready = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise InputError(what, f"be one of {ready}", name, "or name a .yaml file")
     try:
-        record = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"{what} {path}", "be YAML", " ".join(str(error).split())) from None
+        data = path.read_bytes()
+    except (OSError, ValueError):  # no file, a folder, no permission, no name that a file can have
+        ready = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise InputError(what, f"be one of {ready}", name, "or name a .yaml file") from None
+    record = parse_yaml(data, f"{what} {path}")
     if not isinstance(record, dict):
         raise InputError(f"{what} {path}", "be a mapping of fields", type(record).__name__)
     for field, value in overrides.items():
@@ -132,6 +131,8 @@ def read_yaml(what: str, name: str, folder: Path, overrides: Mapping[str, Any]) 
         target = record
         for section in sections:
             target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise InputError(f"{what}.{section}", "be a mapping of fields", target)
         target[last] = value
     return record
 
