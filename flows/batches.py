@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from flows.config import TeacherConfig
 from lsd_core.backbones.protocol import AnyBackbone
-from lsd_core.canonical import digest
-from lsd_core.memory import resolve_batch
-from lsd_core.store import Store
-from lsd_core.teacher import teacher_spec
+from lsd_core.candidates.teacher import teacher_spec
+from lsd_core.numerics.canonical import digest
+from lsd_core.samplers.memory import resolve_batch
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
 
 

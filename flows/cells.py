@@ -17,9 +17,9 @@ from flows.run import Run
 from flows.settings import Settings, resolve
 from flows.teaching import generate_teacher
 from lsd_core.backbones.publish import publish
-from lsd_core.canonical import digest
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.numerics.canonical import digest
+from lsd_core.storage.store import Store
 from workers.session import ray_session
 
 

@@ -13,8 +13,8 @@ from rich.markup import escape
 
 import flows.commands  # noqa: F401  (registers the commands)
 from flows.commands.shared import app, complaints
-from lsd_core.allocator import keep_freed_memory
 from lsd_core.errors import InputError
+from lsd_core.numerics.allocator import keep_freed_memory
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import torch
 
 from flows.plan import Plan
+from lsd_core.backbones.device import device_kind, place, worker_device
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.certify import certifiable
-from lsd_core.device import device_kind, place, worker_device
+from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.distillation.methods import BASELINE, get_method
 from lsd_core.errors import InputError
-from lsd_core.memory import one_call
-from lsd_core.rates import read_rates
-from lsd_core.store import Store
-from lsd_core.teacher import calls_a_path
+from lsd_core.samplers.memory import one_call
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.schema import shard_bytes_at_most
 from lsd_core.trajectories.spec import TeacherSpec
+from lsd_core.trajectories.throughput import read_rates
 
 MEASURE_S = 2.0
 

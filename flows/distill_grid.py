@@ -28,7 +28,7 @@ from flows.retries import PATIENT
 from flows.run import Run
 from flows.settings import Settings, resolve
 from lsd_core.backbones.publish import publish
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
 from workers.session import ray_session
 

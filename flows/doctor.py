@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from flows.settings import CREDENTIALS, EMBEDDED, LOCAL_RAY, Settings
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 POOL, DEPLOYMENT = "lsd-pool", "lsd/distill-grid"
 RAY_TIMEOUT_S = 90

@@ -10,14 +10,14 @@ from flows.run import Run
 from flows.standings import decide
 from lsd_core import registry
 from lsd_core.candidates import CandidateSpec
-from lsd_core.candidates.card import make_card
 from lsd_core.candidates.certify import certifiable
+from lsd_core.candidates.make_card import make_card
 from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.work import table_index
 from lsd_core.cards import SamplerCard
 from lsd_core.distillation.methods import get_method
-from lsd_core.environment import environment
-from lsd_core.evaluation.promotion import Verdict
+from lsd_core.numerics.environment import environment
+from lsd_core.statistics.promotion import Verdict
 
 
 def check_registry(tracking_uri: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 from flows.retries import DELAYS_S, failure_may_pass
 from flows.run import Run
 from lsd_core.candidates import CandidateSpec
-from lsd_core.candidates.card import shipped_seed
 from lsd_core.candidates.certify import certifiable
+from lsd_core.candidates.make_card import shipped_seed
 from lsd_core.candidates.temperature import choose_temperature
 from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method

@@ -7,18 +7,18 @@ from typing import Any
 
 from flows.batches import planned_teacher
 from flows.config import EvaluationConfig, GridConfig
-from lsd_core.backbones.catalog import load_backbone, task_of
+from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.methods import BASELINE, get_method, method_names
 from lsd_core.errors import InputError
-from lsd_core.evaluation.extra import check_extras
+from lsd_core.metrics.extra import check_extras
 from lsd_core.processes import Process
 from lsd_core.samplers import calls_per_step, num_steps, steps_in_counts
-from lsd_core.store import Store
-from lsd_core.tasks.catalog import get_task
+from lsd_core.storage.store import Store
+from lsd_core.tasks.catalog import get_task, task_of
 from lsd_core.trajectories.spec import TeacherSpec
 
 

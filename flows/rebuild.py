@@ -9,7 +9,7 @@ from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 def champions_key(backbone: str, fingerprint: str) -> str:

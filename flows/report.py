@@ -11,7 +11,7 @@ from rich.table import Table
 from flows.plots import plot_quality, plot_tables
 from flows.rows import Row, merged
 from flows.run import Run
-from lsd_core.evaluation.promotion import Verdict
+from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
 
 

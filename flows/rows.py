@@ -7,7 +7,7 @@ from flows.run import Run
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
 from lsd_core.cards import Metric
-from lsd_core.evaluation.promotion import Verdict
+from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
 
 TEACHER = "teacher"  # in the place of a method

@@ -10,7 +10,7 @@ from flows.spending import Ledger
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.cards import SamplerCard
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.write import ShardRecord
 
 

@@ -20,7 +20,7 @@ from flows.config import GridConfig
 from flows.plan import Plan, make_plan
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import committed, load_manifest, publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.write import ShardRecord, shard_key

@@ -8,9 +8,9 @@ from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.work import temperatures_of
 from lsd_core.distillation.methods import METHODS, TEMPERATURE, get_method
-from lsd_core.evaluation.promotion import Scored, Verdict, promote
 from lsd_core.samplers import place_of
-from lsd_core.store import Store
+from lsd_core.statistics.promotion import Scored, Verdict, promote
+from lsd_core.storage.store import Store
 from lsd_core.tasks.catalog import get_task
 
 

@@ -11,10 +11,10 @@ from flows.retries import failure_may_pass
 from flows.run import Run
 from flows.settings import Settings
 from lsd_core.backbones.publish import publish
-from lsd_core.rates import Rate, record_rate
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import committed, publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
+from lsd_core.trajectories.throughput import Rate, record_rate
 from lsd_core.trajectories.write import ShardRecord
 from workers.pool import Pool
 from workers.session import ray_session, workers_for

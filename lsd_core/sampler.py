@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.device import device_of, known_device, place
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
+from lsd_core.backbones.vocabulary import written
 from lsd_core.cards import SamplerCard
-from lsd_core.device import device_of, known_device, place
 from lsd_core.errors import InputError
-from lsd_core.home import default_store
-from lsd_core.prompts import BLANK, Given, given_tokens
 from lsd_core.registry import resolve
 from lsd_core.samplers import generate
-from lsd_core.store import Store
-from lsd_core.vocabulary import written
+from lsd_core.samplers.prompts import BLANK, Given, given_tokens
+from lsd_core.storage.home import default_store
+from lsd_core.storage.store import Store
 
 HUB = "hf://"  # a repository on the Hugging Face hub is laid out as a store
 

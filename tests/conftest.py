@@ -25,7 +25,7 @@ install_import_hook("lsd_core", "beartype.beartype")
 
 import torch  # noqa: E402
 
-from lsd_core.allocator import keep_freed_memory  # noqa: E402
+from lsd_core.numerics.allocator import keep_freed_memory  # noqa: E402
 
 torch.set_num_threads(1)
 keep_freed_memory()

@@ -19,6 +19,28 @@ FORBIDDEN = {
 INSIDE_FUNCTIONS = {Path("lsd_core/registry"): {"mlflow"}}
 # Executed by mlflow.pyfunc alone; nothing of ours imports it.
 PYFUNC = Path("lsd_core/registry/pyfunc_sampler.py")
+# Bottom to top: a file of lsd_core imports its own folder and those before it, inside functions too.
+LSD_CORE = (
+    "errors",
+    "numerics",
+    "storage",
+    "processes",
+    "backbones",
+    "trajectories",
+    "samplers",
+    "paths",
+    "certificates",
+    "distillation",
+    "metrics",
+    "tasks",
+    "statistics",
+    "cards",
+    "candidates",
+    "registry",
+    "sampler",
+    "export",
+    "training",
+)
 # Folders that exist on one machine or another and never belong in the project's text.
 MACHINE_PATH = re.compile(r"(?<![\w.~:/-])/(?:work|home|root|Users|opt|mnt)/[\w.-]")
 
@@ -74,7 +96,7 @@ def test_each_package_imports_only_what_lies_below_it(package: str) -> None:
         ("lsd_core/registry/a.py", "def f():\n    import mlflow", True),
         ("lsd_core/registry/a.py", "import mlflow", False),
         ("lsd_core/registry/a.py", "def f():\n    import ray", False),
-        ("workers/a.py", "import ray\nimport lsd_core.store", True),
+        ("workers/a.py", "import ray\nimport lsd_core.storage.store", True),
         ("workers/a.py", "from flows.settings import resolve", False),
         ("workers/a.py", "def f():\n    import prefect", False),
         ("flows/a.py", "import prefect, mlflow, workers.pool", True),
@@ -83,6 +105,48 @@ def test_each_package_imports_only_what_lies_below_it(package: str) -> None:
 )
 def test_the_rules_themselves(path: str, source: str, allowed: bool) -> None:
     assert (violations(Path(path), source) == []) is allowed
+
+
+def climbs(path: Path, source: str) -> list[str]:
+    """Imports of a file of lsd_core, relative to the root, that lie in a later folder than the file itself."""
+    place = path.parts[1].removesuffix(".py")
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        modules = []
+        if isinstance(node, ast.ImportFrom) and node.module == "lsd_core":
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules = [node.module.removeprefix("lsd_core.")] if node.module.startswith("lsd_core.") else []
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+            modules = [name.removeprefix("lsd_core.") for name in names if name.startswith("lsd_core.")]
+        for module in modules:
+            if LSD_CORE.index(module.split(".")[0]) > LSD_CORE.index(place):
+                found.append(f"{path} imports {module}")
+    return found
+
+
+def test_the_folders_of_lsd_core_are_layers() -> None:
+    files = sorted((ROOT / "lsd_core").rglob("*.py"))
+    files.remove(ROOT / "lsd_core" / "__init__.py")
+    files.remove(ROOT / PYFUNC)
+    found = [c for file in files for c in climbs(file.relative_to(ROOT), file.read_text())]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "allowed"),
+    [
+        ("lsd_core/paths/a.py", "from lsd_core.samplers.state import Draws", True),
+        ("lsd_core/paths/a.py", "from lsd_core.distillation.gains import settle", False),
+        ("lsd_core/paths/a.py", "def f():\n    from lsd_core.tasks import catalog", False),
+        ("lsd_core/paths/a.py", "import lsd_core.registry.aliases", False),
+        ("lsd_core/paths/a.py", "from lsd_core import sampler", False),
+        ("lsd_core/sampler.py", "from lsd_core.registry import resolve", True),
+    ],
+)
+def test_the_order_of_the_folders(path: str, source: str, allowed: bool) -> None:
+    assert (climbs(Path(path), source) == []) is allowed
 
 
 def text_files() -> Iterator[Path]:

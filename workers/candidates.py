@@ -2,16 +2,16 @@
 
 from functools import lru_cache
 
+from lsd_core.backbones.device import place, worker_device
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import CandidateSpec
+from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
-from lsd_core.device import place, worker_device
 from lsd_core.distillation.learned import Kept
-from lsd_core.store import Store
-from lsd_core.teacher import calls_a_path
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories

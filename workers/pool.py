@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from lsd_core.allocator import keep_freed_memory
+from lsd_core.numerics.allocator import keep_freed_memory
 from workers.signals import heard_meanwhile
 
 Item = TypeVar("Item")

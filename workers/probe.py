@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import Any
 
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 def look(store_url: str) -> dict[str, str | None]:

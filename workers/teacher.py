@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass
 
+from lsd_core.backbones.device import device_kind, place, worker_device
 from lsd_core.backbones.publish import fetch
-from lsd_core.device import device_kind, place, worker_device
-from lsd_core.store import Store
-from lsd_core.teacher import generate_shard
+from lsd_core.candidates.teacher import generate_shard
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
 from workers.spent import Spent, Stopwatch

@@ -13,11 +13,11 @@ from flows.bench.shapes import SHAPES, Shape, random_backbone
 from flows.bench.timing import Spread, Thunk
 from flows.config import parse_grid
 from flows.plan import make_plan
+from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import run_chains
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import uniform_times
-from lsd_core.teacher import teacher_spec
 from lsd_core.trajectories.write import encode_shard
 
 TITLE = "the power with which time beside the network grows; 1 is in proportion"

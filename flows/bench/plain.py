@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone, log_weights
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Absorbing
-from lsd_core.randomness import Purpose, uniform_grid
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.state import Draws

@@ -7,9 +7,9 @@ from flows.bench.figures import Figure, Setting
 from flows.bench.timing import Spread
 from lsd_core.backbones.catalog import BACKBONES, addresses_of, load_backbone
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
+from lsd_core.backbones.device import place
 from lsd_core.backbones.precision import product_cost
 from lsd_core.backbones.storage import with_body_dtype
-from lsd_core.device import place
 
 TITLE = "a call of a network as it ships, and in bfloat16, over one in float32"
 UNIT = "call in float32"

@@ -6,10 +6,10 @@ from flows.bench.cases import forward, race
 from flows.bench.figures import Figure, Setting
 from flows.bench.shapes import Shape, get_shape, random_backbone
 from flows.bench.timing import Race, Spread
-from lsd_core.device import computing_on
+from lsd_core.backbones.device import computing_on
 from lsd_core.distillation.prices import EdgePrices, price_counts, price_times
 from lsd_core.distillation.schedule import cheapest_schedules
-from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.paths.teacher_paths import TeacherPaths
 
 TITLE = "one pass over teacher paths prices every edge, for all budgets"
 LEAST = 0.9

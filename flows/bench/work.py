@@ -12,10 +12,10 @@ from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.backbones.metered import Metered
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certify
+from lsd_core.candidates.teacher import generate_shard
 from lsd_core.candidates.work import learn, measure
 from lsd_core.distillation.controls import plain
 from lsd_core.distillation.learned import Learned
-from lsd_core.teacher import generate_shard
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
 from lsd_core.trajectories.write import encode_shard

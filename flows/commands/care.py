@@ -49,7 +49,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     """
     from flows.settings import resolve
     from lsd_core.backbones.publish import damaged
-    from lsd_core.store import Store as Place
+    from lsd_core.storage.store import Store as Place
     from lsd_core.trajectories.verify import verify as check
 
     place = Place(resolve(command_line={"store": url or store}).store)
@@ -73,7 +73,7 @@ def gc(*, older_than_hours: float = WEEK_HOURS, dry_run: bool = False, store: St
         name them and remove nothing.
     """
     from flows.settings import resolve
-    from lsd_core.store import Store as Place
+    from lsd_core.storage.store import Store as Place
     from lsd_core.trajectories.verify import collect_garbage
 
     place = Place(resolve(command_line={"store": store}).store)

@@ -226,7 +226,7 @@ def plan(
     from flows.costs_shown import cost_lines, cost_record
     from flows.plan import make_plan
     from flows.settings import resolve
-    from lsd_core.store import Store as Place
+    from lsd_core.storage.store import Store as Place
 
     config = load_grid(
         name,

@@ -46,7 +46,7 @@ def bench(
 
     from flows.bench import run
     from flows.bench.figures import Figure, Setting, table_of, to_json
-    from lsd_core.environment import environment
+    from lsd_core.numerics.environment import environment
 
     setting = Setting(shape=shape, device=device, body_dtype=body, batch=batch, rounds=rounds, grid=grid)
     asked = run.check(questions, setting)

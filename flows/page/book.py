@@ -12,10 +12,10 @@ from lsd_core.candidates.work import table_index
 from lsd_core.cards import SamplerCard
 from lsd_core.distillation.learned import Learned
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
-from lsd_core.evaluation.promotion import Verdict
-from lsd_core.evaluation.statistics import FEWEST_SEEDS
 from lsd_core.samplers import place_of
-from lsd_core.store import Store
+from lsd_core.statistics.intervals import FEWEST_SEEDS
+from lsd_core.statistics.promotion import Verdict
+from lsd_core.storage.store import Store
 from lsd_core.tasks.catalog import Task, get_task
 
 ENOUGH_SAMPLES = 1024  # a seed, below which nothing should be claimed

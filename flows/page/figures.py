@@ -9,8 +9,8 @@ from flows.page.book import Book, Entry
 from flows.page.svg import Bar, Chart, axis, bars
 from flows.standings import family
 from lsd_core.distillation.methods import METHODS, get_method
-from lsd_core.evaluation.pca import principal_plane
 from lsd_core.samplers import place_of
+from lsd_core.statistics.pca import principal_plane
 
 FLOOR = 1e-5  # where an error of zero is drawn on a logarithmic axis
 PALETTE = 10

@@ -12,7 +12,7 @@ from flows.run import Run
 from flows.seconds import seconds_under
 from flows.settings import Settings
 from lsd_core import registry
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 @dataclass(frozen=True)

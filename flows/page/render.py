@@ -18,9 +18,9 @@ from flows.page.png import draw_png
 from flows.page.svg import Bar, bars
 from flows.page.words import findings, speed_ups, summary
 from flows.seconds import Took
+from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.cards import Metric
 from lsd_core.distillation.methods import METHODS
-from lsd_core.teacher import calls_a_path
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from flows.standings import place
 from lsd_core.candidates import CandidateSpec
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from flows.page.book import Book, Entry
 from lsd_core.distillation.methods import BASELINE
-from lsd_core.evaluation.promotion import TOLERANCE, Comparison
-from lsd_core.evaluation.speed_up import Reach, reach
+from lsd_core.statistics.promotion import TOLERANCE, Comparison
+from lsd_core.statistics.speed_up import Reach, reach
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from flows.study.config import StudyConfig
 from flows.study.findings import Findings, listed, row_of, teacher_rows
 from flows.study.plan import EXACT
 from flows.study.points import Point, TeacherPoint
-from lsd_core.evaluation.ranking import spearman
+from lsd_core.statistics.rank_correlation import spearman
 
 REVERSE, FORWARD = "reverse", "forward_swapped"
 SHOWN = ("reverse_nats", "forward_swapped_nats")

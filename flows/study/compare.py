@@ -16,7 +16,7 @@ from flows.study.findings import (
 )
 from flows.study.plan import EXACT
 from flows.study.points import Point, TeacherPoint
-from lsd_core.evaluation.differences import unpaired
+from lsd_core.statistics.differences import unpaired
 
 SHOWN = ("difference", "verdict")
 SPELLED_OUT = 4  # so many comparisons are told one by one; of more, the largest each way

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from flows.study.points import Point, TeacherPoint
-from lsd_core.evaluation.differences import Difference, paired
+from lsd_core.statistics.differences import Difference, paired
 
 NOTED_NAT = 0.02  # a loss of entropy larger than this may have bought an error
 ALWAYS = ("variant", "NFE", "error", "low", "high", "entropy")

@@ -7,8 +7,8 @@ from flows.plan import Plan, candidate_spec, evaluation_spec
 from flows.study.config import StudyConfig, Variant, teacher_of
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.errors import InputError
-from lsd_core.teacher import teacher_spec
 from lsd_core.trajectories.spec import TeacherSpec
 
 EXACT = "first_hitting"

@@ -8,11 +8,11 @@ from jaxtyping import Float
 from flows.phases import table_seeds
 from flows.run import Run
 from flows.study.plan import Entry, StudyPlan
-from lsd_core.candidates.card import metrics_of
 from lsd_core.candidates.certify import KINDS, certifiable
+from lsd_core.candidates.make_card import metrics_of
+from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.candidates.work import table_index
 from lsd_core.tasks.catalog import get_task
-from lsd_core.teacher import calls_a_path
 
 _NAMES = {"first_hitting": "exact", "data": "data"}
 

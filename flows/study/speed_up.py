@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from flows.study.config import StudyConfig
 from flows.study.findings import Findings, Row, entropy_note, listed, row_of, teacher_rows
 from flows.study.points import Point, TeacherPoint
-from lsd_core.evaluation.speed_up import Reach, reach
+from lsd_core.statistics.speed_up import Reach, reach
 
 SHOWN = ("baseline_NFE", "speed_up")
 

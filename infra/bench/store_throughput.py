@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 
 from infra.stack.swift import start_swift
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import TeacherSpec, Trajectories, commit_shard
 from lsd_core.trajectories.read import arrow_columns, verified_bytes
 from lsd_core.trajectories.schema import layout, self_description

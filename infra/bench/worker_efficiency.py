@@ -17,11 +17,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from lsd_core.allocator import keep_freed_memory
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
-from lsd_core.store import Store
-from lsd_core.teacher import teacher_spec
+from lsd_core.candidates.teacher import teacher_spec
+from lsd_core.numerics.allocator import keep_freed_memory
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
 from workers.pool import Pool
 from workers.session import LOCAL, ray_session

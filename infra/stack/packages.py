@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lsd_core.home import cache_dir
+from lsd_core.storage.home import cache_dir
 
 
 class StackError(RuntimeError):

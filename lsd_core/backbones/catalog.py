@@ -7,13 +7,14 @@ from importlib import resources
 from pathlib import Path
 
 from lsd_core.backbones import address, storage
+from lsd_core.backbones import countdown_chain as countdown
 from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
-from lsd_core.home import weights_dir
+from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Process, Uniform
-from lsd_core.tasks import cifar10, countdown, openwebtext
+from lsd_core.storage.home import weights_dir
 
 EARLIER = "?body_dtype=bfloat16"  # how transformers that ship were run once
 
@@ -144,20 +145,6 @@ def addresses_of(name: str) -> tuple[str, ...]:
     return (name,) if entry.earlier is None else (name, f"{name}{entry.earlier}")
 
 
-def task_of(backbone: AnyBackbone) -> str:
-    """What a backbone's samples are judged on: as the catalog says, or its configuration, or its tokens.
-
-    What says nothing is of `lsd train countdown` or of GPT-2's tokens if it has as many; anything else is
-    judged as sequences of whatever it may be.
-    """
-    if backbone.name in BACKBONES:
-        return BACKBONES[backbone.name].task
-    if backbone.family == "tauldr" and backbone.length == cifar10.LENGTH:
-        return "cifar10"
-    by_tokens = {countdown.NUM_VALUES: "countdown"} | dict.fromkeys(openwebtext.VOCABULARIES, "openwebtext")
-    return str(backbone.config.get("task", by_tokens.get(backbone.process.num_tokens, "sequences")))
-
-
 @cache
 def load_backbone(name: str) -> AnyBackbone:
     """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], a folder or a weight file.
@@ -166,6 +153,7 @@ def load_backbone(name: str) -> AnyBackbone:
     """
     place = address.parse(name)
     backbone = _load(place)
+    BACKBONE.check(f"name of backbone {name}", backbone.name)
     return backbone if place.body_dtype is None else storage.with_body_dtype(backbone, place.body_dtype)
 
 

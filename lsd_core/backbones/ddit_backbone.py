@@ -14,7 +14,7 @@ from lsd_core.backbones.reading import Reading, call_body, call_head
 from lsd_core.backbones.sedd_uniform import SEDDUniform
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, process_from_dict
-from lsd_core.tensorfile import check_tensors
+from lsd_core.storage.tensorfile import check_tensors
 
 READINGS: dict[str, Reading] = (
     sedd.READINGS | radd.READINGS | mdlm.READINGS | sedd_uniform.READINGS | duo.READINGS

@@ -15,9 +15,9 @@ from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, call_body, call_head, normalised_weights
+from lsd_core.backbones.scores import scores_at_times
 from lsd_core.errors import InputError
 from lsd_core.processes import LogLinear, Process, Uniform
-from lsd_core.samplers.dense.backbone import scores_at_times
 
 READINGS = {"duo": Reading(kind="uniform", told="sigma_bar", normalised=True, log_weights=normalised_weights)}
 

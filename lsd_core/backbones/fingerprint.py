@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lsd_core.canonical import canonical_json
+from lsd_core.numerics.canonical import canonical_json
 
 
 def fingerprint(tensors: dict[str, Tensor], config: dict[str, Any]) -> str:

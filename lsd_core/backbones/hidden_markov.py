@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.fingerprint import fingerprint
+from lsd_core.backbones.scores import scores_at_times
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, Uniform, process_from_dict
-from lsd_core.samplers.dense.backbone import scores_at_times
 
 
 class HiddenMarkov:

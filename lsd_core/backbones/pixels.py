@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lsd_core.backbones.frozen import FrozenNetwork
+from lsd_core.backbones.scores import scores_at_times
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, process_from_dict
-from lsd_core.samplers.dense.backbone import scores_at_times
-from lsd_core.tensorfile import check_tensors
+from lsd_core.storage.tensorfile import check_tensors
 
 FAMILY = "pixel_mlp"
 CONFIG_KEYS = {"family", "process", "length", "width", "num_blocks", "level_dim"}
@@ -26,7 +26,7 @@ TIME_FEATURES = 32  # sines and cosines of the time
 
 
 class Residual(nn.Module):
-    """x + MLP(norm(x) + what the time says)."""
+    """x + MLP(norm(x) + embedding of the time)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

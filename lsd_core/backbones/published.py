@@ -17,10 +17,10 @@ from lsd_core.backbones import duo, mdlm, radd, sedd, sedd_uniform, storage, tau
 from lsd_core.backbones.checkpoint import read_tensors
 from lsd_core.backbones.layout import Fields, Layout
 from lsd_core.backbones.protocol import AnyBackbone
-from lsd_core.canonical import digest
 from lsd_core.errors import InputError
-from lsd_core.home import cache_dir
-from lsd_core.tensorfile import check_tensors
+from lsd_core.numerics.canonical import digest
+from lsd_core.storage.home import cache_dir
+from lsd_core.storage.tensorfile import check_tensors
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "checkpoints-meta/checkpoint.pth")
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")

@@ -13,7 +13,7 @@ from lsd_core.backbones.markov import MarkovExact
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.tauldr import TauLDR
 from lsd_core.errors import InputError
-from lsd_core.tensorfile import TensorFile
+from lsd_core.storage.tensorfile import TensorFile
 
 
 def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> AnyBackbone:

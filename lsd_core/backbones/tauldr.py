@@ -14,11 +14,11 @@ from torch import Tensor
 
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout
+from lsd_core.backbones.scores import scores_at_times
 from lsd_core.backbones.unet import UNet
 from lsd_core.errors import InputError
 from lsd_core.processes import Exponential, Gaussian, Process
-from lsd_core.samplers.dense.backbone import scores_at_times
-from lsd_core.tensorfile import check_tensors
+from lsd_core.storage.tensorfile import check_tensors
 
 NETWORK = ("channels", "multipliers", "num_res_blocks", "attention_at", "time_dim", "time_scale")
 CONFIG_KEYS = {"family", "process", "length", "shape", *NETWORK}

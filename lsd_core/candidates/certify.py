@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+from lsd_core.backbones.device import computing_on, device_of
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.candidates.spec import CandidateSpec
-from lsd_core.canonical import derive_seed
-from lsd_core.device import computing_on, device_of
+from lsd_core.certificates import masked as certificates
+from lsd_core.certificates.jump import reverse_any
 from lsd_core.distillation.learned import Learned
 from lsd_core.errors import InputError
-from lsd_core.evaluation import certificates
-from lsd_core.evaluation.rate_certificates import reverse_any
+from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers import calls_per_step
 

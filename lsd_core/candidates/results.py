@@ -15,7 +15,7 @@ from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.cards import plain
 from lsd_core.distillation.learned import Learned
 from lsd_core.samplers.table import StepTable
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from lsd_core.backbones.device import computing_on, device_kind, device_of
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
-from lsd_core.device import computing_on, device_kind, device_of
 from lsd_core.distillation.learned import Keep, Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method
-from lsd_core.evaluation.evaluate import evaluate_tokens
 from lsd_core.samplers import generate, num_steps
+from lsd_core.tasks.evaluate import evaluate_tokens
 from lsd_core.trajectories.types import Trajectories
 
 SHOWN = 4  # sequences of each measurement that are kept to be looked at

@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.canonical import derive_seed
 from lsd_core.distillation.alignment_config import AlignmentConfig
 from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Independent, clocks, perturbed
 from lsd_core.distillation.learned import Problem
-from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import derive_seed
+from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.processes import LogLinear
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.euler import Euler

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Absorbing
-from lsd_core.randomness import Purpose, uniform_grid
 from lsd_core.samplers.laws import RevealLaw
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step

@@ -23,8 +23,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.evaluation.divergence import features_at_count, hide, mean_kl
-from lsd_core.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.paths.divergence import features_at_count, hide, mean_kl
 from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.order import Order
 from lsd_core.samplers.state import Draws

@@ -22,9 +22,9 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.learned import Learned, Problem
-from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
-from lsd_core.evaluation.divergence import mean_kl
+from lsd_core.paths.divergence import mean_kl
+from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.samplers.catalog import steps_in_counts
 from lsd_core.samplers.table import StepTable, counts_from_times
 

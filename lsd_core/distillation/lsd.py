@@ -33,7 +33,7 @@ from lsd_core.distillation.controls import plain
 from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.lsd_rates import fit_rates
-from lsd_core.distillation.teacher_paths import TeacherFeatures, TeacherPaths
+from lsd_core.paths.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable

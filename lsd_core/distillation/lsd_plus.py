@@ -31,8 +31,8 @@ from lsd_core.distillation.alignment import (
 from lsd_core.distillation.alignment_config import AlignmentConfig, check_count, check_positive
 from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
-from lsd_core.distillation.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.errors import InputError
+from lsd_core.paths.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.samplers.catalog import steps_in_counts
 from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import call

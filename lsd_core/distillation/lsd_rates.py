@@ -13,14 +13,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import DenseBackbone
-from lsd_core.canonical import derive_seed
 from lsd_core.distillation.alignment import updates
 from lsd_core.distillation.alignment_config import AlignmentConfig
 from lsd_core.distillation.distance import DISTANCES
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import derive_seed
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Gaussian
-from lsd_core.randomness import Purpose, uniform_grid
 from lsd_core.samplers.dense.generate import draw_prior
 from lsd_core.samplers.dense.prediction import Prediction, predict
 from lsd_core.samplers.dense.steps import DenseSampler, TwoStage, get_dense

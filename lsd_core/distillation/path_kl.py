@@ -17,16 +17,16 @@ from itertools import pairwise
 import torch
 
 from lsd_core.backbones.protocol import is_dense
-from lsd_core.canonical import derive_seed
 from lsd_core.distillation.gains import settle_gains
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.distillation.path_kl_rates import fit_rates, history, telling
 from lsd_core.distillation.prices import EdgePrices, price_counts
 from lsd_core.distillation.schedule import cheapest_schedules
-from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
-from lsd_core.evaluation.paths import named, one_at_a_time
+from lsd_core.numerics.canonical import derive_seed
+from lsd_core.paths.sampler_paths import named, one_at_a_time
+from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.samplers.order import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lsd_core.errors import InputError
-from lsd_core.evaluation.paths import factorised
+from lsd_core.paths.sampler_paths import factorised
 from lsd_core.samplers.protocol import Sampler
 
 

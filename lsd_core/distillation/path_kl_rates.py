@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from lsd_core.backbones.protocol import DenseBackbone
-from lsd_core.canonical import derive_seed
 from lsd_core.distillation.gains import Gains, Report, noted
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
@@ -15,6 +14,7 @@ from lsd_core.distillation.rate_gains import settle_rate_gains
 from lsd_core.distillation.rate_prices import price_rates
 from lsd_core.distillation.schedule import cheapest_schedules
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import derive_seed
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 

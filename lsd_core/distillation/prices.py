@@ -14,9 +14,9 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.learned import Progress
-from lsd_core.distillation.teacher_paths import TeacherPaths
-from lsd_core.evaluation.divergence import features_at_count, token_log_probs
-from lsd_core.evaluation.paths import Paths
+from lsd_core.paths.divergence import features_at_count, token_log_probs
+from lsd_core.paths.sampler_paths import Paths
+from lsd_core.paths.teacher_paths import TeacherPaths
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import DenseBackbone
 from lsd_core.distillation.gains import Gains, Report, Trial, settle
-from lsd_core.evaluation.rate_terms import bridges_term, denoise_term
-from lsd_core.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.paths.rate_terms import bridges_term, denoise_term
 from lsd_core.samplers.dense.generate import draw_prior
 from lsd_core.samplers.dense.prediction import Prediction, predict
 from lsd_core.samplers.dense.recording import STOP

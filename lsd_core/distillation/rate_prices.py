@@ -17,7 +17,7 @@ from lsd_core.backbones.protocol import DenseBackbone
 from lsd_core.distillation.learned import Progress
 from lsd_core.distillation.prices import EdgePrices
 from lsd_core.errors import InputError
-from lsd_core.evaluation.rate_terms import posterior_divergence, rate_divergence
+from lsd_core.paths.rate_terms import posterior_divergence, rate_divergence
 from lsd_core.samplers.dense.prediction import Prediction, predict
 from lsd_core.samplers.dense.recording import node_times
 from lsd_core.samplers.dense.steps import DenseSampler, TwoStage, get_dense

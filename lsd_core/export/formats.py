@@ -7,7 +7,7 @@ from typing import Any
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
-from lsd_core.filing import describe
+from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.euler import Euler

@@ -1,10 +1,10 @@
-"""Reaching the server: clients with explicit URIs, that have had an answer."""
+"""MLflow clients with explicit URIs, checked to be reachable."""
 
 import logging
 import os
 from typing import Any
 
-from lsd_core import tracking
+from lsd_core.registry import tracking
 
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

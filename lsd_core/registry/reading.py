@@ -1,4 +1,4 @@
-"""From a `models:/` URI to the card behind it, refused unless its hash is as filed."""
+"""Resolve a `models:/` URI to its card, refused unless its hash is the registered one."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from lsd_core.cards import SamplerCard, text_sha256
 from lsd_core.errors import InputError
-from lsd_core.filing import uri_of
+from lsd_core.registry.card_fields import uri_of
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import aliases_of, listed, version_of
 from lsd_core.registry.pyfunc import CARD_FILE

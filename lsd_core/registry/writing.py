@@ -1,4 +1,4 @@
-"""Filing a card: a run with its numbers, a child run a seed, a logged model, a version."""
+"""Register a card: a run with its metrics, a child run a seed, a logged model, a model version."""
 
 import hashlib
 import math
@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lsd_core import tracking
 from lsd_core.cards import SamplerCard
-from lsd_core.filing import describe, params_of, seed_values_of, tags_of, uri_of, values_of
+from lsd_core.registry import tracking
+from lsd_core.registry.card_fields import describe, params_of, seed_values_of, tags_of, uri_of, values_of
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import versions_of
 from lsd_core.registry.pyfunc import CARD_FILE, write_model

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.randomness import Purpose
+from lsd_core.numerics.randomness import Purpose
 from lsd_core.samplers.euler import Tweedie
 from lsd_core.samplers.laws import RevealLaw, masked_rows, token_law
 from lsd_core.samplers.state import Draws, State, call, times

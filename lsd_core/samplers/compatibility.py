@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
-from lsd_core.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.laws import ComputedLaw, RevealLaw, masked_rows
 from lsd_core.samplers.state import Draws, State, call, times

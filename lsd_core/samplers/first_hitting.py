@@ -5,7 +5,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.categorical import draw_power
 from lsd_core.samplers.conditional import Conditioned, check_template
 from lsd_core.samplers.state import Draws, call, start

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
-from lsd_core.randomness import Purpose
+from lsd_core.numerics.randomness import Purpose
 from lsd_core.samplers.categorical import HEAD_ELEMENTS, draw_power, pieces, rows_of
 from lsd_core.samplers.grouped import head_of
 from lsd_core.samplers.order import UNIFORM, Order

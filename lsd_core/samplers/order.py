@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lsd_core.randomness import Purpose
+from lsd_core.numerics.randomness import Purpose
 from lsd_core.samplers.state import Draws
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.grouped import features_of
 
 EACH_STEP = (Purpose.REVEAL, Purpose.MASK)  # drawn anew at every call, so several calls are made at once

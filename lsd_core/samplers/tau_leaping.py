@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
-from lsd_core.randomness import Purpose
+from lsd_core.numerics.randomness import Purpose
 from lsd_core.samplers.laws import RevealLaw, reveal_law, token_law
 from lsd_core.samplers.state import Draws, State, call, times
 from lsd_core.samplers.step import Step

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.randomness import Purpose
+from lsd_core.numerics.randomness import Purpose
 from lsd_core.samplers.euler import Tweedie
 from lsd_core.samplers.halves import TwoCalls, cut
 from lsd_core.samplers.laws import ComputedLaw, RevealLaw, masked_rows, reveal_law, token_law

@@ -1,21 +1,20 @@
-"""The tasks by name: what a backbone's samples are judged on."""
+"""Tasks by name: the metrics by which a backbone's samples are judged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from lsd_core.backbones.catalog import BACKBONES
+from lsd_core.backbones.countdown_chain import NUM_VALUES, draw_sequences
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
-from lsd_core.evaluation import countdown, entropy
-from lsd_core.evaluation.likelihood import own_likelihood
-from lsd_core.evaluation.scores import Scores
+from lsd_core.metrics.scores import Scores
 from lsd_core.tasks import cifar10, openwebtext
-from lsd_core.tasks.countdown import draw_sequences
+from lsd_core.tasks.countdown import evaluate_countdown, show_countdown
 from lsd_core.tasks.digits import check_digits, evaluate_digits, show_digits
 from lsd_core.tasks.sequences import check_sequences, evaluate_sequences, show_sequences
-from lsd_core.tasks.specimen import Specimen, Strip
+from lsd_core.tasks.specimen import Specimen
 from lsd_core.tasks.text import check_text, evaluate_text, show_text
 
 
@@ -38,30 +37,6 @@ class Task:
     """Raises InputError for a backbone that the task cannot judge, before any work."""
     show: Callable[[Tensor, AnyBackbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
-
-
-def evaluate_countdown(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
-    """Rule, start values, diversity, and on absorbing the likelihood under the frozen network; one call each."""
-    errors = countdown.error(tokens)
-    metrics = {
-        "error": float(errors.mean()),
-        "error_published": float(countdown.error_published(tokens).mean()),
-        "start_tv": countdown.start_tv(tokens, backbone.process.num_tokens),
-        "unigram_entropy": entropy.unigram_entropy(tokens),
-        "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
-        **own_likelihood(backbone, tokens, seed),
-    }
-    return Scores(primary=errors.numpy(), metrics=metrics)
-
-
-def show_countdown(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
-    """A strip a sequence; a token is wrong where it does not follow from the one before it."""
-    broken = torch.nn.functional.pad(countdown.violations(tokens), (1, 0))
-    top = backbone.process.num_tokens - 1
-    return [
-        Strip(tuple(row), top, tuple(wrong))
-        for row, wrong in zip(tokens.tolist(), broken.tolist(), strict=True)
-    ]
 
 
 TASKS: dict[str, Task] = {
@@ -126,3 +101,17 @@ def get_task(name: str) -> Task:
     if name not in TASKS:
         raise InputError("task", f"be one of {sorted(TASKS)}", name)
     return TASKS[name]
+
+
+def task_of(backbone: AnyBackbone) -> str:
+    """What a backbone's samples are judged on: as the catalog says, or its configuration, or its tokens.
+
+    What says nothing is of `lsd train countdown` or of GPT-2's tokens if it has as many; anything else is
+    judged as sequences of whatever it may be.
+    """
+    if backbone.name in BACKBONES:
+        return BACKBONES[backbone.name].task
+    if backbone.family == "tauldr" and backbone.length == cifar10.LENGTH:
+        return "cifar10"
+    by_tokens = {NUM_VALUES: "countdown"} | dict.fromkeys(openwebtext.VOCABULARIES, "openwebtext")
+    return str(backbone.config.get("task", by_tokens.get(backbone.process.num_tokens, "sequences")))

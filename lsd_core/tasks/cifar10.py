@@ -15,17 +15,16 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
-from lsd_core.evaluation import entropy
-from lsd_core.evaluation.frechet import Moments, pseudo_values
-from lsd_core.evaluation.scores import Scores
-from lsd_core.home import weights_dir
+from lsd_core.metrics import entropy
+from lsd_core.metrics.cifar10_images import CHANNELS, FILES, LENGTH, SIDE, read_batch
+from lsd_core.metrics.frechet import Moments, pseudo_values
+from lsd_core.metrics.scores import Scores
+from lsd_core.storage.home import weights_dir
 from lsd_core.tasks.specimen import Picture, Specimen
 
-SIDE, CHANNELS, LEVELS, TILE = 32, 3, 256, 4
-LENGTH = CHANNELS * SIDE * SIDE
+LEVELS, TILE = 256, 4
 JUDGE = "cifar10-tiles-v1"
 FOLDER = "cifar-10-batches-bin"
-FILES = tuple(f"data_batch_{number}.bin" for number in range(1, 6))
 
 
 def evaluate(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
@@ -47,15 +46,6 @@ def tile_features(tokens: Int[Tensor, "n l"]) -> Float[Tensor, "n d"]:
 def reference(folder: Path) -> Moments:
     """Moments of the features of the images in the binary version of CIFAR-10."""
     return Moments.of(torch.cat([tile_features(read_batch(folder / name)) for name in FILES]))
-
-
-def read_batch(path: Path) -> Int[Tensor, "n l"]:
-    """Images of a binary file: records of a label and 3072 levels, channel by channel. Nothing is unpickled."""
-    data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
-    if len(data) == 0 or len(data) % (1 + LENGTH):
-        rule = f"hold records of {1 + LENGTH} bytes, as the binary version of CIFAR-10 does"
-        raise InputError(str(path), rule, f"{len(data)} bytes", "download it again")
-    return data.view(-1, 1 + LENGTH)[:, 1:].long()
 
 
 def check(backbone: AnyBackbone) -> None:

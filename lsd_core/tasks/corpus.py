@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lsd_core.canonical import canonical_json
-from lsd_core.randomness import Purpose, uniforms
+from lsd_core.numerics.canonical import canonical_json
+from lsd_core.numerics.randomness import Purpose, uniforms
 
 ALPHABET = "\n abcdefghijklmnopqrstuvwxyz0123456789.,:;!?()'\"-_*="
 TYPEWRITTEN = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"--")  # quotes and dashes

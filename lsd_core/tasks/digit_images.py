@@ -13,8 +13,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.processes import Exponential, Gaussian, Geometric, Process, Uniform
-from lsd_core.randomness import Purpose, uniforms
 
 SIDE, NUM_LEVELS, NUM_LABELS = 8, 17, 10
 LENGTH = SIDE * SIDE

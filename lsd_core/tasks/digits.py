@@ -5,10 +5,10 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
-from lsd_core.evaluation import entropy
-from lsd_core.evaluation.digits_judge import shipped_judge
-from lsd_core.evaluation.frechet import pseudo_values
-from lsd_core.evaluation.scores import Scores
+from lsd_core.metrics import entropy
+from lsd_core.metrics.frechet import pseudo_values
+from lsd_core.metrics.judges.digits_judge import shipped_judge
+from lsd_core.metrics.scores import Scores
 from lsd_core.tasks.digit_images import LENGTH, NUM_LEVELS, SIDE
 from lsd_core.tasks.specimen import Picture, Specimen
 

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
-from lsd_core.evaluation import entropy
-from lsd_core.evaluation.causal_judge import causal_nll, judge_folder, load_judge
-from lsd_core.evaluation.likelihood import own_likelihood
-from lsd_core.evaluation.scores import Scores
+from lsd_core.metrics import entropy
+from lsd_core.metrics.judges.causal_judge import causal_nll, judge_folder, load_judge
+from lsd_core.metrics.likelihood import own_likelihood
+from lsd_core.metrics.scores import Scores
 
 VOCABULARY = 50257  # GPT-2's tokens; the last one ends a text
 VOCABULARIES = (VOCABULARY, VOCABULARY + 1)  # a uniform network may count the mask token of its tokenizer

@@ -1,4 +1,4 @@
-"""Sequences of anything: what can be said of samples when there is no judge but the frozen network itself.
+"""The sequences task: likelihood under the frozen network itself and diversity, for data without a judge.
 
 The likelihood of few-step samples under the network that drew them says how much worse they are than its
 own exact samples, and nothing about the data. It can be had cheaply by drawing likely things again and again,
@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone, absorbing
-from lsd_core.canonical import derive_seed
-from lsd_core.evaluation import entropy
-from lsd_core.evaluation.likelihood import any_order_nll
-from lsd_core.evaluation.scores import Scores
+from lsd_core.backbones.vocabulary import written
+from lsd_core.metrics import entropy
+from lsd_core.metrics.likelihood import any_order_nll
+from lsd_core.metrics.scores import Scores
+from lsd_core.numerics.canonical import derive_seed
 from lsd_core.tasks.specimen import Passage, Specimen
-from lsd_core.vocabulary import written
 
 LOOKS = 8  # random subsets of each sequence that are masked
 

@@ -5,12 +5,12 @@ import math
 from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone
-from lsd_core.evaluation import entropy
-from lsd_core.evaluation.likelihood import own_likelihood
-from lsd_core.evaluation.scores import Scores
-from lsd_core.evaluation.text_judge import shipped_judge
+from lsd_core.backbones.vocabulary import Vocabulary
+from lsd_core.metrics import entropy
+from lsd_core.metrics.judges.text_judge import shipped_judge
+from lsd_core.metrics.likelihood import own_likelihood
+from lsd_core.metrics.scores import Scores
 from lsd_core.tasks.specimen import Passage, Specimen
-from lsd_core.vocabulary import Vocabulary
 
 LENGTH = 128
 GRAM = 4  # characters

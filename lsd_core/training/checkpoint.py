@@ -1,4 +1,4 @@
-"""Where a training run stands: one safetensors file, replaced whole, that only its own configuration reads."""
+"""Checkpoints of a training run: one safetensors file, replaced atomically, tied to its configuration."""
 
 import json
 from pathlib import Path
@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lsd_core.canonical import canonical_json
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import canonical_json
 
 Groups = dict[str, dict[str, Tensor]]  # tensors by group and name: `network`, `average`, ...
 

@@ -1,4 +1,4 @@
-"""How the judge of digits is trained: a classifier on its own part of the images, in seconds.
+"""Train the judge of digits: a classifier on a part of the images of its own.
 
 What samples are compared with are images that it was not trained on, as it was not on samples: on its own
 images a classifier's features are further apart.
@@ -11,9 +11,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from lsd_core.canonical import derive_seed
-from lsd_core.evaluation.digits_judge import FAMILY, DigitsJudge, build_classifier
-from lsd_core.evaluation.frechet import Moments, frechet
+from lsd_core.metrics.frechet import Moments, frechet
+from lsd_core.metrics.judges.digits_judge import FAMILY, DigitsJudge, build_classifier
+from lsd_core.numerics.canonical import derive_seed
 from lsd_core.tasks.digit_images import LENGTH, NUM_LABELS, NUM_LEVELS, load_images
 
 Report = Callable[

@@ -1,4 +1,4 @@
-"""Sequences to learn from, out of a file: one a line, characters or tokens with spaces between them."""
+"""Training sequences from a text file: one a line, as characters or as tokens separated by spaces."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.vocabulary import PADDING, Vocabulary
 from lsd_core.errors import InputError
-from lsd_core.randomness import Purpose, uniforms
-from lsd_core.vocabulary import PADDING, Vocabulary
+from lsd_core.numerics.randomness import Purpose, uniforms
 
 Split = Literal["characters", "spaces"]
 LONGEST = 256  # positions that nobody asked for

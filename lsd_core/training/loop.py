@@ -1,4 +1,4 @@
-"""The training loop: deterministic, resumable, and saying how far it is."""
+"""Training loop: deterministic and resumable, with progress."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.ddit_backbone import DDiTBackbone, build_network
-from lsd_core.canonical import derive_seed
+from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import Absorbing
 from lsd_core.training.checkpoint import load_checkpoint, save_checkpoint
 from lsd_core.training.config import TrainConfig

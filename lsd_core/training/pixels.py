@@ -1,4 +1,4 @@
-"""How a network of pixels is trained: the clean level of each, from images at all times of the noise."""
+"""Train a network of pixels to predict clean levels from images at all noise times."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lsd_core.backbones.pixels import FAMILY, PixelBackbone, build_network
-from lsd_core.canonical import derive_seed
+from lsd_core.numerics.canonical import derive_seed
+from lsd_core.numerics.randomness import Purpose, uniform_grid, uniforms
 from lsd_core.processes import Process
-from lsd_core.randomness import Purpose, uniform_grid, uniforms
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.loop import DrawBatch, Report, optimise

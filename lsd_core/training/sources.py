@@ -1,4 +1,4 @@
-"""What a backbone can be trained on: our tasks by name, or the sequences of a file."""
+"""Training data of a backbone: a task by name, or the sequences of a file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,12 +8,13 @@ from typing import Any
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones import countdown_chain as countdown
+from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Process
-from lsd_core.tasks import corpus, countdown, digit_images, text
+from lsd_core.tasks import corpus, digit_images, text
 from lsd_core.training.config import TRANSFORMERS
 from lsd_core.training.lines import read_lines
-from lsd_core.vocabulary import Vocabulary
 
 Draw = Callable[[int, Tensor], Tensor]  # (seed, sequence indices (b,)) -> tokens (b, l)
 

@@ -1,4 +1,4 @@
-"""Starting weights from another backbone: as they are, or a time-free network's as a time-conditioned one's."""
+"""Initialise a network from another backbone's weights, also a time-conditioned one from a time-free one."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch import Tensor
 from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.errors import InputError
-from lsd_core.tensorfile import check_tensors
+from lsd_core.storage.tensorfile import check_tensors
 
 BIASES = {"norm1.bias": 0, "norm2.bias": 3, "norm_final.bias": 0}  # the shift that takes a bias's place
 GATES = (2, 5)  # chunks of a block's modulation that gate attention and MLP

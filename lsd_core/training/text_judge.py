@@ -1,4 +1,4 @@
-"""How the judge of text is trained: next characters of its own half of the corpus, until it stops improving."""
+"""Train the judge of text on its own half of the corpus, with early stopping."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lsd_core.canonical import derive_seed
-from lsd_core.evaluation.text_judge import CharGRU, TextJudge, build_judge, judge_config
+from lsd_core.backbones.vocabulary import Vocabulary
+from lsd_core.metrics.judges.text_judge import CharGRU, TextJudge, build_judge, judge_config
+from lsd_core.numerics.canonical import derive_seed
 from lsd_core.tasks.corpus import ALPHABET, draw_windows, load_corpus, windows
 from lsd_core.training.checkpoint import load_checkpoint, save_checkpoint
-from lsd_core.vocabulary import Vocabulary
 
 Report = Callable[[int, float], None]  # (steps done, held-out nats a character)
 

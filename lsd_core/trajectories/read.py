@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.bits import unpack
 from lsd_core.trajectories.manifest import REMEDY, CorruptFileError, load_manifest
 from lsd_core.trajectories.prefetch import ahead

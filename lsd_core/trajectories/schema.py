@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lsd_core.canonical import canonical_json
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import canonical_json
 from lsd_core.trajectories.bits import bits_for, packed_bytes
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import STATES, TIME_GRID, Trajectories

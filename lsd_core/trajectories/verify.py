@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import MANIFEST, CorruptFileError, Manifest, parse_manifest
 from lsd_core.trajectories.prefetch import ahead
 from lsd_core.trajectories.read import verified_bytes

@@ -9,18 +9,18 @@ import torch
 from flows.config import load_grid
 from flows.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.device import device_kind, device_of, place
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
-from lsd_core.candidates.card import make_card
 from lsd_core.candidates.certify import certifiable, certify
+from lsd_core.candidates.make_card import make_card
 from lsd_core.candidates.spec import PARTS
+from lsd_core.candidates.teacher import generate_shard
 from lsd_core.candidates.work import learn, measure, table_index
-from lsd_core.device import device_kind, device_of, place
 from lsd_core.distillation.learned import Learned
-from lsd_core.environment import environment
+from lsd_core.numerics.environment import environment
 from lsd_core.sampler import sampler_of
 from lsd_core.samplers import generate
-from lsd_core.teacher import generate_shard
 from lsd_core.trajectories.types import Trajectories
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

@@ -6,7 +6,7 @@ import pytest
 
 from flows.config import TeacherConfig, load_grid
 from flows.plan import make_plan
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 def test_the_first_answer_is_kept_whatever_memory_the_next_machine_has(

@@ -7,7 +7,7 @@ import pytest
 from flows.cli import main
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 def verified(url: str) -> int:

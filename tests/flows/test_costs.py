@@ -17,10 +17,10 @@ from flows.costs_shown import cost_lines, duration, size
 from flows.plan import make_plan
 from flows.simulate import candidates, plan_cells, resume, simulated_rows, write_shards
 from lsd_core.errors import InputError
-from lsd_core.rates import Rate, read_rates, record_rate
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import encode_shard
 from lsd_core.trajectories.schema import shard_bytes_at_most
+from lsd_core.trajectories.throughput import Rate, read_rates, record_rate
 from workers.teacher import TeacherWorker
 
 
@@ -45,7 +45,7 @@ def test_an_n_step_teacher_costs_its_steps() -> None:
 
 def test_no_shard_is_larger_than_planned() -> None:
     from lsd_core.backbones.catalog import load_backbone
-    from lsd_core.teacher import generate_shard
+    from lsd_core.candidates.teacher import generate_shard
 
     (spec,) = make_plan(load_grid("tiny", **{"teacher.batch": 2, "teacher.shard_rows": 2})).teachers
     data = encode_shard(generate_shard(load_backbone("countdown-exact"), spec, 0), spec)

@@ -15,7 +15,7 @@ import torch
 from lsd_core.cards import SamplerCard
 from lsd_core.registry import list_versions
 from lsd_core.sampler import load_sampler
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 GRID = [sys.executable, "-m", "flows.cli", "grid", "tiny"]
 

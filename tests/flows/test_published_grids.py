@@ -11,7 +11,7 @@ from flows.config import grid_names, load_grid
 from flows.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.errors import InputError
-from lsd_core.evaluation.causal_judge import GPT2_LARGE
+from lsd_core.metrics.judges.causal_judge import GPT2_LARGE
 from tests.lsd_core.backbones.published import files
 from tests.lsd_core.backbones.published.transformer import random_tensors
 

@@ -9,8 +9,8 @@ from mlflow.exceptions import MlflowException
 from flows.retries import DELAYS_S, PATIENT, may_pass
 from flows.teaching import TeacherFailedError
 from lsd_core.errors import InputError, Unreachable
-from lsd_core.store import Store
-from lsd_core.tracking import unreachable
+from lsd_core.registry.tracking import unreachable
+from lsd_core.storage.store import Store
 from workers.pool import WorkerNotBuilt
 
 

@@ -10,7 +10,7 @@ from flows.rebuild import remember_champions
 from lsd_core.backbones.publish import publish
 from lsd_core.cards import SamplerCard
 from lsd_core.sampler import load_sampler
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from tests.lsd_core.conftest import make_card, tiny_backbone  # noqa: F401
 
 pytestmark = pytest.mark.servers

@@ -14,7 +14,7 @@ from flows.settings import resolve
 from flows.teaching import Tally, generate_teacher, lacks
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import ShardRecord, load_manifest
 from workers.teacher import ShardDone, TeacherWorker
 

@@ -12,12 +12,12 @@ from flows.training import train_backbone
 from lsd_core.backbones import storage
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.storage import read_notes
+from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.loop import train
 from lsd_core.training.sources import find_source
-from lsd_core.vocabulary import Vocabulary
 
 
 def test_a_trained_file_is_a_backbone_with_a_record_of_its_making(tmp_path: Path) -> None:

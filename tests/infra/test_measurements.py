@@ -9,7 +9,7 @@ from infra.bench.store_throughput import measure
 from infra.bench.worker_efficiency import plain, pool_seconds, teacher
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 def test_throughput_is_measured_each_way(bucket: str) -> None:

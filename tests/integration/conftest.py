@@ -17,7 +17,7 @@ from flows.config import load_grid
 from infra.stack.packages import StackError
 from infra.stack.stack import Stack
 from infra.stack.swift import Swift, start_swift
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from tests.integration.deployed import FlowRun, PrefectApi
 from tests.integration.proxy import FaultProxy
 

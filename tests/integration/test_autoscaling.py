@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import verify
 from tests.integration.clusters import ray_head, watching_gpus
 from tests.integration.driving import lsd

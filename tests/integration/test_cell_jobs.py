@@ -14,7 +14,7 @@ from flows.cli import main
 from flows.config import load_grid
 from flows.settings import resolve
 from lsd_core.cards import SamplerCard
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from tests.integration.clusters import Head, ray_head
 from tests.integration.driving import ROOT, lsd
 

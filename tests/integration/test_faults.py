@@ -13,7 +13,7 @@ import pytest
 
 from infra.stack.processes import Process, end, wait_gone
 from lsd_core.registry import list_versions
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from tests.integration.conftest import Deployed
 from tests.integration.deployed import FlowRun
 from tests.integration.proxy import Hold

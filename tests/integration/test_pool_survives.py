@@ -14,7 +14,7 @@ from flows.config import load_grid
 from flows.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import publish_manifest, verify
 from lsd_core.trajectories.manifest import MANIFEST
 from lsd_core.trajectories.write import parse_shard_name

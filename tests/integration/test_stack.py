@@ -12,7 +12,7 @@ from flows.settings import resolve
 from infra.stack.facts import LOOPBACK
 from lsd_core.registry import list_versions
 from lsd_core.sampler import load_sampler
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from tests.integration.conftest import Deployed
 from tests.integration.deployed import FlowRun
 

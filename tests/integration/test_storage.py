@@ -11,7 +11,7 @@ from flows.cli import main
 from infra.stack.swift import Swift
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import (
     CorruptFileError,
     TeacherSpec,

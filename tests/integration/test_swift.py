@@ -9,7 +9,7 @@ import pytest
 from infra.stack.packages import StackError, installed
 from infra.stack.swift import Swift, start_swift, stop_swift
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 pytestmark = pytest.mark.servers
 

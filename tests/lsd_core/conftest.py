@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.cards import SamplerCard
-from lsd_core.tasks.countdown import exact_backbone
 
 CardMaker = Callable[..., SamplerCard]
 

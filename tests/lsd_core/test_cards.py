@@ -5,11 +5,11 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from lsd_core.canonical import canonical_json, digest
+from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import canonical_json, digest
 from lsd_core.samplers import StepTable
-from lsd_core.tasks.countdown import exact_backbone
 
 
 def changed(card: SamplerCard, path: str, value: object) -> str:

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.backbones.publish import publish
+from lsd_core.backbones.vocabulary import written
 from lsd_core.errors import InputError
-from lsd_core.prompts import given_tokens
 from lsd_core.registry import register
 from lsd_core.sampler import LoadedSampler, load_sampler
 from lsd_core.samplers import generate
-from lsd_core.store import Store
-from lsd_core.tasks.countdown import exact_backbone
-from lsd_core.vocabulary import written
+from lsd_core.samplers.prompts import given_tokens
+from lsd_core.storage.store import Store
 
 
 @pytest.fixture(autouse=True)

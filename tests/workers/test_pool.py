@@ -15,7 +15,7 @@ import ray
 import torch
 
 from lsd_core.backbones.catalog import load_backbone
-from lsd_core.teacher import generate_shard, teacher_spec
+from lsd_core.candidates.teacher import generate_shard, teacher_spec
 from workers.pool import ItemFailed, Pool, PoolStopped
 
 pytestmark = pytest.mark.usefixtures("local_ray")

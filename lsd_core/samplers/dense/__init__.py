@@ -1,6 +1,6 @@
 """Samplers of any process: dense laws, position by position; the absorbing process has its own fast path."""
 
-from lsd_core.samplers.dense.backbone import AbsorbingScores, ScoreBackbone, X0Scores
+from lsd_core.backbones.scores import AbsorbingScores, ScoreBackbone, X0Scores
 from lsd_core.samplers.dense.exact import ExactRun, uniformise, x0_rate_bound
 from lsd_core.samplers.dense.generate import draw_prior, generate_dense, run_dense
 from lsd_core.samplers.dense.laws import DenseLaw

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.errors import InputError
+from lsd_core.numerics.randomness import Purpose, uniform_grid, uniforms
 from lsd_core.processes import Process
-from lsd_core.randomness import Purpose, uniform_grid, uniforms
-from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.laws import reverse_rates
 from lsd_core.samplers.dense.prediction import growth_between
 from lsd_core.samplers.state import Draws

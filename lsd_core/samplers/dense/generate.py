@@ -4,12 +4,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.errors import InputError
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Process
-from lsd_core.randomness import Purpose, uniform_grid
 from lsd_core.samplers.batches import Samples, default_batch, in_batches
 from lsd_core.samplers.categorical import draw_categorical
-from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.prediction import predict
 from lsd_core.samplers.dense.steps import DenseSampler, TwoStage, get_dense
 from lsd_core.samplers.state import Draws

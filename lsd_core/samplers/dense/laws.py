@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Process
-from lsd_core.randomness import Purpose, uniform_grid
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import GainOn

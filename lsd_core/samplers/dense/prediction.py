@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.scores import ScoreBackbone, X0Backbone, scores_of_x0
 from lsd_core.processes import Process
-from lsd_core.samplers.dense.backbone import ScoreBackbone, X0Backbone, scores_of_x0
 from lsd_core.samplers.dense.laws import (
     DenseLaw,
     bridge_law,

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.scores import ScoreBackbone, X0Backbone
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, Uniform
-from lsd_core.samplers.dense.backbone import ScoreBackbone, X0Backbone
 from lsd_core.samplers.dense.exact import Bound, uniformise, x0_rate_bound
 from lsd_core.samplers.dense.generate import draw_prior, take_step
 from lsd_core.samplers.dense.prediction import predict

@@ -14,7 +14,7 @@ from lsd_core.backbones.adapted import AdaptedBackbone
 from lsd_core.backbones.protocol import Backbone, log_x0
 from lsd_core.backbones.storage import to_bytes
 from lsd_core.errors import InputError
-from lsd_core.evaluation.likelihood import any_order_nll
+from lsd_core.metrics.likelihood import any_order_nll
 from lsd_core.samplers import SAMPLERS, generate, steps_in_counts, uniform_times
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "backbones.md"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.backbones.ddit_backbone import DDiTBackbone, build, build_network
 from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.backbones.protocol import Backbone, log_score, log_weights, log_x0
@@ -16,7 +17,6 @@ from lsd_core.backbones.storage import from_bytes, load_file, read_notes, to_byt
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 from lsd_core.samplers import generate, uniform_times
-from lsd_core.tasks.countdown import exact_backbone
 
 
 def tiny(family: str, seed: int = 0) -> DDiTBackbone:

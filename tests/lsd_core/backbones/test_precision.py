@@ -11,10 +11,10 @@ from lsd_core.backbones import precision, storage
 from lsd_core.backbones.catalog import BACKBONES, addresses_of, load_backbone
 from lsd_core.backbones.precision import has_kernels, product_cost, warn_if_slow
 from lsd_core.backbones.publish import find
-from lsd_core.canonical import canonical_json
+from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.errors import InputError
-from lsd_core.store import Store
-from lsd_core.teacher import teacher_spec
+from lsd_core.numerics.canonical import canonical_json
+from lsd_core.storage.store import Store
 
 TRANSFORMERS = [name for name, entry in BACKBONES.items() if entry.earlier]
 

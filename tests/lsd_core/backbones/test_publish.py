@@ -8,7 +8,7 @@ import pytest
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import damaged, fetch, publish
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "flipped": lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],

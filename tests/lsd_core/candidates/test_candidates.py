@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
-from lsd_core.candidates.card import make_card
+from lsd_core.candidates.make_card import make_card
 from lsd_core.candidates.results import Measurement, Results
 from lsd_core.candidates.temperature import choose_temperature
 from lsd_core.candidates.work import learn, measure, table_index
 from lsd_core.cards import BackboneRef, SamplerCard
 from lsd_core.distillation.learned import Learned
 from lsd_core.samplers import StepTable, uniform_times
-from lsd_core.store import Store
-from lsd_core.tasks.countdown import exact_backbone
+from lsd_core.storage.store import Store
 
 BACKBONE = exact_backbone("countdown-exact", 16)
 EVALUATION = EvaluationSpec(

@@ -6,7 +6,7 @@ import torch
 from lsd_core.distillation.alignment import begin, updates
 from lsd_core.distillation.coupling import clocks, perturbed
 from lsd_core.distillation.lsd import LSDConfig
-from lsd_core.distillation.teacher_paths import TeacherPaths
+from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.processes import Absorbing
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.state import call

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import torch
 
+from lsd_core.backbones.countdown_chain import exact_backbone as countdown
 from lsd_core.distillation.jys import JYSConfig, Split, doubled, fit, golden_section, saving
 from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.distillation.prices import price_times
-from lsd_core.distillation.teacher_paths import TeacherPaths
-from lsd_core.evaluation.countdown import error
+from lsd_core.metrics.countdown import error
+from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import counts_from_times, uniform_times
-from lsd_core.tasks.countdown import exact_backbone as countdown
 from tests.lsd_core.oracles import (
     TableBackbone,
     all_states,

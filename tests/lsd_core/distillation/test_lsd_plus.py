@@ -7,8 +7,8 @@ import torch
 
 from lsd_core.backbones.protocol import log_x0
 from lsd_core.distillation.lsd_plus import LSDPlusConfig, TeacherTransitions, _Fit, fit, fit_literal
-from lsd_core.distillation.teacher_paths import TeacherPaths
 from lsd_core.errors import InputError
+from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.samplers.step import Step
 from lsd_core.trajectories.replay import state_at_step, state_at_time
 from tests.lsd_core.distillation.chains import (

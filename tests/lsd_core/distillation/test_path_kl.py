@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 import torch
 
+from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.backbones.markov import MarkovExact
+from lsd_core.certificates.masked import reverse
 from lsd_core.distillation.gains import mildest_within_error, settle_gains, sharpest_within_error
 from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.distillation.path_kl import fit, fit_all
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.errors import InputError
-from lsd_core.evaluation.certificates import reverse
-from lsd_core.evaluation.countdown import error
-from lsd_core.evaluation.paths import named
+from lsd_core.metrics.countdown import error
+from lsd_core.paths.sampler_paths import named
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable, cosine_times
-from lsd_core.tasks.countdown import exact_backbone
 from lsd_core.trajectories.types import Trajectories
 from tests.lsd_core.distillation.chains import stepped_paths
 from tests.lsd_core.oracles import misfit_backbone

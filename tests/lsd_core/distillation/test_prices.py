@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lsd_core.distillation.prices import price_counts, price_times
-from lsd_core.distillation.teacher_paths import TeacherPaths
-from lsd_core.evaluation import divergence
-from lsd_core.evaluation.path_terms import path_cost
-from lsd_core.evaluation.paths import Paths, cut, one_at_a_time
+from lsd_core.paths import divergence
+from lsd_core.paths.path_terms import path_cost
+from lsd_core.paths.sampler_paths import Paths, cut, one_at_a_time
+from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.order import HALTON
 from lsd_core.samplers.state import Draws

@@ -21,7 +21,7 @@ from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
 from lsd_core.trajectories.types import Trajectories
-from tests.lsd_core.evaluation.enumerated import kl
+from tests.lsd_core.certificates.enumerated import kl
 from tests.lsd_core.oracles import all_states, product_law
 from tests.lsd_core.samplers.dense.noisy import GAUSSIAN, UNIFORM, chain, data_law, exact_paths, forward
 

@@ -13,7 +13,7 @@ from lsd_core.backbones.protocol import log_weights
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.export.formats import export
-from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.sampler import LoadedSampler, load_sampler
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times
 

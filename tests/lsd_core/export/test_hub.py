@@ -159,7 +159,7 @@ def test_the_repository_explains_itself(hub: Hub, sampler: LoadedSampler) -> Non
 
 def test_a_changed_weight_is_refused(hub: Hub, sampler: LoadedSampler, tmp_path: Path) -> None:
     from lsd_core.backbones import storage
-    from lsd_core.tasks.countdown import exact_backbone
+    from lsd_core.backbones.countdown_chain import exact_backbone
 
     url = push(sampler, "someone/tiny-nfe2")
     other = exact_backbone("tiny", length=6, num_values=5)

@@ -21,7 +21,7 @@ from mlflow import MlflowClient
 from lsd_core import registry
 from lsd_core.backbones.publish import publish
 from lsd_core.sampler import load_sampler
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 
 
 @pytest.fixture

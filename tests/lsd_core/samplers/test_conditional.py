@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.countdown_chain import exact_backbone as countdown_backbone
 from lsd_core.errors import InputError
-from lsd_core.randomness import Purpose
+from lsd_core.numerics.randomness import Purpose
 from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
 from lsd_core.samplers.compatibility import COMPATIBILITY
 from lsd_core.samplers.conditional import Conditioned, rescaled, template
@@ -16,7 +17,6 @@ from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable, cosine_times, uniform_times
-from lsd_core.tasks.countdown import exact_backbone as countdown_backbone
 from tests.lsd_core.oracles import chi_square, exact_backbone, joint_law, misfit_backbone, number_of
 
 JOINT = joint_law(4, 3, 3, 1.5)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.first_hitting import first_hitting

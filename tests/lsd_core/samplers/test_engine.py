@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lsd_core.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.samplers import categorical
 from lsd_core.samplers.categorical import draw_categorical, draw_power
 from lsd_core.samplers.laws import HEAD_ELEMENTS, ComputedLaw

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from lsd_core.errors import InputError
-from lsd_core.randomness import Purpose, uniform_grid
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.halton import Halton

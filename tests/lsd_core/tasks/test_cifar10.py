@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lsd_core.backbones.catalog import load_backbone, task_of
+from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.published import load_published
 from lsd_core.backbones.tauldr import TauLDR
 from lsd_core.errors import InputError
-from lsd_core.evaluation.frechet import Moments, frechet
+from lsd_core.metrics.frechet import Moments, frechet
 from lsd_core.tasks import cifar10
-from lsd_core.tasks.catalog import get_task
+from lsd_core.tasks.catalog import get_task, task_of
 from lsd_core.tasks.specimen import Picture
 from tests.lsd_core.backbones.published import images
 

@@ -4,8 +4,13 @@ import pytest
 import torch
 from scipy import stats
 
+from lsd_core.backbones.countdown_chain import (
+    draw_sequences,
+    entropy_of_data,
+    exact_backbone,
+    transition_matrix,
+)
 from lsd_core.backbones.protocol import log_x0
-from lsd_core.tasks.countdown import draw_sequences, entropy_of_data, exact_backbone, transition_matrix
 from tests.lsd_core.oracles import all_states, chi_square
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.errors import InputError
-from lsd_core.evaluation.digits_judge import DigitsJudge, shipped_judge
+from lsd_core.metrics.judges.digits_judge import DigitsJudge, shipped_judge
 from lsd_core.tasks import digit_images
 from lsd_core.tasks.catalog import get_task
-from lsd_core.tasks.countdown import exact_backbone
 from lsd_core.tasks.digit_images import PARTS, load_images
 from lsd_core.tasks.specimen import Picture
 

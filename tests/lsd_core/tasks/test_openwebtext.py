@@ -7,14 +7,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from lsd_core.backbones.catalog import task_of
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
-from lsd_core.evaluation.causal_judge import causal_nll, judge_folder, load_judge
+from lsd_core.metrics.judges.causal_judge import causal_nll, judge_folder, load_judge
 from lsd_core.samplers import generate, uniform_times
 from lsd_core.tasks import openwebtext
-from lsd_core.tasks.catalog import get_task
+from lsd_core.tasks.catalog import get_task, task_of
 from tests.lsd_core.backbones.published import files
 from tests.lsd_core.backbones.published.transformer import random_tensors
 

@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from lsd_core.backbones.catalog import task_of
-from lsd_core.evaluation.entropy import distinct
-from lsd_core.tasks.catalog import get_task
-from lsd_core.tasks.countdown import draw_sequences, entropy_of_data, exact_backbone
+from lsd_core.backbones.countdown_chain import draw_sequences, entropy_of_data, exact_backbone
+from lsd_core.metrics.entropy import distinct
+from lsd_core.tasks.catalog import get_task, task_of
 
 
 def test_data_of_a_known_law_score_its_entropy() -> None:

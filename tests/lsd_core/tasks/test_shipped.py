@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from lsd_core.backbones.catalog import load_backbone, task_of
+from lsd_core.backbones.catalog import load_backbone
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.table import StepTable, uniform_times
-from lsd_core.tasks.catalog import get_task
+from lsd_core.tasks.catalog import get_task, task_of
 from lsd_core.tasks.specimen import Passage, Picture
 
 COUNTS = StepTable(counts=(128, 100, 80, 64, 48, 32, 16, 6, 0))

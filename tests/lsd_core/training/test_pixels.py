@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Exponential, Gaussian, Process, Uniform
-from lsd_core.randomness import Purpose, uniform_grid
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.pixels import NUM_TIMES, corrupt, stratified, train_pixels
 

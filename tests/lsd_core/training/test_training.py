@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lsd_core.backbones.countdown_chain import draw_sequences
 from lsd_core.backbones.ddit import DDiT
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, LogLinear
-from lsd_core.tasks.countdown import draw_sequences
+from lsd_core.processes.corruption import corrupt
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.loop import schedule, train
-from lsd_core.training.objective import corrupt, loss
+from lsd_core.training.objective import loss
 from tests.lsd_core.oracles import all_states, number_of
 
 PROCESS = Absorbing(3)

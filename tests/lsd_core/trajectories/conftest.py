@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import ShardRecord, TeacherSpec, Trajectories, commit_shard, encode_shard
 
 
@@ -18,7 +18,7 @@ def make_spec() -> Callable[..., TeacherSpec]:
     def make(**changes: Any) -> TeacherSpec:
         fields: dict[str, Any] = {
             "backbone": "countdown",
-            "backbone_fingerprint": "f00d",
+            "backbone_fingerprint": "f00d" * 16,
             "process": {"name": "absorbing"},
             "method": "first_hitting",
             "law_version": 1,

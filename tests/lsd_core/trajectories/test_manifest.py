@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import (
     CorruptFileError,
     ShardRecord,

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from lsd_core.trajectories import (
     CorruptFileError,
     ShardRecord,

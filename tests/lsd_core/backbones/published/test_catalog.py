@@ -10,12 +10,13 @@ import pytest
 from huggingface_hub import constants
 
 from lsd_core.backbones import address, storage
-from lsd_core.backbones.catalog import BACKBONES, HUB, load_backbone, task_of
+from lsd_core.backbones.catalog import BACKBONES, HUB, load_backbone
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.backbones.publish import fetch, find, publish
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
+from lsd_core.tasks.catalog import task_of
 from tests.lsd_core.backbones.published import files
 from tests.lsd_core.backbones.published.files import flat_config, nested_config
 

@@ -17,7 +17,7 @@ from lsd_core.backbones.tauldr import TauLDR
 from lsd_core.errors import InputError
 from lsd_core.samplers import generate, uniform_times
 from lsd_core.samplers.dense.prediction import Prediction
-from lsd_core.store import Store
+from lsd_core.storage.store import Store
 from tests.lsd_core.backbones.published import files, images
 from tests.lsd_core.backbones.published.files import HEADS, LENGTH, V
 from tests.lsd_core.backbones.published.transformer import logits

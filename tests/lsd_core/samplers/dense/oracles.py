@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.processes import Process
-from lsd_core.samplers.dense.backbone import ScoreBackbone
 from lsd_core.samplers.dense.laws import reverse_rates
 from lsd_core.samplers.dense.prediction import predict
 from lsd_core.samplers.step import Step

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.candidates.teacher import calls_a_path, generate_shard, noised_data, teacher_spec
 from lsd_core.errors import InputError
 from lsd_core.processes import Process
 from lsd_core.samplers.dense.recording import (
@@ -17,7 +18,6 @@ from lsd_core.samplers.dense.recording import (
     windows,
 )
 from lsd_core.samplers.state import Draws
-from lsd_core.teacher import calls_a_path, generate_shard, noised_data, teacher_spec
 from lsd_core.trajectories.read import decode_shard
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import equal

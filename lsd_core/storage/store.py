@@ -1,0 +1,295 @@
+"""The store: a folder or any fsspec URL that holds what is published, read and written by key.
+
+A key is a relative path with forward slashes. A file appears whole or not at all, and credentials
+come from the environment or the cloud's identity, never from the URL.
+"""
+
+import errno
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+
+from lsd_core.errors import InputError, Unreachable
+from lsd_core.numerics.canonical import canonical_json
+
+_SCRATCH = ".scratch"  # local files in the making, on the same disk as their destination
+_LOCAL = ("file", "local")
+_USER_IN_URL = ("abfs", "abfss", "sftp", "ssh", "hdfs")  # here user@host names a place; a password never does
+_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"default_cache_type": "none", "use_listings_cache": False}}
+_REMEDIES = {
+    "s3": "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN), AWS_DEFAULT_REGION and, "
+    "off AWS, AWS_ENDPOINT_URL; the bucket must exist",
+    "gs": "check GOOGLE_APPLICATION_CREDENTIALS; the bucket must exist",
+    "hf": "check HF_TOKEN (for a private repository) and HF_ENDPOINT; install huggingface_hub",
+    "abfs": "check AZURE_STORAGE_CONNECTION_STRING; the container must exist",
+}
+_PASSING = {
+    "ConnectionError",
+    "TimeoutError",
+    "HTTPClientError",
+    "ClientConnectionError",
+    "ClientPayloadError",
+}
+_PASSING_CODES = {
+    errno.EBUSY,
+    errno.EAGAIN,
+    errno.EIO,
+    getattr(errno, "EREMOTEIO", errno.EIO),
+    errno.ETIMEDOUT,
+}
+_ALIASES = {"s3a": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A place for published files. Pickles as its URL alone: no connection and no secret travels.
+
+    Raises InputError for a URL that carries credentials or a query, an unknown protocol, and, from every
+    method, for a store that cannot be reached or refuses. A missing key raises FileNotFoundError.
+    """
+
+    url: str
+
+    def __post_init__(self) -> None:
+        scheme, mark, rest = self.url.partition("://")
+        if not mark or scheme in _LOCAL:
+            path = rest if mark else self.url
+            if not path:
+                raise InputError("store", "be a folder or a URL", self.url)
+            object.__setattr__(self, "url", os.path.abspath(os.path.expanduser(path)))
+            return
+        place, at, _ = rest.rpartition("@")
+        if "?" in rest or (at and (scheme not in _USER_IN_URL or re.search("[:/]", place))):
+            remedy = (
+                "put credentials in the environment (AWS_ACCESS_KEY_ID, ...) and leave them out of the URL"
+            )
+            raise InputError("store", "be a URL without credentials or a query", _redacted(self.url), remedy)
+        if self._kind not in fsspec.available_protocols():
+            raise InputError(
+                "store", "be a folder or a URL of one known protocol", self.url, "for example s3://bucket/lsd"
+            )
+        object.__setattr__(self, "url", self.url.rstrip("/"))
+
+    def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
+        return Store, (self.url,)
+
+    @cached_property
+    def memory(self) -> dict[str, Any]:
+        """What this object's user has read of files that never change, by key. On S3 a read is a request."""
+        return {}
+
+    @property
+    def is_local(self) -> bool:
+        """True for a folder on this machine."""
+        return "://" not in self.url
+
+    def locate(self, key: str) -> str:
+        """The full path or URL of a key, to show to people."""
+        return f"{self.url}/{key}"
+
+    def exists(self, key: str) -> bool:
+        """True if the key holds a file."""
+        with self._explained():
+            return self._holds(self._path(key))
+
+    def read_bytes(self, key: str) -> bytes:
+        """The whole content of a file."""
+        with self._explained():
+            return self._fs.cat_file(self._path(key))
+
+    def read_json(self, key: str) -> Any:
+        """The content of a JSON file; raises InputError where it is none."""
+        try:
+            return json.loads(self.read_bytes(key))
+        except ValueError as error:
+            raise InputError(self.locate(key), "hold JSON", str(error)) from None
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        """Publish a file whole or not at all: scratch, fsync and rename locally; remotely one PUT (or one
+        completed multipart upload). The last of several writers wins."""
+        with self._explained():
+            if self.is_local:
+                self._write_local(Path(self._path(key)), data)
+            else:
+                self._fs.pipe_file(self._path(key), data)
+
+    def write_new(self, key: str, data: bytes) -> None:
+        """Publish a file that the caller did not find, under a name that carries its content's hash.
+
+        Locally the first of several writers wins. A remote store may be given the same bytes twice: creation that
+        excludes others is what real servers get wrong under races, and here it is not needed.
+        """
+        with self._explained():
+            if self.is_local:
+                self._write_local(Path(self._path(key)), data, exclusive=True)
+            else:
+                self._fs.pipe_file(self._path(key), data)
+
+    def write_json(self, key: str, value: Any) -> None:
+        """Publish canonical JSON."""
+        self.write_bytes(key, canonical_json(value).encode())
+
+    def list(self, prefix: str = "") -> list[str]:
+        """Keys of all files in and below a folder, sorted."""
+        with self._explained():
+            root = self._path("")
+            try:
+                paths = self._fs.find(self._path(prefix))
+            except FileNotFoundError:
+                return []
+        keys = (path[len(root) :].lstrip("/") for path in paths if not path.endswith("/"))
+        return sorted(key for key in keys if key and not key.startswith(_SCRATCH + "/"))
+
+    def modified(self, key: str) -> float:
+        """When a file was last written, in seconds since 1970."""
+        with self._explained():
+            return self._fs.modified(self._path(key)).timestamp()
+
+    def delete(self, key: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        with self._explained():
+            try:
+                self._fs.rm_file(self._path(key))
+            except FileNotFoundError:
+                return
+
+    def check(self, writable: bool = True) -> None:
+        """Raise InputError, naming the URL and the credential variables, unless the store can be used.
+
+        A new folder is created inside an existing one. Costs one write, one read and one delete, or one
+        listing if it need not be writable.
+        """
+        if not writable:
+            with self._explained(missing_is_error=True):
+                self._fs.ls(self._path(""))
+            return
+        key, text = f"check-{uuid.uuid4().hex}", b"written by a check; safe to delete"
+        with self._explained(missing_is_error=True):
+            self.write_bytes(key, text)
+            same = self.read_bytes(key) == text
+            self.delete(key)
+        if not same:
+            raise InputError("store", "read back what was written", self.url)
+
+    def sweep(self, before: float) -> None:
+        """Remove local scratch files last touched before a time (seconds since 1970)."""
+        scratch = Path(self.url, _SCRATCH)
+        for path in scratch.iterdir() if self.is_local and scratch.is_dir() else ():
+            if path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
+
+    @property
+    def _kind(self) -> str:
+        protocol = "file" if self.is_local else self.url.partition("://")[0]
+        return _ALIASES.get(protocol, protocol)
+
+    @cached_property
+    def _fs(self) -> Any:
+        """The file system, built from the environment in the process that uses it."""
+        kind = self._kind
+        try:
+            return fsspec.filesystem(kind, skip_instance_cache=kind in _REMEDIES, **_OPTIONS.get(kind, {}))
+        except ImportError as error:
+            raise InputError("store", "use a protocol that is installed", self.url, str(error)) from None
+
+    def _path(self, key: str) -> str:
+        parts = PurePosixPath(key)
+        if parts.is_absolute() or ".." in parts.parts:
+            raise InputError("key", "be a relative path inside the store", key)
+        return f"{self._fs._strip_protocol(self.url)}/{key}".rstrip("/")
+
+    def _holds(self, path: str) -> bool:
+        """Whether a file is there: on S3 one request, where s3fs's `exists` lists the folder after each miss."""
+        if self._kind == "s3":
+            try:
+                self._fs.cat_file(path, start=0, end=1)
+                return True
+            except FileNotFoundError:
+                return False
+            except OSError:
+                pass  # an empty file has no first byte; anything else is raised again below
+        return bool(self._fs.exists(path))
+
+    def _write_local(self, path: Path, data: bytes, exclusive: bool = False) -> None:
+        root = Path(self.url)
+        if not root.parent.is_dir():
+            raise InputError(
+                "store", "be a folder inside an existing one", self.url, f"make {root.parent} first"
+            )
+        scratch = root / _SCRATCH / uuid.uuid4().hex
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(scratch, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if not (exclusive and _linked(scratch, path)):
+                os.replace(scratch, path)
+        finally:
+            scratch.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+    @contextmanager
+    def _explained(self, missing_is_error: bool = False) -> Iterator[None]:
+        """Turn what a file system raises into one line that names the store and the remedy."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            if isinstance(error, FileNotFoundError) and not missing_is_error:
+                raise
+            remedy = _REMEDIES.get(self._kind, "check that it exists and may be written to")
+            reason = " ".join(str(error).split())[:200]
+            value = f"{self.url} ({type(error).__name__}: {reason})"
+            kind = Unreachable if _may_pass(error) else InputError
+            raise kind("store", "be reachable and allow this", value, remedy) from None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a file system's error is the network's or a busy server's, and not ours.
+
+    Clients of object stores raise what their HTTP libraries do, so the families are known by name.
+    """
+    families = {kind.__name__ for kind in type(error).__mro__}
+    return bool(
+        families & _PASSING
+        or (isinstance(error, OSError) and getattr(error, "errno", None) in _PASSING_CODES)
+    )
+
+
+def _redacted(url: str) -> str:
+    """The URL without what may be secret: all before the last @, and the query."""
+    scheme, _, rest = url.partition("://")
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}://{'***@' if at else ''}{place.partition('?')[0]}" + ("?***" if "?" in place else "")
+
+
+def _linked(scratch: Path, path: Path) -> bool:
+    """Whether a finished file has its name now, its own or another's; False on a disk without hard links."""
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
