@@ -8,6 +8,7 @@ from typing import Any
 from flows.batches import planned_teacher
 from flows.config import EvaluationConfig, GridConfig
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
@@ -53,6 +54,9 @@ def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
     A teacher's batch that the grid leaves open is looked up on the store, or resolved and frozen there.
     """
     backbones = tuple(load_backbone(name) for name in config.backbones)
+    if not config.num_gpus:  # what workers would say goes to Ray's files
+        for backbone in backbones:
+            warn_if_slow(backbone.config.get("body_dtype", "float32"))
     teachers = tuple(planned_teacher(backbone, config.teacher, store) for backbone in backbones)
     for name in (*_named(config), *config.method_configs):
         get_method(name)
