@@ -69,7 +69,7 @@ def test_every_registered_champion_loads_from_the_registry(home, recorded):
 
 
 def test_every_grid_finds_its_cells_done(home):
-    from flows.plan import make_plan
+    from flows.pipeline.plan import make_plan
 
     done = {path.parent.name for path in home.glob("store/cells/*/card.json")}
     store, found = Store(str(home / "store")), set()
