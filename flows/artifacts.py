@@ -13,8 +13,8 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext
 
-from flows.page.publish import Page
-from flows.report import Outcome, verdicts_markdown
+from flows.report.publish import Page
+from flows.report.run_report import Outcome, verdicts_markdown
 from flows.run import Run
 
 PICTURES = {

@@ -20,10 +20,10 @@ from flows.artifacts import show_outcome, show_plan
 from flows.config import GridConfig
 from flows.curves import LiveCurves, hearing
 from flows.hooks import close_cancelled, close_crashed
-from flows.page.publish import Page, report_run
 from flows.plan import Plan, make_plan
 from flows.progress import LogProgress, Progress, current
-from flows.report import Outcome, write_report
+from flows.report.publish import Page, report_run
+from flows.report.run_report import Outcome, write_report
 from flows.retries import PATIENT
 from flows.run import Run
 from flows.settings import Settings, resolve

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from flows.phases import shipped
 from flows.rebuild import remember_champions
-from flows.report import Outcome
-from flows.rows import Row, row_of, teacher_row
+from flows.report.run_report import Outcome
+from flows.report.table_rows import Row, row_of, teacher_row
 from flows.run import Run
 from flows.standings import decide
 from lsd_core import registry

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.page import figures
-from flows.page.book import Book, make_book
-from flows.page.publish import report_backbone, report_run
-from flows.page.render import html, numbers
-from flows.page.shelf import specs_on
-from flows.page.svg import axis
-from flows.page.words import findings, speed_ups, summary
+from flows.report import figures
+from flows.report.candidates_on_store import specs_on
+from flows.report.charts import axis
+from flows.report.html_page import html, numbers
+from flows.report.page_data import Book, make_book
+from flows.report.publish import report_backbone, report_run
+from flows.report.verdict_text import findings, speed_ups, summary
 from flows.seconds import Clock, Took, seconds_under
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError

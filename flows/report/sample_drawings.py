@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from markupsafe import Markup
 
-from flows.page.book import Book, Entry
-from flows.page.svg import WIDTH, framed
+from flows.report.charts import WIDTH, framed
+from flows.report.page_data import Book, Entry
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
 from lsd_core.samplers import generate

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flows.page.book import Book, Entry
+from flows.report.page_data import Book, Entry
 from lsd_core.distillation.methods import BASELINE
 from lsd_core.statistics.promotion import TOLERANCE, Comparison
 from lsd_core.statistics.speed_up import Reach, reach

@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from flows.looks import CONTROL, colour_and_line, marks
-from flows.page.book import Book
-from flows.page.figures import FLOOR
+from flows.report.figures import FLOOR
+from flows.report.page_data import Book
+from flows.report.palette import CONTROL, colour_and_line, marks
 from flows.standings import family
 from lsd_core.distillation.methods import get_method
 

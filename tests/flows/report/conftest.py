@@ -11,7 +11,7 @@ from flows import filing, phases, teaching
 from flows.config import GridConfig, parse_grid
 from flows.plan import make_plan
 from flows.progress import TerminalProgress
-from flows.report import Outcome
+from flows.report.run_report import Outcome
 from flows.run import Run
 from flows.settings import Settings
 from lsd_core.backbones.publish import publish

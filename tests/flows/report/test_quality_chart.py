@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from flows.plots import plot_quality
-from flows.rows import Row
+from flows.report.plots import plot_quality
+from flows.report.table_rows import Row
 from lsd_core.distillation.methods import METHODS
 
 

@@ -7,8 +7,8 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from flows.looks import CONTROL, colour_and_line, marks
-from flows.rows import TEACHER, Row, merged
+from flows.report.palette import CONTROL, colour_and_line, marks
+from flows.report.table_rows import TEACHER, Row, merged
 from flows.run import Run
 from lsd_core.distillation.methods import METHODS
 

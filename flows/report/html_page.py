@@ -11,12 +11,12 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from flows.page import figures
-from flows.page.book import Book, Entry
-from flows.page.gallery import gallery
-from flows.page.png import draw_png
-from flows.page.svg import Bar, bars
-from flows.page.words import findings, speed_ups, summary
+from flows.report import figures
+from flows.report.charts import Bar, bars
+from flows.report.page_data import Book, Entry
+from flows.report.png import draw_png
+from flows.report.sample_drawings import gallery
+from flows.report.verdict_text import findings, speed_ups, summary
 from flows.seconds import Took
 from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.cards import Metric
@@ -258,4 +258,4 @@ def _grouped(value: float) -> str:
 
 
 def _resource(name: str) -> str:
-    return resources.files("flows.page").joinpath(name).read_text()
+    return resources.files("flows.report").joinpath(name).read_text()

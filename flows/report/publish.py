@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.page.book import make_book
-from flows.page.render import write
-from flows.page.shelf import specs_on
-from flows.report import Outcome
+from flows.report.candidates_on_store import specs_on
+from flows.report.html_page import write
+from flows.report.page_data import make_book
+from flows.report.run_report import Outcome
 from flows.run import Run
 from flows.seconds import seconds_under
 from flows.settings import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from flows.plots import plot_quality, plot_tables
-from flows.rows import Row, merged
+from flows.report.plots import plot_quality, plot_tables
+from flows.report.table_rows import Row, merged
 from flows.run import Run
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import get_task

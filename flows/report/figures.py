@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from flows.page.book import Book, Entry
-from flows.page.svg import Bar, Chart, axis, bars
+from flows.report.charts import Bar, Chart, axis, bars
+from flows.report.page_data import Book, Entry
 from flows.standings import family
 from lsd_core.distillation.methods import METHODS, get_method
 from lsd_core.samplers import place_of

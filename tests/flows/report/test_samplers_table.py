@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from flows.listing import samplers_table
+from flows.report.samplers_table import samplers_table
 
 
 def test_nothing_that_is_to_be_typed_is_cut_off() -> None:
