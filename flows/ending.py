@@ -24,7 +24,7 @@ def print_ending(
     for backbone in outcome.verdicts:
         task = next(s.evaluation.task for s in run.plan.candidates if s.backbone.name == backbone)
         console.print()
-        console.print(table_of(backbone, outcome, get_task(task).primary))
+        console.print(table_of(backbone, outcome, get_task(task)))
         for alias, verdict in outcome.verdicts[backbone].items():
             if "-" not in alias:
                 console.print(f"  {alias}: {verdict.sentence}", highlight=False)

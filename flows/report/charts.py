@@ -1,7 +1,8 @@
-"""Small charts as inline SVG: axes, lines, error bars, bars. One unit is one CSS pixel.
+"""Small charts as shapes: axes, lines, bands, error bars, bars. One unit is one CSS pixel.
 
-Every chart is as wide as a telephone shows it, so it is never shrunk and its words stay readable. Colours are
-classes of the page's style sheet, `c-<name>`, so that one method looks the same everywhere, day and night.
+A page holds them as inline SVG, `png.py` paints the same shapes. Every chart is as wide as a telephone shows it, so
+it is never shrunk and its words stay readable. What a shape looks like is its class in `palette.py`; `c-<name>` is
+the colour, so that one method looks the same everywhere, day and night.
 """
 
 import math
@@ -10,11 +11,94 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 WIDTH, HEIGHT = 350, 270
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 26, 42
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 26, 42
 Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Path:
+    """Strokes through points, or outlines where they are closed."""
+
+    css: str
+    strokes: tuple[tuple[Point, ...], ...]
+    closed: bool = False
+    title: str = ""
+    """Said when pointed at."""
+
+    def svg(self) -> Markup:
+        end = "z" if self.closed else ""
+        path = "".join(f"M{' '.join(f'{x:.1f},{y:.1f}' for x, y in stroke)}{end}" for stroke in self.strokes)
+        return Markup('<path class="{}" d="{}">{}</path>').format(self.css, path, _hover(self.title))
+
+
+@dataclass(frozen=True)
+class Circle:
+    """A round mark."""
+
+    css: str
+    at: Point
+    radius: float
+    title: str = ""
+
+    def svg(self) -> Markup:
+        mark = '<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:g}">{}</circle>'
+        return Markup(mark).format(self.css, *self.at, self.radius, _hover(self.title))
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words at a place; `turned` ones run upwards."""
+
+    css: str
+    at: Point
+    text: str
+    anchor: Literal["start", "middle", "end"] = "start"
+    turned: bool = False
+
+    def svg(self) -> Markup:
+        (x, y), begin = self.at, Markup("")
+        if self.anchor != "start":
+            begin = Markup(' text-anchor="{}"').format(self.anchor)
+        place = (
+            f'transform="translate({x:.1f} {y:.1f}) rotate(-90)"'
+            if self.turned
+            else f'x="{x:.1f}" y="{y:.1f}"'
+        )
+        return Markup('<text class="{}" {}{}>{}</text>').format(self.css, Markup(place), begin, self.text)
+
+
+Shape = Path | Circle | Text
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Shapes on a sheet; `label` is read out where it cannot be seen."""
+
+    shapes: tuple[Shape, ...]
+    width: int
+    height: int
+    label: str
+
+    def __html__(self) -> str:
+        return self.svg()
+
+    def svg(self) -> Markup:
+        return framed(
+            Markup("").join(shape.svg() for shape in self.shapes), self.width, self.height, self.label
+        )
+
+
+def framed(body: Markup, width: int, height: int, label: str) -> Markup:
+    """An `<svg>` of this size around a body."""
+    head = '<svg role="img" aria-label="{}" width="{w}" height="{h}" viewBox="0 0 {w} {h}">'
+    return Markup(head).format(label, w=width, h=height) + body + Markup("</svg>")
+
+
+def _hover(title: str) -> Markup:
+    return Markup("<title>{}</title>").format(title) if title else Markup("")
 
 
 @dataclass(frozen=True)
@@ -85,7 +169,7 @@ def number(value: float) -> str:
 
 @dataclass
 class Chart:
-    """One chart in the making; `svg()` is the finished drawing."""
+    """One chart in the making; `drawn()` is the finished drawing."""
 
     title: str
     x: Axis
@@ -94,77 +178,76 @@ class Chart:
     """What a reader who cannot see it is told."""
     width: int = WIDTH
     height: int = HEIGHT
-    left: int = LEFT
-    _parts: list[Markup] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
 
-    def px(self, value: float) -> float:
-        return self.left + self.x.share(value) * (self.width - self.left - RIGHT)
-
-    def py(self, value: float) -> float:
-        return self.height - BOTTOM - self.y.share(value) * (self.height - TOP - BOTTOM)
+    def at(self, point: Point) -> Point:
+        """Where a point of the chart's values lies on the sheet."""
+        right, bottom = self.width - RIGHT, self.height - BOTTOM
+        x = LEFT + self.x.share(point[0]) * (right - LEFT)
+        return x, bottom - self.y.share(point[1]) * (bottom - TOP)
 
     def line(self, points: Sequence[Point], colour: str, style: str = "") -> None:
         """Straight lines through the points."""
-        path = " ".join(f"{self.px(x):.1f},{self.py(y):.1f}" for x, y in points)
-        self._add('<polyline class="line c-{} {}" points="{}"/>', colour, style, path)
+        self.shapes.append(Path(f"line c-{colour} {style}".strip(), (tuple(map(self.at, points)),)))
 
     def steps(self, points: Sequence[Point], colour: str) -> None:
         """A staircase: each value holds until the next."""
         corners = [corner for (x, y), (u, _) in pairwise(points) for corner in ((x, y), (u, y))]
         self.line([*corners, points[-1]], colour)
 
+    def band(self, lower: Sequence[Point], upper: Sequence[Point], colour: str) -> None:
+        """What lies between two lines."""
+        outline = tuple(map(self.at, [*lower, *reversed(upper)]))
+        self.shapes.append(Path(f"band c-{colour}", (outline,), closed=True))
+
     def dot(self, point: Point, colour: str, title: str, big: bool = False) -> None:
-        """A mark that tells its numbers when pointed at."""
-        x, y = self.px(point[0]), self.py(point[1])
-        mark = '<circle class="dot c-{}" cx="{:.1f}" cy="{:.1f}" r="{}"><title>{}</title></circle>'
-        self._add(mark, colour, x, y, 5.5 if big else 3.5, title)
+        """A mark that tells its numbers when pointed at; its form is said by its class."""
+        (x, y), radius, css = self.at(point), 5.5 if big else 3.5, f"dot c-{colour}"
+        if "square" in colour:
+            corners = ((x - radius, y - radius), (x + radius, y - radius), (x + radius, y + radius))
+            self.shapes.append(Path(css, ((*corners, (x - radius, y + radius)),), closed=True, title=title))
+        elif "diamond" in colour:
+            half = 1.35 * radius
+            corners = ((x - half, y), (x, y - half), (x + half, y))
+            self.shapes.append(Path(css, ((*corners, (x, y + half)),), closed=True, title=title))
+        else:
+            self.shapes.append(Circle(css, (x, y), radius, title))
 
     def whisker(self, x: float, low: float, high: float, colour: str) -> None:
         """An interval along y."""
-        mark = '<path class="whisker c-{}" d="M{x0:.1f} {a:.1f}h6m-3 0V{b:.1f}m-3 0h6"/>'
-        self._add(mark, colour, x0=self.px(x) - 3, a=self.py(high), b=self.py(low))
+        (at, bottom), (_, top) = self.at((x, low)), self.at((x, high))
+        ends = tuple(((at - 3, y), (at + 3, y)) for y in (top, bottom))
+        self.shapes.append(Path(f"whisker c-{colour}", (*ends, ((at, top), (at, bottom)))))
 
     def level(self, y: float, label: str) -> None:
         """A dotted line across, named at its right end."""
-        at, right = self.py(y), self.width - RIGHT
-        self._add('<path class="level" d="M{} {y:.1f}H{}"/>', self.left, right, y=at)
-        self._add(
-            '<text class="note" x="{}" y="{:.1f}" text-anchor="end">{}</text>', right - 2, at - 5, label
-        )
+        (_, at), right = self.at((self.x.low, y)), self.width - RIGHT
+        self.shapes.append(Path("level", (((LEFT, at), (right, at)),)))
+        self.shapes.append(Text("note", (right - 2, at - 5), label, "end"))
 
-    def note(self, x: float, y: float, text: str, anchor: str = "start") -> None:
+    def note(self, x: float, y: float, text: str) -> None:
         """Words at a place of the chart's values."""
-        mark = '<text class="note" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>'
-        self._add(mark, self.px(x), self.py(y), anchor, text)
+        self.shapes.append(Text("note", self.at((x, y)), text))
 
-    def svg(self) -> Markup:
+    def drawn(self) -> Drawing:
         """The drawing, axes first."""
-        body = Markup("").join([*self._axes(), *self._parts])
-        return framed(body, self.width, self.height, f"{self.title}. {self.described}".strip())
+        label = f"{self.title}. {self.described}".strip()
+        return Drawing((*self._axes(), *self.shapes), self.width, self.height, label)
 
-    def _axes(self) -> list[Markup]:
+    def _axes(self) -> list[Shape]:
         right, bottom = self.width - RIGHT, self.height - BOTTOM
-        parts = [Markup('<text class="title" x="{}" y="15">{}</text>').format(self.left, self.title)]
+        parts: list[Shape] = [Text("title", (LEFT, 15), self.title)]
         for tick in self.y.ticks:
-            y = self.py(tick)
-            parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(self.left, y, right))
-            text = '<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>'
-            parts.append(Markup(text).format(self.left - 6, y + 4, number(tick)))
+            _, y = self.at((self.x.low, tick))
+            parts.append(Path("grid", (((LEFT, y), (right, y)),)))
+            parts.append(Text("tick", (LEFT - 6, y + 4), number(tick), "end"))
         for tick in self.x.ticks:
-            text = '<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{}</text>'
-            parts.append(Markup(text).format(self.px(tick), bottom + 17, number(tick)))
-        parts.append(Markup('<path class="frame" d="M{} {}V{}H{}"/>').format(self.left, TOP, bottom, right))
-        middle = (TOP + bottom) / 2
-        label = '<text class="label" x="{:.1f}" y="{}" text-anchor="middle">{}</text>'
-        parts.append(Markup(label).format((self.left + right) / 2, self.height - 7, self.x.label))
-        turned = (
-            '<text class="label" transform="translate(12 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>'
-        )
-        parts.append(Markup(turned).format(middle, self.y.label))
+            x, _ = self.at((tick, self.y.low))
+            parts.append(Text("tick", (x, bottom + 17), number(tick), "middle"))
+        parts.append(Path("frame", (((LEFT, TOP), (LEFT, bottom), (right, bottom)),)))
+        parts.append(Text("label", ((LEFT + right) / 2, self.height - 7), self.x.label, "middle"))
+        parts.append(Text("label", (11, (TOP + bottom) / 2), self.y.label, "middle", turned=True))
         return parts
-
-    def _add(self, template: str, *values: object, **named: object) -> None:
-        self._parts.append(Markup(template).format(*values, **named))
 
 
 @dataclass(frozen=True)
@@ -178,27 +261,19 @@ class Bar:
     error: float = 0.0
 
 
-def bars(title: str, rows: Sequence[Bar], described: str = "", width: int = WIDTH) -> Markup:
+def bars(title: str, rows: Sequence[Bar], described: str = "", width: int = WIDTH) -> Drawing:
     """Horizontal bars from zero, each with its name above it and its number at its end."""
     top = max([row.value + row.error for row in rows if math.isfinite(row.value)] or [1.0]) or 1.0
-    room = width - 88
-    parts = [Markup('<text class="title" x="2" y="15">{}</text>').format(title)]
+    room = width - 106
+    parts: list[Shape] = [Text("title", (2, 15), title)]
     for index, row in enumerate(rows):
-        y, length = 30 + 34 * index, max(1.5, row.value / top * room)
-        parts.append(Markup('<text class="tick" x="2" y="{}">{}</text>').format(y + 9, row.label))
-        bar = '<rect class="bar c-{}" x="2" y="{}" width="{:.1f}" height="11" rx="2"/>'
-        parts.append(Markup(bar).format(row.colour, y + 14, length))
+        y, end = 44 + 34 * index, 2 + max(1.5, row.value / top * room)
+        parts.append(Text("tick", (2, y - 5), row.label))
+        outline = ((2.0, y), (end, y), (end, y + 11), (2.0, y + 11))
+        parts.append(Path(f"bar c-{row.colour}", (outline,), closed=True))
         if row.error > 0:
             half = row.error / top * room
-            whisker = '<path class="whisker ink" d="M{:.1f} {y}H{:.1f}"/>'
-            parts.append(Markup(whisker).format(2 + max(0.0, length - half), 2 + length + half, y=y + 19.5))
-            length += half
-        text = '<text class="value" x="{:.1f}" y="{}">{}</text>'
-        parts.append(Markup(text).format(length + 8, y + 24, row.text))
-    return framed(Markup("").join(parts), width, 34 + 34 * len(rows), f"{title}. {described}".strip())
-
-
-def framed(body: Markup, width: int, height: int, label: str) -> Markup:
-    """An `<svg>` of this size; `label` is read out where it cannot be seen."""
-    head = '<svg role="img" aria-label="{}" width="{w}" height="{h}" viewBox="0 0 {w} {h}">'
-    return Markup(head).format(escape(label), w=width, h=height) + body + Markup("</svg>")
+            parts.append(Path("whisker ink", (((max(2.0, end - half), y + 5.5), (end + half, y + 5.5)),)))
+            end += half
+        parts.append(Text("value", (end + 6, y + 10), row.text))
+    return Drawing(tuple(parts), width, 34 + 34 * len(rows), f"{title}. {described}".strip())

@@ -1,8 +1,6 @@
-"""From the book to files: the page, its numbers as CSV, its main figures as PNG. Equal results, equal bytes."""
+"""Write a page: HTML that needs no other file, numbers as CSV, charts as PNG. Equal results, equal bytes."""
 
-import csv
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -12,14 +10,15 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from flows.report import figures
-from flows.report.charts import Bar, bars
-from flows.report.page_data import Book, Entry
-from flows.report.png import draw_png
+from flows.report.charts import Bar, Drawing, bars
+from flows.report.page_data import Entry, PageData
+from flows.report.palette import MARKS, classes, style_sheet
+from flows.report.png import write_png
 from flows.report.sample_drawings import gallery
+from flows.report.table_rows import metric_names, metric_text, nats_text, record, short, write_csv
 from flows.report.verdict_text import findings, speed_ups, summary
 from flows.seconds import Took
 from lsd_core.candidates.teacher import calls_a_path
-from lsd_core.cards import Metric
 from lsd_core.distillation.methods import METHODS
 
 
@@ -36,139 +35,126 @@ class Written:
         return self.page, self.numbers, self.picture
 
 
-def write(book: Book, folder: Path, samples: bool = True) -> Written:
+def write(data: PageData, folder: Path, samples: bool = True) -> Written:
     """Leave NAME.html, NAME.csv and NAME.png in a folder; `samples` says whether the page shows any."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = Written(*(folder / f"{book.backbone}.{kind}" for kind in ("html", "csv", "png")))
-    written.page.write_text(html(book, samples))
-    written.numbers.write_text(numbers(book))
-    draw_png(book, written.picture)
+    written = Written(*(folder / f"{data.backbone}.{kind}" for kind in ("html", "csv", "png")))
+    written.page.write_text(html(data, samples))
+    written.numbers.write_text(numbers(data))
+    css, rows = legend(data), [*data.rows, *([data.teacher] if data.teacher else [])]
+    drawings = [figures.quality(rows, css), *figures.frontiers(data)]
+    write_png(drawings, written.picture, css, data.backbone)
     return written
 
 
-def html(book: Book, samples: bool = True) -> str:
+def html(data: PageData, samples: bool = True) -> str:
     """The page; everything that comes from outside is escaped."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string(_resource("page.html.j2"))
-    return template.render(**_context(book, samples)) + "\n"
+    return template.render(**_context(data, samples)) + "\n"
 
 
-def numbers(book: Book) -> str:
-    """Every entry with every reported metric, one row each."""
-    names = _metric_names(book)
-    header = ["backbone", "nfe", "method", "samplers", "aliases", "calls_mean", "calls_max", "bound_nats"]
-    header += [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    sink = io.StringIO()
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(header)
-    for entry in book.entries:
-        report = entry.card.evaluation.report
-        found = [report.get(name, Metric(mean=None)) for name in names]
-        writer.writerow(
-            [
-                book.backbone,
-                entry.spec.nfe,
-                entry.label,
-                " ".join(entry.samplers),
-                " ".join(entry.aliases),
-                entry.card.calls.mean,
-                entry.card.calls.max,
-                (entry.card.certificate or {}).get("value_nats"),
-                *(value for metric in found for value in (metric.mean, metric.low, metric.high)),
-            ]
-        )
+def numbers(data: PageData) -> str:
+    """Every entry with every reported metric, one line each."""
+    sink, names = io.StringIO(), metric_names(data.rows)
+    write_csv([record(row, names) for row in data.rows], sink)
     return sink.getvalue()
 
 
-def _context(book: Book, samples: bool) -> dict[str, Any]:
-    tint = figures.colours(book)
-    first = book.entries[0]
-    exhibits = gallery(book) if samples else []
+def legend(data: PageData) -> dict[str, str]:
+    """Classes of all that is drawn, by name."""
+    return classes([*data.rows, *([data.teacher] if data.teacher else [])])
+
+
+def _context(data: PageData, samples: bool) -> dict[str, Any]:
+    css, rows = legend(data), [*data.rows, *([data.teacher] if data.teacher else [])]
+    exhibits = gallery(data) if samples else []
     return {
-        "book": book,
-        "style": Markup(_resource("page.css") + _colour_rules(tint.values())),
-        "facts": _facts(book),
-        "summary": summary(book),
-        "metric": book.task.primary,
-        "diversity": book.task.diversity,
-        "champions": [_champion(book, entry, tint) for nfe in book.budgets if (entry := book.champion(nfe))],
-        "findings": findings(book),
-        "failures": sorted(book.failures.items()),
-        "legends": [*tint.items(), *([("teacher", "teacher")] if book.teacher else [])],
-        "temperatures": _temperatures(first),
-        "open_marks": any(name.endswith(" open") for name in tint.values()),
-        "quality": [figures.quality(book), *figures.frontiers(book)],
-        "speed": _speed_bars(book, tint),
-        "tables": figures.tables(book),
-        "journeys": figures.journeys(book),
-        "certificates": figures.certificates(book),
-        "reference": _reference(book),
-        "costs": [_cost(book, entry) for entry in book.entries],
-        "timed": any(entry.spec.work.key in book.seconds for entry in book.entries),
+        "data": data,
+        "style": Markup(_resource("page.css") + style_sheet(css.values())),
+        "facts": _facts(data),
+        "summary": summary(data),
+        "metric": data.task.primary,
+        "diversity": data.task.diversity,
+        "champions": [_champion(data, entry, css) for nfe in data.budgets if (entry := data.champion(nfe))],
+        "findings": findings(data),
+        "failures": sorted(data.failures.items()),
+        "legends": list(css.items()),
+        "temperatures": _temperatures(data.entries[0]),
+        "open_marks": any(name.endswith(mark) for name in css.values() for mark in MARKS if mark),
+        "quality": [figures.quality(rows, css), *figures.frontiers(data)],
+        "speed": _speed_bars(data, css),
+        "tables": figures.tables(data.rows, css),
+        "journeys": figures.journeys(data),
+        "certificates": figures.certificates(data),
+        "references": sorted({row.certificate_reference for row in data.rows} - {""}),
+        "costs": [_cost(data, entry) for entry in data.entries],
+        "timed": any(entry.spec.work.key in data.seconds for entry in data.entries),
         "exhibits": exhibits,
-        "gallery_text": _gallery_text(book),
-        "metrics": _metric_names(book),
-        "rows": [_row(book, entry, tint) for entry in book.entries],
-        "origin": _origin(book),
+        "gallery_notes": sorted({exhibit.note for exhibit in exhibits} - {""}),
+        "metrics": metric_names(data.rows),
+        "rows": [_row(data, entry, css) for entry in data.entries],
+        "origin": _origin(data),
     }
 
 
-def _facts(book: Book) -> list[str]:
-    spec = book.entries[0].spec
+def _facts(data: PageData) -> list[str]:
+    spec = data.entries[0].spec
     evaluation = spec.evaluation
     return [
         f"{spec.backbone.family} network, {spec.process['kind']} process",
         f"length {spec.length}",
         f"{evaluation.samples} samples x {evaluation.seeds} seeds",
-        f"judge {book.entries[0].card.evaluation.judge}",
+        f"judge {data.entries[0].card.evaluation.judge}",
         f"weights {spec.backbone.fingerprint[:12]}",
     ]
 
 
-def _champion(book: Book, entry: Entry, tint: dict[str, str]) -> dict[str, Any]:
-    plain = book.baseline(entry.spec.nfe)
+def _champion(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, Any]:
+    plain, row = data.baseline(entry.spec.nfe), entry.row
     against = ""
-    if plain is not None and plain is not entry and plain.card.primary.mean:
-        against = f"{(entry.card.primary.mean or 0) / plain.card.primary.mean:.3g} times"
-    speed = next((s.text for s in speed_ups(book) if s.entry is entry and s.telling), "")
+    if plain is not None and plain is not entry and plain.row.mean:
+        against = f"{row.mean / plain.row.mean:.3g} times"
+    speed = next((s.text for s in speed_ups(data) if s.entry is entry and s.telling), "")
     return {
-        "nfe": entry.spec.nfe,
-        "label": entry.label,
-        "colour": tint[entry.label],
-        "primary": _interval(entry.card.primary),
+        "nfe": row.nfe,
+        "label": row.label,
+        "colour": css[row.label],
+        "primary": metric_text(row.primary),
         "against": against,
-        "entropy": f"{_short(entry.card.diversity.mean)} nat",
+        "entropy": f"{short(row.metrics[row.diversity_metric].mean)} nat",
+        "certificate": nats_text(row),
         "speed": speed,
-        "uri": f"models:/{book.backbone}@nfe{entry.spec.nfe}",
+        "uri": f"models:/{data.backbone}@nfe{row.nfe}",
     }
 
 
-def _speed_bars(book: Book, tint: dict[str, str]) -> list[Markup]:
+def _speed_bars(data: PageData, css: dict[str, str]) -> list[Drawing]:
     drawn = []
-    for nfe in book.budgets:
+    for nfe in data.budgets:
         mine = sorted(
-            (s for s in speed_ups(book) if s.entry.spec.nfe == nfe and s.telling), key=lambda s: -s.factor
+            (s for s in speed_ups(data) if s.entry.spec.nfe == nfe and s.telling), key=lambda s: -s.factor
         )
-        rows = [Bar(s.entry.label, s.factor, tint[s.entry.label], s.text) for s in mine]
+        rows = [Bar(s.entry.row.label, s.factor, css[s.entry.row.label], s.text) for s in mine]
         if rows:
             told = "; ".join(f"{row.label}: {row.text}" for row in rows)
             drawn.append(bars(f"{nfe} calls: plain steps need so many times", rows, told))
     return drawn
 
 
-def _cost(book: Book, entry: Entry) -> dict[str, Any]:
+def _cost(data: PageData, entry: Entry) -> dict[str, Any]:
     spec, card = entry.spec, entry.card
     learning = sum(table.sequences for table in entry.tables) / len(entry.tables)
     teacher = 0 if spec.teacher is None else calls_a_path(spec.teacher) * (spec.trajectories or 0)
-    took = book.seconds.get(spec.work.key, Took())
+    took = data.seconds.get(spec.work.key, Took())
     calls = f"{card.calls.mean:.4g}"
     if calls != str(card.calls.max):
         calls += f" (at most {card.calls.max})"
     return {
         "nfe": spec.nfe,
-        "label": entry.label,
+        "label": entry.row.label,
         "calls": calls,
         "learning": _grouped(learning),
         "teacher": _grouped(teacher),
@@ -176,27 +162,23 @@ def _cost(book: Book, entry: Entry) -> dict[str, Any]:
         "samples": _grouped(learning / card.calls.mean),
         "learning_s": "" if took.a_table_s is None else f"{took.a_table_s:.3g}",
         "drawing_s": "" if took.a_thousand_s is None else f"{took.a_thousand_s:.3g}",
-        "holds": entry is book.champion(spec.nfe),
+        "holds": entry is data.champion(spec.nfe),
     }
 
 
-def _row(book: Book, entry: Entry, tint: dict[str, str]) -> dict[str, Any]:
-    report, bound = entry.card.evaluation.report, (entry.card.certificate or {}).get("value_nats")
+def _row(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, Any]:
+    row = entry.row
     return {
-        "nfe": entry.spec.nfe,
-        "label": f"{entry.label} ({' = '.join(entry.samplers)})",
-        "colour": tint[entry.label],
-        "cells": [_interval(report[name]) if name in report else "" for name in _metric_names(book)],
-        "bound": "" if bound is None else f"{bound:.4g}",
-        "holds": ", ".join(entry.aliases),
+        "nfe": row.nfe,
+        "label": f"{row.label} ({' = '.join(row.samplers)})",
+        "colour": css[row.label],
+        "cells": [
+            metric_text(row.metrics[name]) if name in row.metrics else "" for name in metric_names(data.rows)
+        ],
+        "certificate": nats_text(row),
+        "reference": row.certificate_reference,
+        "holds": ", ".join(row.aliases),
     }
-
-
-def _metric_names(book: Book) -> list[str]:
-    """The deciding metric, the diversity metric, then the rest by name."""
-    known = {name for entry in book.entries for name in entry.card.evaluation.report}
-    first = [book.task.primary, book.task.diversity]
-    return [*first, *sorted(known - set(first))]
 
 
 def _temperatures(entry: Entry) -> str:
@@ -204,53 +186,26 @@ def _temperatures(entry: Entry) -> str:
     return "temperatures " + ", ".join(f"{value:g}" for value in values)
 
 
-def _reference(book: Book) -> str:
-    found = {str(e.card.certificate["reference"]) for e in book.entries if e.card.certificate}
-    return "; ".join(sorted(found)) or "the network"
-
-
-def _gallery_text(book: Book) -> str:
-    text = "The same seeds through plain steps and the champion of each budget, not chosen by anyone."
-    strips = " A bar is a token; red ones break the rule." if book.task.name == "countdown" else ""
-    return text + strips
-
-
-def _origin(book: Book) -> list[str]:
-    first, learners = book.entries[0], [e for e in book.entries if e.spec.teacher is not None]
+def _origin(data: PageData) -> list[str]:
+    first, learners = data.entries[0], [e for e in data.entries if e.spec.teacher is not None]
     card = first.card
     lines = [
-        f"Store {book.store.url}; weights {card.backbone.fingerprint}; code epoch {card.provenance.code_epoch}.",
+        f"Store {data.store.url}; weights {card.backbone.fingerprint}; code epoch {card.provenance.code_epoch}.",
         f"Selection on {first.spec.evaluation.selection_samples} samples a seed, report on "
         f"{first.spec.evaluation.samples} fresh ones; equal seeds share their uniforms, so samples are paired.",
         "The median seed by selection ships. Intervals are Student's t over seeds from three seeds on, a "
         "bootstrap over samples below.",
     ]
-    if book.teacher is not None and learners:
+    if data.teacher is not None and learners:
         spec = learners[0].spec
         lines.append(
-            f"Teacher {book.teacher_name}, {spec.trajectories} trajectories, spec "
+            f"Teacher {data.teacher_name}, {spec.trajectories} trajectories, spec "
             f"{spec.teacher.hash if spec.teacher else ''}."
         )
-    used = {entry.spec.method for entry in book.entries}
+    used = {entry.spec.method for entry in data.entries}
     lines += [f"{name}: {method.description}." for name, method in METHODS.items() if name in used]
     record = ", ".join(f"{key} {value}" for key, value in sorted(card.provenance.environment.items()))
     return [*lines, f"Environment: {record}."]
-
-
-def _colour_rules(names: Iterable[str]) -> str:
-    """A rule for each colour in use; the names are our own, never input."""
-    colours = {name.split()[0] for name in names}
-    return "".join(f".c-{name}{{--c:var(--{name})}}" for name in sorted(colours))
-
-
-def _interval(metric: Metric) -> str:
-    if metric.low is None or metric.high is None:
-        return _short(metric.mean)
-    return f"{_short(metric.mean)} ({_short(metric.low)} to {_short(metric.high)})"
-
-
-def _short(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
 
 
 def _grouped(value: float) -> str:

@@ -1,72 +1,107 @@
-"""The page's main figures as one PNG, for slides and READMEs."""
+"""Charts as one PNG, for slides, READMEs and Prefect: the shapes of the page, painted by matplotlib."""
 
-from pathlib import Path
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path as File
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle as Disc
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
 
-from flows.report.figures import FLOOR
-from flows.report.page_data import Book
-from flows.report.palette import CONTROL, colour_and_line, marks
-from flows.standings import family
-from lsd_core.distillation.methods import get_method
+from flows.report.charts import Circle, Drawing, Path, Point, Shape, Text
+from flows.report.palette import colour, style_of
+
+DPI, SCALE = 100, 2
+POINT = 72 / DPI  # of a pixel, in which matplotlib counts widths
+GAP, LINE = 20, 22
+ACROSS = 4
+ALIGNED = {"start": "left", "middle": "center", "end": "right"}
 
 
-def draw_png(book: Book, path: Path) -> None:
-    """Quality against calls, then against entropy at each budget."""
-    panels = 1 + len(book.budgets)
-    figure = Figure(figsize=(4.6 * panels + 2, 4.2), layout="constrained")
-    axes = [figure.add_subplot(1, panels, column + 1) for column in range(panels)]
-    labels = list(dict.fromkeys(entry.label for entry in book.entries))
-    mark = marks(entry.spec.sampler for entry in book.entries)
-    for label in labels:
-        mine = sorted((e for e in book.entries if e.label == label), key=lambda e: e.spec.nfe)
-        style: dict[str, Any] = dict(
-            zip(("color", "linestyle"), colour_and_line(mine[0].spec.method), strict=True)
-        )
-        own: dict[str, Any] = {"marker": mark[mine[0].spec.sampler], "color": style["color"]}
-        own["markerfacecolor"] = "white" if style["linestyle"] == CONTROL else style["color"]
-        means = [max(e.card.primary.mean or 0.0, FLOOR) for e in mine]
-        ends = [(e.card.primary.low, e.card.primary.high) for e in mine]
-        below = [
-            0.0 if low is None else max(0.0, m - max(low, FLOOR))
-            for m, (low, _) in zip(means, ends, strict=True)
-        ]
-        above = [
-            0.0 if high is None else max(0.0, high - m) for m, (_, high) in zip(means, ends, strict=True)
-        ]
-        axes[0].errorbar(
-            [e.spec.nfe for e in mine],
-            means,
-            yerr=[below, above],
-            capsize=3,
-            label=label,
-            **own | style,
-        )
-        for entry, mean in zip(mine, means, strict=True):
-            panel = axes[1 + book.budgets.index(entry.spec.nfe)]
-            if get_method(entry.spec.method).sweep:
-                points = sorted(family(book.store, entry.spec), key=lambda point: point.entropy)
-                errors = [max(float(p.report.mean()), FLOOR) for p in points]
-                panel.plot([p.entropy for p in points], errors, marker=".", **style)
-            panel.plot([entry.card.diversity.mean or 0.0], [mean], **own)
-    if book.teacher is not None:
-        error, entropy = (book.teacher.metrics[name] for name in (book.task.primary, book.task.diversity))
-        name = f"teacher, {book.teacher.calls_max} calls"
-        axes[0].axhline(max(error, FLOOR), color="black", linestyle=":", label=name)
-        for panel in axes[1:]:
-            panel.plot([entropy], [max(error, FLOOR)], marker="*", color="black")
-    axes[0].set(
-        xscale="log",
-        yscale="log",
-        xlabel="network calls (NFE)",
-        ylabel=book.task.primary,
-        title=book.backbone,
+def write_png(
+    drawings: Sequence[Drawing], file: File, legend: Mapping[str, str] | None = None, title: str = ""
+) -> None:
+    """Paint the drawings side by side, below a title and the names of the classes of their colours."""
+    across = min(ACROSS, len(drawings))
+    cell = max(d.width for d in drawings) + GAP, max(d.height for d in drawings) + GAP
+    width = GAP + across * cell[0]
+    shapes, y = _heading(title, legend or {}, width)
+    height = y + GAP / 2 + math.ceil(len(drawings) / across) * cell[1]
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI * SCALE, facecolor=colour("paper"))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))
+    axes.axis("off")
+    for shape in shapes:
+        _paint(axes, shape, (0, 0))
+    for index, drawing in enumerate(drawings):
+        row, column = divmod(index, across)
+        for shape in drawing.shapes:
+            _paint(axes, shape, (GAP + column * cell[0], y + GAP / 2 + row * cell[1]))
+    figure.savefig(file, metadata={"Software": None})
+
+
+def _heading(title: str, legend: Mapping[str, str], width: float) -> tuple[list[Shape], float]:
+    """The title and the legend's keys in lines, and where they end."""
+    shapes: list[Shape] = [Text("title", (GAP, LINE), title)] if title else []
+    x, y = float(GAP), LINE * (2.0 if title else 1.0)
+    for name, css in legend.items():
+        room = 26 + 7.2 * len(name)
+        if x > GAP and x + room > width - GAP:
+            x, y = float(GAP), y + LINE
+        shapes += [Circle(f"dot c-{css}", (x + 5, y - 4), 5), Text("value", (x + 15, y), name)]
+        x += room
+    return shapes, y if legend else y - LINE
+
+
+def _paint(axes: Any, shape: Shape, origin: Point) -> None:
+    style, own = style_of(shape.css), _own(shape.css)
+    fill, stroke = (
+        colour(own if name == "c" else name) if name else "none" for name in (style.fill, style.stroke)
     )
-    axes[0].set_xticks(book.budgets, [str(nfe) for nfe in book.budgets])
-    axes[0].minorticks_off()
-    named = axes[0].get_legend_handles_labels()
-    figure.legend(*named, loc="outside right upper", fontsize=8)
-    for panel, nfe in zip(axes[1:], book.budgets, strict=True):
-        panel.set(yscale="log", xlabel=f"{book.task.diversity} (nat)", title=f"{nfe} calls")
-    figure.savefig(path, dpi=130, metadata={"Software": None})
+    look = {
+        "facecolor": fill,
+        "edgecolor": stroke,
+        "linewidth": style.width * POINT,
+        "alpha": None if style.opacity == 1 else style.opacity,
+        "linestyle": (0, tuple(part / style.width for part in style.dash)) if style.dash else "solid",
+    }
+    match shape:
+        case Text(at=(x, y)):
+            axes.text(
+                origin[0] + x,
+                origin[1] + y,
+                shape.text.replace("$", r"\$"),
+                color=fill,
+                fontsize=style.size * POINT,
+                fontweight="bold" if style.bold else "normal",
+                ha=ALIGNED[shape.anchor],
+                va="baseline",
+                rotation=90 if shape.turned else 0,
+                rotation_mode="anchor",
+            )
+        case Circle(at=(x, y)):
+            axes.add_patch(Disc((origin[0] + x, origin[1] + y), shape.radius, **look))
+        case Path():
+            axes.add_patch(PathPatch(_outline(shape, origin), **look))
+
+
+def _own(css: str) -> str:
+    """The name of the colour in a class: `lsd` of `dot c-lsd open`."""
+    name = next((word[2:] for word in css.split() if word.startswith("c-")), "ink")
+    return "ink" if name == "teacher" else name
+
+
+def _outline(path: Path, origin: Point) -> Outline:
+    points: list[Point] = []
+    codes: list[Any] = []
+    for stroke in path.strokes:
+        points += [(origin[0] + x, origin[1] + y) for x, y in stroke]
+        codes += [Outline.MOVETO, *[Outline.LINETO] * (len(stroke) - 1)]
+        if path.closed:
+            points.append(points[-len(stroke)])
+            codes.append(Outline.CLOSEPOLY)
+    return Outline(points, codes)

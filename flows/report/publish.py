@@ -1,4 +1,4 @@
-"""Where the page goes: a folder, MLflow, and a link that an operator finds."""
+"""Write pages of a backbone or a run into a folder, and log them in MLflow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.report.candidates_on_store import specs_on
 from flows.report.html_page import write
-from flows.report.page_data import make_book
+from flows.report.page_data import make_page_data
 from flows.report.run_report import Outcome
 from flows.run import Run
 from flows.seconds import seconds_under
@@ -39,8 +39,8 @@ def report_backbone(
     store = Store(settings.store)
     store.check(writable=False)
     specs, left_out = specs_on(store, backbone)
-    book = make_book(store, specs, left_out=left_out, seconds=seconds_under(settings.reports))
-    written = write(book, folder or settings.reports, samples)
+    data = make_page_data(store, specs, left_out=left_out, seconds=seconds_under(settings.reports))
+    written = write(data, folder or settings.reports, samples)
     return _file(backbone, written.all, settings.tracking_uri)
 
 
@@ -51,7 +51,7 @@ def report_run(run: Run, outcome: Outcome) -> list[Page]:
     seconds = seconds_under(run.settings.reports)
     for backbone, verdicts in outcome.verdicts.items():
         specs = [s for s in run.plan.candidates if s.backbone.name == backbone and s.key in run.cards]
-        book = make_book(
+        data = make_page_data(
             run.store,
             specs,
             verdicts={alias: verdict for alias, verdict in verdicts.items() if "-" not in alias},
@@ -61,7 +61,7 @@ def report_run(run: Run, outcome: Outcome) -> list[Page]:
             },
             seconds=seconds,
         )
-        written = write(book, folder)
+        written = write(data, folder)
         pages.append(_file(backbone, written.all, run.settings.tracking_uri))
     return pages
 

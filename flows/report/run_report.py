@@ -1,18 +1,27 @@
-"""What a run comes to, for people: rows, verdicts, a table on the terminal, files and plots beside them."""
+"""The report of a run: a table for the terminal, table.csv, verdicts.md, quality.png and tables.png."""
 
-import csv
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 
-from flows.report.plots import plot_quality, plot_tables
-from flows.report.table_rows import Row, merged
+from flows.report import figures
+from flows.report.palette import classes
+from flows.report.png import write_png
+from flows.report.table_rows import (
+    Row,
+    certificate_cell,
+    distinct,
+    metric_names,
+    record,
+    reference_notes,
+    write_csv,
+)
 from flows.run import Run
 from lsd_core.statistics.promotion import Verdict
-from lsd_core.tasks.catalog import get_task
+from lsd_core.tasks.catalog import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,62 +39,72 @@ class Outcome:
         aliases = sum(len(mine) for mine in self.verdicts.values())
         return f"{len(self.rows)} rows; learned samplers hold {learned} of {aliases} aliases"
 
+    def rows_of(self, backbone: str) -> list[Row]:
+        """The rows of a backbone, those with equal step kernels as one."""
+        return distinct([row for row in self.rows if row.backbone == backbone])
 
-def table_of(backbone: str, outcome: Outcome, primary: str) -> Table:
+
+def table_of(backbone: str, outcome: Outcome, task: Task) -> Table:
     """The rows of one backbone: best first within each budget, holders of aliases in bold.
 
-    Fits 80 columns: base samplers with one law share a row, and what is left out here is in table.csv.
+    Fits 80 columns: base samplers with equal step kernels share a row, and what is left out is in table.csv.
     """
-    groups = merged([row for row in outcome.rows if row.backbone == backbone])
-    laws = {" = ".join(twin.sampler for twin in (row, *twins)) for row, twins in groups if twins}
+    rows = outcome.rows_of(backbone)
+    equal = sorted({" = ".join(row.samplers) for row in rows if len(row.samplers) > 1})
+    references = list(
+        dict.fromkeys(row.certificate_reference for row in rows if row.certificate_value_nats is not None)
+    )
+    said = [f"one step kernel, computed once: {', '.join(equal)}"] if equal else []
+    said += reference_notes(references)
     table = Table(
-        title=f"{backbone}: lower {primary} is better",
-        caption=f"one law, computed once: {', '.join(sorted(laws))}" if laws else None,
+        title=f"{backbone}: lower {task.primary} is better",
+        caption="\n".join(said) or None,
         title_justify="left",
         caption_justify="left",
         header_style="bold",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("NFE", justify="right")
     table.add_column("method")
-    for column in (primary, "+-", "entropy", "TV", "bound"):
+    for column in (task.primary, "entropy", *task.columns, "nats"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("holds")
     last = None
-    for row, twins in groups:
+    for row in rows:
         if last is not None and row.nfe != last:
             table.add_section()
         last = row.nfe
-        half = "" if row.low is None or row.high is None else f"{(row.high - row.low) / 2:.4f}"
-        holds = [alias for twin in (row, *twins) for alias in twin.aliases]
+        low, high = row.interval
+        others = [row.metrics[name].mean if name in row.metrics else None for name in task.columns]
         table.add_row(
             str(row.nfe),
-            row.method if twins or row.method == row.sampler else f"{row.method} ({row.sampler})",
-            f"{row.primary:.4f}",
-            half,
+            row.label,
+            f"{row.mean:.4f}" + (f" ± {(high - low) / 2:.4f}" if high > low else ""),
             f"{row.entropy:.3f}",
-            _optional(row.start_tv, ".3f"),
-            _optional(row.certificate, ".1f"),
-            min(holds, key=len, default=""),
-            style="bold" if holds else "",
+            *("" if value is None else f"{value:.3f}" for value in others),
+            certificate_cell(row, references),
+            min(row.aliases, key=len, default=""),
+            style="bold" if row.aliases else "",
         )
     return table
 
 
 def write_report(run: Run, outcome: Outcome) -> Path:
-    """Leave table.csv, verdicts.md and the plots in the reports folder, and return it."""
+    """Leave table.csv, verdicts.md and the charts in the reports folder, and return it."""
     folder = run.settings.reports / run.plan.config.name
     folder.mkdir(parents=True, exist_ok=True)
+    names = metric_names(outcome.rows)
     with (folder / "table.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        writer.writeheader()
-        for row in outcome.rows:
-            writer.writerow(asdict(row) | {"aliases": " ".join(row.aliases)})
+        write_csv([record(row, names) for row in outcome.rows], file)
     (folder / "verdicts.md").write_text(verdicts_markdown(outcome))
-    spec = run.plan.candidates[0]
-    primary = get_task(spec.evaluation.task).primary
-    plot_quality(outcome.rows, primary, folder / "quality.png")
-    plot_tables(run, outcome.rows, folder / "tables.png")
+    shown = {backbone: outcome.rows_of(backbone) for backbone in outcome.verdicts}
+    css = classes([row for rows in shown.values() for row in rows])
+    quality = [figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows]
+    write_png(quality, folder / "quality.png", css)
+    prefix = (lambda backbone: f"{backbone}, ") if len(shown) > 1 else (lambda _: "")
+    drawn = [each for backbone, rows in shown.items() for each in figures.tables(rows, css, prefix(backbone))]
+    write_png(drawn, folder / "tables.png", css)
     return folder
 
 
@@ -102,7 +121,3 @@ def verdicts_markdown(outcome: Outcome) -> str:
         parts.append("# Failed\n")
         parts += [f"- {label}: {reason}" for label, reason in outcome.failures.items()]
     return "\n".join(parts)
-
-
-def _optional(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
