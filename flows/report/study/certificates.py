@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from flows.report.study.findings import Findings, listed, row_of, teacher_rows
+from flows.report.study.measured import Point, TeacherPoint
 from flows.study.config import StudyConfig
-from flows.study.findings import Findings, listed, row_of, teacher_rows
 from flows.study.plan import EXACT
-from flows.study.points import Point, TeacherPoint
 from lsd_core.statistics.rank_correlation import spearman
 
 REVERSE, FORWARD = "reverse", "forward_swapped"

@@ -4,46 +4,46 @@ import csv
 import dataclasses
 import io
 import re
-from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from flows.page import figures
-from flows.page.book import Book, make_book
-from flows.page.publish import report_backbone, report_run
-from flows.page.render import html, numbers
-from flows.page.shelf import specs_on
-from flows.page.svg import axis
-from flows.page.words import findings, speed_ups, summary
 from flows.pipeline.candidate_seconds import Clock, Took, seconds_under
+from flows.report import figures
+from flows.report.candidates_on_store import specs_on
+from flows.report.charts import axis
+from flows.report.html_page import html, numbers
+from flows.report.page_data import PageData, make_page_data
+from flows.report.palette import classes, style_sheet
+from flows.report.publish import report_backbone, report_run
+from flows.report.verdict_text import findings, speed_ups, summary
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 
 
 @pytest.fixture(scope="session")
-def book(done) -> Book:
+def data(done) -> PageData:
     """What the store tells of the small grid."""
     specs, left_out = specs_on(done.run.store, "countdown")
     assert left_out == 0
-    return make_book(done.run.store, specs)
+    return make_page_data(done.run.store, specs)
 
 
 @pytest.fixture(scope="session")
-def page(book) -> str:
-    return html(book)
+def page(data) -> str:
+    return html(data)
 
 
-def test_the_store_alone_tells_what_the_grid_knows(done, book):
-    assert {entry.spec.key for entry in book.entries} == {spec.key for spec in done.run.plan.work}
-    held = {alias for entry in book.entries for alias in entry.aliases}
+def test_the_store_alone_tells_what_the_grid_knows(done, data):
+    assert {entry.spec.key for entry in data.entries} == {spec.key for spec in done.run.plan.work}
+    held = {alias for entry in data.entries for alias in entry.row.aliases}
     assert held == set(done.outcome.verdicts["countdown"])
-    for alias, verdict in book.verdicts.items():
+    for alias, verdict in data.verdicts.items():
         assert verdict == done.outcome.verdicts["countdown"][alias]
 
 
-def test_one_law_is_told_once_under_both_names(book):
-    by_label = {entry.label: entry.samplers for entry in book.at(4)}
+def test_one_law_is_told_once_under_both_names(data):
+    by_label = {entry.row.label: entry.row.samplers for entry in data.at(4)}
     assert by_label["plain, euler"] == ("euler", "tweedie")
     assert by_label["plain, halton"] == ("halton",)
     assert by_label["theta_trapezoidal"] == ("theta_trapezoidal",)
@@ -62,13 +62,13 @@ def test_a_cells_champion_is_held_against_its_own_controls_and_the_budgets_again
         assert f"plain ({other})" not in against
 
 
-def test_plain_steps_are_eulers_whoever_is_better(book):
-    for nfe in book.budgets:
-        assert book.baseline(nfe).samplers == ("euler", "tweedie")
+def test_plain_steps_are_eulers_whoever_is_better(data):
+    for nfe in data.budgets:
+        assert data.baseline(nfe).row.samplers == ("euler", "tweedie")
 
 
-def test_a_method_keeps_its_colour_and_another_base_sampler_has_open_marks(book, page):
-    tint = figures.colours(book)
+def test_a_method_keeps_its_colour_and_another_base_sampler_has_open_marks(data, page):
+    tint = classes(data.rows)
     assert (tint["path_kl, euler"], tint["path_kl, halton"], tint["lsd"]) == (
         "path_kl",
         "path_kl open",
@@ -76,15 +76,15 @@ def test_a_method_keeps_its_colour_and_another_base_sampler_has_open_marks(book,
     )
     assert 'class="dot c-path_kl open"' in page
     assert "Open marks: another base sampler" in page
-    style = Path(figures.__file__).with_name("page.css").read_text()
+    style = style_sheet(METHODS)
     for method in METHODS:
         assert style.count(f"--{method}:#") == 2  # by day and by night
 
 
-def test_a_bound_names_what_it_is_a_distance_from(book):
-    told = {finding.nfe: " ".join(finding.sentences) for finding in findings(book)}
-    for nfe in book.budgets:
-        best = book.champion(nfe)
+def test_a_bound_names_what_it_is_a_distance_from(data):
+    told = {finding.nfe: " ".join(finding.sentences) for finding in findings(data)}
+    for nfe in data.budgets:
+        best = data.champion(nfe)
         if best.card.certificate is not None:
             assert f"nat from that of {best.card.certificate['reference']}" in told[nfe]
 
@@ -94,10 +94,10 @@ def test_the_page_needs_nothing_else(page):
     assert {match for match in re.findall(r"(?:src|href)=\"(\w+:)", page)} <= {"data:"}
 
 
-def test_every_number_of_a_card_is_on_the_page_and_in_the_table(book, page):
-    rows = list(csv.DictReader(io.StringIO(numbers(book))))
-    assert len(rows) == len(book.entries)
-    for row, entry in zip(rows, book.entries, strict=True):
+def test_every_number_of_a_card_is_on_the_page_and_in_the_table(data, page):
+    rows = list(csv.DictReader(io.StringIO(numbers(data))))
+    assert len(rows) == len(data.entries)
+    for row, entry in zip(rows, data.entries, strict=True):
         assert float(row["error"]) == entry.card.primary.mean
         assert float(row["unigram_entropy"]) == entry.card.diversity.mean
         assert f"{entry.card.primary.mean:.4g}" in page
@@ -105,13 +105,13 @@ def test_every_number_of_a_card_is_on_the_page_and_in_the_table(book, page):
         assert f'load_sampler("models:/countdown@{alias}")' in page
 
 
-def test_equal_results_give_equal_bytes(book, page):
-    assert html(book) == page
+def test_equal_results_give_equal_bytes(data, page):
+    assert html(data) == page
 
 
-def test_the_speed_up_is_where_plain_steps_reach_the_error(book):
-    plain = {nfe: book.baseline(nfe).card.primary.mean for nfe in (2, 4)}
-    for found in speed_ups(book):
+def test_the_speed_up_is_where_plain_steps_reach_the_error(data):
+    plain = {nfe: data.baseline(nfe).card.primary.mean for nfe in (2, 4)}
+    for found in speed_ups(data):
         error, nfe = found.entry.card.primary.mean, found.entry.spec.nfe
         if error < plain[4]:
             assert (found.reach.side, found.factor) == ("beyond", 4 / nfe)
@@ -119,50 +119,50 @@ def test_the_speed_up_is_where_plain_steps_reach_the_error(book):
             assert (found.reach.side, found.factor) == ("below", 2 / nfe)
 
 
-def test_losses_are_told_as_plainly_as_wins(done, book):
-    told = {finding.nfe: " ".join(finding.losses) for finding in findings(book)}
+def test_losses_are_told_as_plainly_as_wins(done, data):
+    told = {finding.nfe: " ".join(finding.losses) for finding in findings(data)}
     lost = 0
-    for nfe in book.budgets:
-        for comparison in book.verdicts[f"nfe{nfe}"].comparisons:
+    for nfe in data.budgets:
+        for comparison in data.verdicts[f"nfe{nfe}"].comparisons:
             lost += not comparison.wins
             assert (comparison.sentence in told[nfe]) is not comparison.wins
     assert lost > 0  # lsd at three epochs beats nobody
-    beaten = {alias: dataclasses.replace(verdict, won=False) for alias, verdict in book.verdicts.items()}
-    text = summary(dataclasses.replace(book, verdicts=beaten))
+    beaten = {alias: dataclasses.replace(verdict, won=False) for alias, verdict in data.verdicts.items()}
+    text = summary(dataclasses.replace(data, verdicts=beaten))
     assert text == "No learned sampler beats the controls: they keep nfe2 and nfe4."
 
 
-def test_a_metric_that_moved_away_from_the_teacher_is_a_loss(book):
-    best, plain = book.champion(4), book.baseline(4)
+def test_a_metric_that_moved_away_from_the_teacher_is_a_loss(data):
+    best, plain = data.champion(4), data.baseline(4)
     assert best is not None
     assert plain is not None
     if best is plain:
         pytest.skip("plain steps hold the alias")
-    report = dict(best.card.evaluation.report)
-    report["start_tv"] = report["start_tv"].model_copy(update={"mean": 0.9})
-    card = best.card.model_copy(
-        update={"evaluation": best.card.evaluation.model_copy(update={"report": report})}
-    )
-    worse = dataclasses.replace(best, card=card)
-    changed = dataclasses.replace(book, entries=tuple(worse if e is best else e for e in book.entries))
+    metrics = dict(best.row.metrics)
+    metrics["start_tv"] = metrics["start_tv"].model_copy(update={"mean": 0.9})
+    worse = dataclasses.replace(best, row=dataclasses.replace(best.row, metrics=metrics))
+    changed = dataclasses.replace(data, entries=tuple(worse if e is best else e for e in data.entries))
     [finding] = [found for found in findings(changed) if found.nfe == 4]
     assert any("start_tv (0.9 against" in loss for loss in finding.losses)
 
 
-def test_gains_by_epoch_are_those_that_were_learned(book):
-    [lsd] = [entry for entry in book.at(4) if entry.spec.method == "lsd"]
+def test_gains_by_epoch_are_those_that_were_learned(data):
+    [lsd] = [entry for entry in data.at(4) if entry.spec.method == "lsd"]
     paths = figures.gains_by_epoch(lsd)
     assert [path.shape for path in paths] == [(3, 4), (3, 4)]
     for path, table in zip(paths, lsd.tables, strict=True):
         assert path[-1].tolist() == list(table.table.gains)
-    assert len(figures.journeys(book)) == 2
-    assert all(figures.gains_by_epoch(e) == [] for e in book.entries if e.spec.method != "lsd")
+    assert len(figures.journeys(data)) == 2
+    assert all(figures.gains_by_epoch(e) == [] for e in data.entries if e.spec.method != "lsd")
 
 
-def test_words_from_outside_are_escaped(book):
-    entry = dataclasses.replace(book.entries[0], label="<img src=x onerror=alert(1)>")
+def test_words_from_outside_are_escaped(data):
+    entry = data.entries[0]
+    entry = dataclasses.replace(
+        entry, row=dataclasses.replace(entry.row, label="<img src=x onerror=alert(1)>")
+    )
     hostile = dataclasses.replace(
-        book, entries=(entry, *book.entries[1:]), failures={"<b>x</b>": "</style><script>1</script>"}
+        data, entries=(entry, *data.entries[1:]), failures={"<b>x</b>": "</style><script>1</script>"}
     )
     text = html(hostile, samples=False)
     assert "<img src=x" not in text
@@ -170,7 +170,7 @@ def test_words_from_outside_are_escaped(book):
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
 
 
-def test_small_sizes_say_so(book, page):
+def test_small_sizes_say_so(data, page):
     assert "24 samples x 2 seeds are too few for claims: have at least 1024 x 3." in page
 
 
@@ -202,20 +202,20 @@ def test_every_axis_can_be_read(low, high):
         assert found.share(high) - found.share(low) > 0.8  # what is shown fills it
 
 
-def test_a_figure_of_gains_is_drawn_only_where_there_are_any(book):
-    with_gains = len(figures.tables(book))
-    assert with_gains == 2 * len(book.budgets)
-    controls = tuple(entry for entry in book.entries if not entry.learned)
-    assert len(figures.tables(dataclasses.replace(book, entries=controls))) == len(book.budgets)
+def test_a_figure_of_gains_is_drawn_only_where_there_are_any(data):
+    with_gains = len(figures.tables(data.rows, classes(data.rows)))
+    assert with_gains == 2 * len(data.budgets)
+    controls = tuple(entry for entry in data.entries if not entry.row.learned)
+    assert len(figures.tables([entry.row for entry in controls], classes(data.rows))) == len(data.budgets)
 
 
-def test_the_page_tells_the_seconds_of_each_method(done, book, page):
+def test_the_page_tells_the_seconds_of_each_method(done, data, page):
     assert "seconds to learn" not in page  # the store alone knows no clock
     report_run(done.run, done.outcome)
     known = seconds_under(done.run.settings.reports)
-    timed = html(dataclasses.replace(book, seconds=known))
+    timed = html(dataclasses.replace(data, seconds=known))
     assert "seconds to learn" in timed
-    for entry in book.entries:
+    for entry in data.entries:
         took = known[entry.spec.work.key]
         assert took.sequences >= 4 * 24  # two parts, two seeds
         assert (took.a_table_s is None) == (entry.spec.method == "temperature")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-from flows.study.points import Point, TeacherPoint
+from flows.report.study.measured import Point, TeacherPoint
 from lsd_core.statistics.differences import Difference, paired
 
 NOTED_NAT = 0.02  # a loss of entropy larger than this may have bought an error

@@ -1,4 +1,4 @@
-"""The registry's versions as a table."""
+"""`lsd samplers`: the versions of a registry, selected, sorted and as a table for the terminal."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from flows.report.table_rows import certificate_cell, reference_notes, row_of_version
 from lsd_core.errors import InputError
 
 SORTS = ("nfe", "primary", "entropy", "bound", "version")
@@ -50,14 +51,8 @@ def selected(
     return kept if sort == "nfe" else sorted(kept, key=lambda row: _place(row, sort))
 
 
-def bound_of(row: dict[str, Any]) -> float | None:
-    """The certificate's bound in nats, if the version has one."""
-    value = row["certificate"].get("value_nats")
-    return None if value is None else float(value)
-
-
 def _place(row: dict[str, Any], sort: str) -> float:
-    value = bound_of(row) if sort == "bound" else row[sort]
+    value = row_of_version(row).certificate_at_most_nats if sort == "bound" else row[sort]
     if value is None:
         return math.inf
     return -float(value) if sort in DESCENDING else float(value)
@@ -65,38 +60,35 @@ def _place(row: dict[str, Any], sort: str) -> float:
 
 def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
     """One row a version; those with an alias in bold. What is to be typed is never cut off."""
-    metric = next((row["primary_metric"] for row in rows), "primary")
+    shown = [row_of_version(row) for row in rows]
+    references = list(
+        dict.fromkeys(row.certificate_reference for row in shown if row.certificate_value_nats is not None)
+    )
+    said = [f"load any of them as models:/{backbone}/VERSION or models:/{backbone}@ALIAS"]
     table = Table(
         title=f"samplers of {backbone}",
-        caption=f"load any of them as models:/{backbone}/VERSION or models:/{backbone}@ALIAS",
+        caption="\n".join([*said, *reference_notes(references)]),
         title_justify="left",
         caption_justify="left",
         header_style="bold",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for column, justify in (
-        ("NFE", "right"),
-        ("sampler", "left"),
-        ("method", "left"),
-        (str(metric), "right"),
-        ("entropy", "right"),
-        ("bound", "right"),
-        ("ver.", "right"),
-        ("alias", "left"),
-    ):
+    metric = shown[0].primary_metric if shown else "primary"
+    for column in ("NFE", "sampler", "method", metric, "entropy", "nats", "ver.", "alias"):
         whole = {"overflow": "fold"} if column == "alias" else {"no_wrap": True}
-        table.add_column(column, justify=justify, **whole)  # type: ignore[arg-type]
-    for row in rows:
+        left = column in ("sampler", "method", "alias")
+        table.add_column(column, justify="left" if left else "right", **whole)
+    for row in shown:
         table.add_row(
-            str(row["nfe"]),
-            row["sampler"],
-            row["method"],
-            "" if row["primary"] is None else f"{row['primary']:.4f}",
-            "" if row["entropy"] is None else f"{row['entropy']:.3f}",
-            "" if bound_of(row) is None else f"{bound_of(row):.1f}",
-            str(row["version"]),
-            " ".join(row["aliases"]),
-            style="bold" if row["aliases"] else "",
+            str(row.nfe),
+            row.sampler,
+            row.method,
+            "" if math.isnan(row.mean) else f"{row.mean:.4f}",
+            "" if math.isnan(row.entropy) else f"{row.entropy:.3f}",
+            certificate_cell(row, references),
+            row.version,
+            " ".join(row.aliases),
+            style="bold" if row.aliases else "",
         )
     return table

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.page.publish import report_run
-from tests.flows.page.browser import NAMES, browser
+from flows.report.publish import report_run
+from tests.flows.report.browser import NAMES, browser
 
 FIGURES = "figure > svg, figure > img"
 MEASURE = f"""(() => {{

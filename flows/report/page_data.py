@@ -1,17 +1,20 @@
-"""What the page is about: a backbone's measured samplers, read back from the store."""
+"""What the page shows of a backbone: its measured samplers, read back from the store."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from flows.pipeline.candidate_seconds import Took
 from flows.pipeline.champions import champions_key
-from flows.pipeline.standings import decide, one_a_law
+from flows.pipeline.standings import decide
+from flows.report.table_rows import Row, distinct, row_of_card, row_of_teacher
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
-from lsd_core.candidates.results import Measurement, Results
-from lsd_core.candidates.work import table_index
+from lsd_core.candidates.make_card import metrics_of
+from lsd_core.candidates.results import Results
+from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.cards import SamplerCard
 from lsd_core.distillation.learned import Learned
-from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
+from lsd_core.distillation.methods import BASELINE, TEMPERATURE
 from lsd_core.samplers import place_of
 from lsd_core.statistics.intervals import FEWEST_SEEDS
 from lsd_core.statistics.promotion import Verdict
@@ -23,30 +26,20 @@ ENOUGH_SAMPLES = 1024  # a seed, below which nothing should be claimed
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entry:
-    """One law that was measured: a card, its files, and the names it is registered under."""
+    """A row of the page with the files behind it."""
 
+    row: Row
     spec: CandidateSpec
     card: SamplerCard
-    samplers: tuple[str, ...]
-    """Base samplers with this law; its results were computed once."""
-    aliases: tuple[str, ...]
-    label: str
-    """The method, told apart from others of its name."""
     tables: tuple[Learned, ...]
     """One a seed."""
-
-    @property
-    def learned(self) -> bool:
-        return get_method(self.spec.method).learned
-
-    @property
-    def shipped(self) -> Learned:
-        return self.tables[self.card.seeds.index(self.card.seed)]
+    sweep: tuple[Row, ...] = ()
+    """The same at every temperature at which it was measured, the coldest first; none where that is 1 alone."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Book:
-    """Everything that the page tells of one backbone."""
+class PageData:
+    """Everything that the page shows of one backbone."""
 
     backbone: str
     store: Store
@@ -55,8 +48,10 @@ class Book:
     """By budget, then best first."""
     verdicts: Mapping[str, Verdict]
     """Who holds `nfe<N>`, and why."""
-    teacher: Measurement | None
+    teacher: Row | None
     teacher_name: str = ""
+    teacher_tokens: Sequence[Sequence[int]] = ()
+    """The first of the teacher's own sequences."""
     sizes: str = ""
     """Said where sizes are too small for claims."""
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -64,6 +59,10 @@ class Book:
     """What candidates took on the clock, by key of their work, where this machine knows it."""
     left_out: int = 0
     """Samplers on the store that were measured otherwise, so that they cannot be compared."""
+
+    @property
+    def rows(self) -> list[Row]:
+        return [entry.row for entry in self.entries]
 
     @property
     def budgets(self) -> list[int]:
@@ -80,13 +79,13 @@ class Book:
 
     def champion(self, nfe: int) -> Entry | None:
         """Who holds `nfe<N>`."""
-        return next((entry for entry in self.at(nfe) if f"nfe{nfe}" in entry.aliases), None)
+        return next((entry for entry in self.at(nfe) if f"nfe{nfe}" in entry.row.aliases), None)
 
     def results(self, entry: Entry) -> Results:
         return Results(self.store, entry.spec)
 
 
-def make_book(
+def make_page_data(
     store: Store,
     specs: Sequence[CandidateSpec],
     *,
@@ -95,49 +94,58 @@ def make_book(
     failures: Mapping[str, str] | None = None,
     seconds: Mapping[str, Took] | None = None,
     left_out: int = 0,
-) -> Book:
-    """The book of candidates of one backbone that have cards and were measured alike."""
+) -> PageData:
+    """What the page shows of candidates of one backbone that have cards and were measured alike."""
     cards = {spec.key: _read_card(store, spec) for spec in specs}
     failures = dict(failures or {})
     for spec in [spec for spec in specs if cards[spec.key].primary.mean is None]:
         failures[spec.label] = f"its {cards[spec.key].evaluation.primary} is not a finite number"
     specs = [spec for spec in specs if cards[spec.key].primary.mean is not None]
     first = specs[0]
-    task = get_task(first.evaluation.task)
-    verdicts = _verdicts(store, specs) if verdicts is None else verdicts
-    laws = one_a_law(specs)
-    labels = _labels(laws)
     champions = _champions(store, first, cards)
-    entries = []
-    for spec in laws:
-        twins = [other for other in specs if other.work.key == spec.work.key]
-        results = Results(store, spec)
-        entries.append(
-            Entry(
-                spec=spec,
-                card=cards[spec.key],
-                samplers=tuple(twin.sampler for twin in twins),
-                aliases=tuple(alias for twin in twins for alias in champions.get(twin.key, ())),
-                label=labels[spec.key],
-                tables=tuple(
-                    results.read_table(table_index(spec, which)) for which in range(spec.evaluation.seeds)
-                ),
-            )
-        )
-    entries.sort(key=lambda entry: (entry.spec.nfe, _number(entry.card.primary.mean)))
-    teacher, name = _teacher(store, laws)
-    return Book(
+    of_row = {(spec.work.key, spec.sampler): spec for spec in specs}
+    rows = distinct(
+        [
+            row_of_card(cards[spec.key], aliases=champions.get(spec.key, ()), work=spec.work.key)
+            for spec in specs
+        ]
+    )
+    entries = [_entry(store, row, of_row[row.work, row.sampler], cards) for row in rows]
+    return PageData(
         backbone=first.backbone.name,
         store=store,
-        task=task,
+        task=get_task(first.evaluation.task),
         entries=tuple(entries),
-        verdicts=verdicts,
-        teacher=teacher,
-        teacher_name=name,
+        verdicts=_verdicts(store, specs) if verdicts is None else verdicts,
         sizes=sizes or _too_few(first.evaluation),
         failures=failures,
         seconds=seconds or {},
         left_out=left_out,
+        **_teacher(store, [entry.spec for entry in entries]),
+    )
+
+
+def _entry(store: Store, row: Row, spec: CandidateSpec, cards: Mapping[str, SamplerCard]) -> Entry:
+    """A row with its files."""
+    results, seeds = Results(store, spec), range(spec.evaluation.seeds)
+    swept = {
+        temperature: replace(
+            row,
+            label=f"{row.label} at temperature {temperature:g}",
+            metrics=metrics_of(
+                [results.read_measurement("report", which, temperature) for which in seeds],
+                row.primary_metric,
+            ),
+        )
+        for temperature in temperatures_of(spec)
+        if temperature != 1
+    }
+    return Entry(
+        row=row,
+        spec=spec,
+        card=cards[spec.key],
+        tables=tuple(results.read_table(table_index(spec, which)) for which in seeds),
+        sweep=tuple(each for _, each in sorted((swept | {1.0: row}).items())) if swept else (),
     )
 
 
@@ -164,39 +172,20 @@ def _verdicts(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Verdict
     }
 
 
-def _labels(specs: Iterable[CandidateSpec]) -> dict[str, str]:
-    """The method's name; where several share it at one budget, with what tells them apart."""
-    specs = list(specs)
-    labels = {}
-    for spec in specs:
-        same = [o for o in specs if (o.nfe, o.method) == (spec.nfe, spec.method)]
-        parts = [spec.method]
-        if len({other.sampler for other in same}) > 1:
-            parts.append(spec.sampler)
-        parts += [
-            f"{name} {value}"
-            for name, value in spec.method_config.items()
-            if any(other.method_config.get(name) != value for other in same)
-        ]
-        label = ", ".join(parts)
-        twins = [
-            other
-            for other in same
-            if other.sampler == spec.sampler and other.method_config == spec.method_config
-        ]
-        labels[spec.key] = label if len(twins) == 1 else f"{label} {spec.key[:6]}"
-    return labels
-
-
-def _teacher(store: Store, specs: Sequence[CandidateSpec]) -> tuple[Measurement | None, str]:
+def _teacher(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Any]:
     """What the teacher's own sequences scored, where a method learned from them."""
     for spec in specs:
         if spec.teacher is not None and spec.method != TEMPERATURE:
             results = Results(store, spec)
             if store.exists(results.teacher_key):
                 steps = "exact" if spec.teacher.steps is None else f"{spec.teacher.steps} steps"
-                return results.read_teacher(), f"{spec.teacher.method} ({steps})"
-    return None, ""
+                task, found = get_task(spec.evaluation.task), results.read_teacher()
+                return {
+                    "teacher": row_of_teacher(spec.backbone.name, spec.teacher.method, task, found),
+                    "teacher_name": f"{spec.teacher.method} ({steps})",
+                    "teacher_tokens": found.first,
+                }
+    return {"teacher": None}
 
 
 def _too_few(evaluation: EvaluationSpec) -> str:
@@ -212,7 +201,3 @@ def _too_few(evaluation: EvaluationSpec) -> str:
 def _read_card(store: Store, spec: CandidateSpec) -> SamplerCard:
     key = Results(store, spec).card_key
     return SamplerCard.from_json(store.read_bytes(key).decode(), source=store.locate(key))
-
-
-def _number(value: float | None) -> float:
-    return float("inf") if value is None else value

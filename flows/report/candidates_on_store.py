@@ -1,4 +1,4 @@
-"""Which candidates of a backbone lie on the store and can be compared."""
+"""The candidates of a backbone on the store that were measured alike, so that they can be compared."""
 
 from dataclasses import replace
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flows.study import budget, certificates, compare, speed_up
+from flows.report.study import budget, certificates, compare, speed_up
+from flows.report.study.findings import comparisons_of
+from flows.report.study.measured import Point, TeacherPoint
 from flows.study.config import StudyConfig, Variant
-from flows.study.findings import comparisons_of
-from flows.study.points import Point, TeacherPoint
 
 NOISE = np.random.default_rng(0).random((3, 300))
 NOISE -= NOISE.mean()

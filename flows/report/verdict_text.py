@@ -1,8 +1,9 @@
-"""The verdict in words, every one computed from the numbers: what was won, what it cost, what was lost."""
+"""The verdicts of a page in sentences computed from its numbers: wins, speed-ups, certificates, losses."""
 
 from dataclasses import dataclass
 
-from flows.page.book import Book, Entry
+from flows.report.page_data import Entry, PageData
+from flows.report.table_rows import UNKNOWN
 from lsd_core.distillation.methods import BASELINE
 from lsd_core.statistics.promotion import TOLERANCE, Comparison
 from lsd_core.statistics.speed_up import Reach, reach
@@ -42,24 +43,24 @@ class Finding:
     losses: tuple[str, ...]
 
 
-def speed_ups(book: Book) -> list[SpeedUp]:
+def speed_ups(data: PageData) -> list[SpeedUp]:
     """Each sampler but plain ones, at equal error; plain steps straight in log-log between measured budgets."""
-    plain = [(nfe, entry) for nfe in book.budgets if (entry := book.baseline(nfe)) is not None]
+    plain = [(nfe, entry) for nfe in data.budgets if (entry := data.baseline(nfe)) is not None]
     if not plain:
         return []
-    budgets, errors = [nfe for nfe, _ in plain], [_mean(entry) for _, entry in plain]
+    budgets, errors = [nfe for nfe, _ in plain], [entry.row.mean for _, entry in plain]
     return [
-        SpeedUp(entry=entry, reach=reach(_mean(entry), budgets, errors))
-        for entry in book.entries
+        SpeedUp(entry=entry, reach=reach(entry.row.mean, budgets, errors))
+        for entry in data.entries
         if entry.spec.method != BASELINE
     ]
 
 
-def summary(book: Book) -> str:
+def summary(data: PageData) -> str:
     """The first sentence of the page."""
-    won = [alias for alias, verdict in book.verdicts.items() if verdict.won]
-    lost = [alias for alias, verdict in book.verdicts.items() if not verdict.won]
-    if not book.verdicts:
+    won = [alias for alias, verdict in data.verdicts.items() if verdict.won]
+    lost = [alias for alias, verdict in data.verdicts.items() if not verdict.won]
+    if not data.verdicts:
         return "No budget could be decided: there are no plain steps to compare with."
     if not won:
         return f"No learned sampler beats the controls: they keep {_join(lost)}."
@@ -69,29 +70,29 @@ def summary(book: Book) -> str:
     return f"{text}; controls keep {_join(lost)}." if lost else f"{text}."
 
 
-def findings(book: Book) -> list[Finding]:
+def findings(data: PageData) -> list[Finding]:
     """One for each budget that has a verdict."""
-    faster = {id(speed_up.entry): speed_up for speed_up in speed_ups(book)}
-    return [_finding(book, nfe, faster) for nfe in book.budgets if f"nfe{nfe}" in book.verdicts]
+    faster = {id(speed_up.entry): speed_up for speed_up in speed_ups(data)}
+    return [_finding(data, nfe, faster) for nfe in data.budgets if f"nfe{nfe}" in data.verdicts]
 
 
-def _finding(book: Book, nfe: int, faster: dict[int, SpeedUp]) -> Finding:
-    verdict, plain = book.verdicts[f"nfe{nfe}"], book.baseline(nfe)
-    best = next((e for e in book.at(nfe) if verdict.key in (e.spec.key, e.spec.work.key)), None)
-    best = best or book.champion(nfe)
+def _finding(data: PageData, nfe: int, faster: dict[int, SpeedUp]) -> Finding:
+    verdict, plain = data.verdicts[f"nfe{nfe}"], data.baseline(nfe)
+    best = next((e for e in data.at(nfe) if verdict.key in (e.spec.key, e.spec.work.key)), None)
+    best = best or data.champion(nfe)
     sentences: list[str] = []
     headline = verdict.sentence
     if best is not None and plain is not None and best is not plain:
         headline = (
-            f"{best.label} {'wins' if verdict.won else 'keeps the alias'}: {_against(book, best, plain)}"
+            f"{best.row.label} {'wins' if verdict.won else 'keeps the alias'}: {_against(data, best, plain)}"
         )
-        sentences.append(_speed(faster.get(id(best)), book))
+        sentences.append(_speed(faster.get(id(best)), data))
     if best is not None:
-        sentences += [_teacher(book, best), _proof(best, plain)]
+        sentences += [_teacher(data, best), _proof(best, plain)]
     losses = (
-        [_worse(book, best, plain)] if best is not None and plain is not None and best is not plain else []
+        [_worse(data, best, plain)] if best is not None and plain is not None and best is not plain else []
     )
-    losses += _not_won(book, nfe)
+    losses += _not_won(data, nfe)
     return Finding(
         nfe=nfe,
         won=verdict.won,
@@ -101,13 +102,13 @@ def _finding(book: Book, nfe: int, faster: dict[int, SpeedUp]) -> Finding:
     )
 
 
-def _against(book: Book, best: Entry, plain: Entry) -> str:
-    one, other = _mean(best), _mean(plain)
+def _against(data: PageData, best: Entry, plain: Entry) -> str:
+    one, other = best.row.mean, plain.row.mean
     ratio = f"{one / other:.3g} times" if other > 0 else "no more than"
-    return f"{ratio} the {book.task.primary} of plain steps ({one:.4g} against {other:.4g})."
+    return f"{ratio} the {data.task.primary} of plain steps ({one:.4g} against {other:.4g})."
 
 
-def _speed(speed_up: SpeedUp | None, book: Book) -> str:
+def _speed(speed_up: SpeedUp | None, data: PageData) -> str:
     if speed_up is None:
         return ""
     nfe, found = speed_up.entry.spec.nfe, speed_up.reach
@@ -116,59 +117,53 @@ def _speed(speed_up: SpeedUp | None, book: Book) -> str:
         return f"{text}: more than {speed_up.factor:.3g}x." if speed_up.telling else f"{text}."
     if found.side == "below":
         return f"Plain steps are as good with {found.nfe:g} calls, the fewest measured."
-    return f"Plain steps need about {found.nfe:.3g} calls for the same {book.task.primary}: {found.nfe / nfe:.3g}x."
+    return f"Plain steps need about {found.nfe:.3g} calls for the same {data.task.primary}: {found.nfe / nfe:.3g}x."
 
 
-def _teacher(book: Book, best: Entry) -> str:
-    if book.teacher is None:
+def _teacher(data: PageData, best: Entry) -> str:
+    if data.teacher is None:
         return ""
-    error, calls = book.teacher.metrics[book.task.primary], book.teacher.calls_max
-    gap = f"{_mean(best) / error:.3g} times that" if error > 0 else f"{_mean(best):.4g} here"
+    error, calls = data.teacher.mean, data.teacher.calls_max
+    gap = f"{best.row.mean / error:.3g} times that" if error > 0 else f"{best.row.mean:.4g} here"
     return f"The teacher has {error:.4g} with {calls} calls; this is {gap} with {best.spec.nfe}."
 
 
 def _proof(best: Entry, plain: Entry | None) -> str:
-    mine = (best.card.certificate or {}).get("value_nats")
+    """What the certificates prove: the estimates with two standard errors."""
+    mine, reference = best.row.certificate_at_most_nats, best.row.certificate_reference or "the network"
     if mine is None:
         return ""
-    text = f"Its law is at most about {mine:.3g} nat from that of {_reference(best)}"
-    other = None if plain is None or plain is best else (plain.card.certificate or {}).get("value_nats")
-    if other is None or plain is None:
+    text = f"Its distribution is at most {mine:.3g} nat from that of {reference}"
+    if plain is None or plain is best or (other := plain.row.certificate_at_most_nats) is None:
         return f"{text}."
-    where = "" if _reference(plain) == _reference(best) else " from that of their own order"
-    return f"{text} (plain steps: {other:.3g}{where})."
+    own = plain.row.certificate_reference != best.row.certificate_reference
+    return f"{text} (plain steps: {other:.3g}{' from that of their own order' if own else ''})."
 
 
-def _reference(entry: Entry) -> str:
-    return str((entry.card.certificate or {}).get("reference", "the network"))
-
-
-def _worse(book: Book, best: Entry, plain: Entry) -> str:
+def _worse(data: PageData, best: Entry, plain: Entry) -> str:
     """Metrics in which the winner is further from the teacher than plain steps are."""
-    if book.teacher is None:
+    if data.teacher is None:
         return ""
     worse = []
-    for name, truth in book.teacher.metrics.items():
-        mine, other = (e.card.evaluation.report.get(name) for e in (best, plain))
-        if mine is None or other is None or mine.mean is None or other.mean is None:
+    for name in data.teacher.metrics:
+        truth, mine, other = (
+            row.metrics.get(name, UNKNOWN).mean for row in (data.teacher, best.row, plain.row)
+        )
+        if truth is None or mine is None or other is None:
             continue
         slack = TOLERANCE if name.endswith("entropy") else 0.0
-        if abs(mine.mean - truth) > abs(other.mean - truth) + slack:
-            worse.append(f"{name} ({mine.mean:.4g} against {other.mean:.4g}; teacher {truth:.4g})")
+        if abs(mine - truth) > abs(other - truth) + slack:
+            worse.append(f"{name} ({mine:.4g} against {other:.4g}; teacher {truth:.4g})")
     return f"Further from the teacher than plain steps in {_join(worse)}." if worse else ""
 
 
-def _not_won(book: Book, nfe: int) -> list[str]:
+def _not_won(data: PageData, nfe: int) -> list[str]:
     """Learned samplers that did not beat every control, each with what stopped it."""
     lost: dict[str, list[Comparison]] = {}
-    for comparison in book.verdicts[f"nfe{nfe}"].comparisons:
+    for comparison in data.verdicts[f"nfe{nfe}"].comparisons:
         if not comparison.wins:
             lost.setdefault(comparison.candidate, []).append(comparison)
     return [" ".join(comparison.sentence for comparison in mine) for mine in lost.values()]
-
-
-def _mean(entry: Entry) -> float:
-    return float("nan") if entry.card.primary.mean is None else entry.card.primary.mean
 
 
 def _join(words: list[str]) -> str:

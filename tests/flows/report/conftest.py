@@ -14,7 +14,7 @@ from flows.pipeline import teacher_work as teaching
 from flows.pipeline.plan import make_plan
 from flows.pipeline.progress import TerminalProgress
 from flows.pipeline.run import Run
-from flows.report import Outcome
+from flows.report.run_report import Outcome
 from flows.settings import Settings
 from lsd_core.backbones.publish import publish
 from workers import pool

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from flows.report.study.findings import Findings, Row, entropy_note, listed, row_of, teacher_rows
+from flows.report.study.measured import Point, TeacherPoint
 from flows.study.config import StudyConfig
-from flows.study.findings import Findings, Row, entropy_note, listed, row_of, teacher_rows
-from flows.study.points import Point, TeacherPoint
 from lsd_core.statistics.speed_up import Reach, reach
 
 SHOWN = ("baseline_NFE", "speed_up")

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from flows.study.config import StudyConfig
-from flows.study.findings import (
+from flows.report.study.findings import (
     Comparison,
     Findings,
     compared_rows,
@@ -14,8 +13,9 @@ from flows.study.findings import (
     listed,
     teacher_rows,
 )
+from flows.report.study.measured import Point, TeacherPoint
+from flows.study.config import StudyConfig
 from flows.study.plan import EXACT
-from flows.study.points import Point, TeacherPoint
 from lsd_core.statistics.differences import unpaired
 
 SHOWN = ("difference", "verdict")

@@ -1,4 +1,4 @@
-"""Samples to look at: the same seeds through each sampler, drawn as the task would have them drawn."""
+"""Samples side by side: the same seeds through each sampler, as text, pictures or bars, whatever the task shows."""
 
 import base64
 import io
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from markupsafe import Markup
 
-from flows.page.book import Book, Entry
-from flows.page.svg import WIDTH, framed
+from flows.report.charts import WIDTH, framed
+from flows.report.page_data import Entry, PageData
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
 from lsd_core.samplers import generate
@@ -17,6 +17,7 @@ from lsd_core.tasks.specimen import Passage, Picture, Specimen, Strip
 
 COLUMNS = 64  # bars of a strip before it goes on below
 ROW = 30
+STRIPS = "A bar is a token; red ones break the rule."
 
 
 @dataclass(frozen=True)
@@ -26,28 +27,29 @@ class Exhibit:
     title: str
     subtitle: str
     drawings: tuple[Markup, ...]
+    note: str = ""
+    """What a reader must know to read them."""
 
 
-def gallery(book: Book) -> list[Exhibit]:
+def gallery(data: PageData) -> list[Exhibit]:
     """Plain steps and the champion of each budget, from equal seeds, and the teacher."""
-    backbone = find(book.entries[0].spec.backbone.name, book.entries[0].spec.backbone.fingerprint, book.store)
+    backbone = find(data.entries[0].spec.backbone.name, data.entries[0].spec.backbone.fingerprint, data.store)
     exhibits = []
-    for nfe in book.budgets:
-        for entry in dict.fromkeys(filter(None, (book.baseline(nfe), book.champion(nfe)))):
-            text = f"{book.task.primary} {entry.card.primary.mean:.4g} on all samples"
-            title, tokens = f"{entry.label}, {nfe} calls", _tokens(book, entry, backbone)
-            exhibits.append(_exhibit(book, title, text, tokens, backbone))
-    if book.teacher is not None and book.teacher.first:
-        text = f"{book.task.primary} {book.teacher.metrics[book.task.primary]:.4g} on all its sequences"
-        title = f"teacher, {book.teacher.calls_max} calls"
-        exhibits.append(_exhibit(book, title, text, book.teacher.first, backbone))
+    for nfe in data.budgets:
+        for entry in dict.fromkeys(filter(None, (data.baseline(nfe), data.champion(nfe)))):
+            text = f"{data.task.primary} {entry.row.mean:.4g} on all samples"
+            title, tokens = f"{entry.row.label}, {nfe} calls", _tokens(data, entry, backbone)
+            exhibits.append(_exhibit(data, title, text, tokens, backbone))
+    if data.teacher is not None and data.teacher_tokens:
+        text = f"{data.task.primary} {data.teacher.mean:.4g} on all its sequences"
+        exhibits.append(_exhibit(data, data.teacher.label, text, data.teacher_tokens, backbone))
     return exhibits
 
 
-def _tokens(book: Book, entry: Entry, backbone: AnyBackbone) -> Sequence[Sequence[int]]:
+def _tokens(data: PageData, entry: Entry, backbone: AnyBackbone) -> Sequence[Sequence[int]]:
     """The first of the samples that were measured; drawn again where they were not kept."""
     which = entry.card.seeds.index(entry.card.seed)
-    kept = book.results(entry).read_measurement("report", which, 1.0).first
+    kept = data.results(entry).read_measurement("report", which, 1.0).first
     if kept:
         return kept
     spec, seed = entry.spec, entry.spec.sampling_seed("report", which)
@@ -56,15 +58,15 @@ def _tokens(book: Book, entry: Entry, backbone: AnyBackbone) -> Sequence[Sequenc
 
 
 def _exhibit(
-    book: Book, title: str, subtitle: str, tokens: Sequence[Sequence[int]], backbone: AnyBackbone
+    data: PageData, title: str, subtitle: str, tokens: Sequence[Sequence[int]], backbone: AnyBackbone
 ) -> Exhibit:
-    show = book.task.show
+    show = data.task.show
     rows = torch.tensor([list(row) for row in tokens])
     specimens = show(rows, backbone) if show else [Passage(" ".join(map(str, row))) for row in tokens]
     drawings = tuple(draw(specimen) for specimen in specimens)
     if isinstance(specimens[0], Picture):  # side by side, four across
         drawings = (Markup('<div class="pictures">{}</div>').format(Markup("").join(drawings)),)
-    return Exhibit(title, subtitle, drawings)
+    return Exhibit(title, subtitle, drawings, STRIPS if isinstance(specimens[0], Strip) else "")
 
 
 def draw(specimen: Specimen) -> Markup:
@@ -102,5 +104,5 @@ def _picture(picture: Picture) -> Markup:
     mode = {1: "L", 3: "RGB"}[picture.channels]
     sink = io.BytesIO()
     Image.frombytes(mode, (picture.width, picture.height), picture.pixels).save(sink, format="PNG")
-    data = base64.b64encode(sink.getvalue()).decode()
-    return Markup('<img class="picture" alt="a sample" src="data:image/png;base64,{}">').format(data)
+    encoded = base64.b64encode(sink.getvalue()).decode()
+    return Markup('<img class="picture" alt="a sample" src="data:image/png;base64,{}">').format(encoded)

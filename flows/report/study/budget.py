@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from flows.report.study.findings import (
+    Comparison,
+    Findings,
+    compared_rows,
+    comparisons_of,
+    listed,
+    teacher_rows,
+)
+from flows.report.study.measured import Point, TeacherPoint
 from flows.study.config import StudyConfig
-from flows.study.findings import Comparison, Findings, compared_rows, comparisons_of, listed, teacher_rows
-from flows.study.points import Point, TeacherPoint
 
 SHOWN = ("learning_sequences", "verdict")
 

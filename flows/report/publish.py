@@ -1,15 +1,15 @@
-"""Where the page goes: a folder, MLflow, and a link that an operator finds."""
+"""Write pages of a backbone or a run into a folder, and log them in MLflow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.page.book import make_book
-from flows.page.render import write
-from flows.page.shelf import specs_on
 from flows.pipeline.candidate_seconds import seconds_under
 from flows.pipeline.run import Run
-from flows.report import Outcome
+from flows.report.candidates_on_store import specs_on
+from flows.report.html_page import write
+from flows.report.page_data import make_page_data
+from flows.report.run_report import Outcome
 from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.storage.store import Store
@@ -39,8 +39,8 @@ def report_backbone(
     store = Store(settings.store)
     store.check(writable=False)
     specs, left_out = specs_on(store, backbone)
-    book = make_book(store, specs, left_out=left_out, seconds=seconds_under(settings.reports))
-    written = write(book, folder or settings.reports, samples)
+    data = make_page_data(store, specs, left_out=left_out, seconds=seconds_under(settings.reports))
+    written = write(data, folder or settings.reports, samples)
     return _file(backbone, written.all, settings.tracking_uri)
 
 
@@ -51,7 +51,7 @@ def report_run(run: Run, outcome: Outcome) -> list[Page]:
     seconds = seconds_under(run.settings.reports)
     for backbone, verdicts in outcome.verdicts.items():
         specs = [s for s in run.plan.candidates if s.backbone.name == backbone and s.key in run.cards]
-        book = make_book(
+        data = make_page_data(
             run.store,
             specs,
             verdicts={alias: verdict for alias, verdict in verdicts.items() if "-" not in alias},
@@ -61,7 +61,7 @@ def report_run(run: Run, outcome: Outcome) -> list[Page]:
             },
             seconds=seconds,
         )
-        written = write(book, folder)
+        written = write(data, folder)
         pages.append(_file(backbone, written.all, run.settings.tracking_uri))
     return pages
 
