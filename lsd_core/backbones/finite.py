@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lsd_core.errors import InputError
 
-REMEDY = "its weights hold NaN, half precision overflows (try ?body_dtype=float32), or no token can follow what is given"
+REMEDY = "its weights hold NaN, half precision overflows (?body_dtype=float32), or nothing can follow what is given"
 
 
 @runtime_checkable
