@@ -111,7 +111,12 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     unfinished = len(run.cards) < len(plan.candidates) or any(teaching.lacks(run, spec) for spec in teachers)
     with working(run) if unfinished else nullcontext():
         for spec in teachers:
-            generate_teacher(run, spec)
+            try:
+                generate_teacher(run, spec)
+            except teaching.TeacherFailedError as error:  # the cells that learn from others still can
+                for candidate in run.plan.candidates:
+                    if candidate.teacher == spec and candidate.key not in run.cards:
+                        run.fail(candidate, str(error))
         fill_cells(run)
     with run.ledger.stage("register"):
         register(run)
@@ -149,8 +154,8 @@ def lsd(config: GridConfig = GridConfig()) -> State[Any]:
 
 def final_state(run: Run, outcome: Outcome) -> State[Any]:
     """Completed, or Failed with the reasons of the cells that did."""
-    failed = [spec for spec in run.plan.candidates if run.failed(spec)]
-    if not failed:
+    if not outcome.failures:
         return Completed(message=outcome.summary)
-    reasons = "; ".join(f"{spec.label}: {run.failures[spec.work.key]}" for spec in failed)
-    return Failed(message=f"{len(failed)} of {len(run.plan.candidates)} candidates failed: {reasons}")
+    failed = sum(run.failed(spec) for spec in run.plan.candidates)
+    reasons = "; ".join(f"{label}: {reason}" for label, reason in outcome.failures.items())
+    return Failed(message=f"{failed} of {len(run.plan.candidates)} candidates failed: {reasons}")

@@ -27,6 +27,10 @@ def measure_teachers(run: Run, pool: Pool[Any, Any]) -> None:
     learners = {run.results(spec).teacher_key: spec for spec in _alive(run) if spec.teacher is not None}
     jobs = [TeacherJob(spec=spec.to_dict()) for spec in learners.values()]
     have_done(run, pool, "measurements", "measure: teacher", jobs, lambda s, job: run.results(s).teacher_key)
+    reasons = {key: run.failures[spec.work.key] for key, spec in learners.items() if run.failed(spec)}
+    for spec in _alive(run):
+        if spec.teacher is not None and run.results(spec).teacher_key in reasons:
+            run.fail(spec, reasons[run.results(spec).teacher_key])
 
 
 def distill(run: Run, pool: Pool[Any, Any]) -> None:
@@ -52,7 +56,8 @@ def measure_selection(run: Run, pool: Pool[Any, Any]) -> None:
     _measure(run, pool, "measure: selection", jobs)
     for spec in _alive(run):
         if spec.method == TEMPERATURE:
-            _settle_temperature(run, spec)
+            with run.surviving(spec):
+                _settle_temperature(run, spec)
     jobs = [
         MeasureJob(spec=spec.to_dict(), part="selection", which=which)
         for spec in _alive(run)
@@ -76,7 +81,10 @@ def measure_report(run: Run, pool: Pool[Any, Any]) -> None:
 def certify_tables(run: Run, pool: Pool[Any, Any]) -> None:
     """Certificates of the tables that ship."""
     certified = [spec for spec in _alive(run) if certifiable(spec)]
-    jobs = [CertifyJob(spec=spec.to_dict(), which=shipped(run, spec)) for spec in certified]
+    jobs = []
+    for spec in certified:
+        with run.surviving(spec):
+            jobs.append(CertifyJob(spec=spec.to_dict(), which=shipped(run, spec)))
     have_done(
         run, pool, "certificates", "certify", jobs, lambda s, job: run.results(s).certificate_key(job.which)
     )
@@ -111,9 +119,11 @@ def _alive(run: Run) -> list[CandidateSpec]:
 
 def _settle_temperature(run: Run, spec: CandidateSpec) -> None:
     results = run.results(spec)
-    if not run.store.exists(results.table_key(0)):
-        plain = run.results(run.plan.in_cells[spec.backbone.fingerprint, spec.nfe, spec.sampler, BASELINE])
-        results.write_table(0, choose_temperature(plain))
+    plain = run.plan.in_cells[spec.backbone.fingerprint, spec.nfe, spec.sampler, BASELINE]
+    if run.failed(plain):
+        run.fail(spec, f"its plain sampler failed: {run.failures[plain.work.key]}")
+    elif not run.store.exists(results.table_key(0)):
+        results.write_table(0, choose_temperature(run.results(plain)))
 
 
 def _measure(run: Run, pool: Pool[Any, Any], title: str, jobs: Sequence[MeasureJob]) -> None:
@@ -157,8 +167,7 @@ def have_done(
                         again.append(outcome.item)
                         run.progress.say(f"{spec.label}: again in {delay_s} s, since {reason}")
                         continue
-                    run.failures[spec.work.key] = reason
-                    run.progress.say(f"{spec.label} failed: {reason}")
+                    run.fail(spec, reason)
                 advance(1)
             if not again or delay_s is None:
                 return

@@ -1,6 +1,7 @@
 """From results to what people find: cards on the store, versions and aliases in the registry."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from flows.pipeline.cell_work import shipped
 from flows.pipeline.champions import remember_champions
@@ -16,7 +17,7 @@ from lsd_core.candidates.make_card import make_card
 from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.work import table_index
 from lsd_core.cards import SamplerCard
-from lsd_core.distillation.methods import get_method
+from lsd_core.distillation.methods import TEMPERATURE, get_method
 from lsd_core.numerics.environment import environment
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
@@ -43,16 +44,21 @@ def write_cards(run: Run) -> None:
     for spec in run.plan.candidates:
         if spec.key in run.cards or run.failed(spec):
             continue
-        results, seeds = run.results(spec), range(spec.evaluation.seeds)
-        measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
-        certificate = None
-        if certifiable(spec):
-            certificate = run.store.read_json(results.certificate_key(shipped(run, spec.work)))
-        card = make_card(
-            spec, [results.read_table(table_index(spec, w)) for w in seeds], measured, certificate, record
-        )
-        run.store.write_bytes(results.card_key, card.to_json().encode())
-        run.cards[spec.key] = card
+        with run.surviving(spec):
+            card = _card(run, spec, record)
+            run.store.write_bytes(run.results(spec).card_key, card.to_json().encode())
+            run.cards[spec.key] = card
+
+
+def _card(run: Run, spec: CandidateSpec, record: Mapping[str, Any]) -> SamplerCard:
+    """The card that a candidate's results come to."""
+    results, seeds = run.results(spec), range(spec.evaluation.seeds)
+    measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
+    certificate = None
+    if certifiable(spec):
+        certificate = run.store.read_json(results.certificate_key(shipped(run, spec.work)))
+    tables = [results.read_table(table_index(spec, w)) for w in seeds]
+    return make_card(spec, tables, measured, certificate, record)
 
 
 def register_cards(run: Run) -> None:
@@ -73,26 +79,31 @@ def promote_champions(run: Run) -> Outcome:
     """Decide who holds each alias, and move them.
 
     `nfe8` is held against all controls at 8 calls, `nfe8-euler` against those of Euler steps and those that bring a
-    base sampler of their own.
+    base sampler of their own. An alias stays where it is if a control that it would have to beat failed.
     """
     rows: list[Row] = []
     verdicts: dict[str, dict[str, Verdict]] = {}
+    undecided: dict[str, str] = {}
     for backbone in run.plan.backbones:
         specs = [
             spec
             for spec in run.plan.candidates
             if spec.backbone.fingerprint == backbone.fingerprint and spec.key in run.cards
         ]
+        if not specs:
+            continue
         mine = verdicts[backbone.name] = {}
         for nfe in run.plan.config.nfe:
             cell = [spec for spec in specs if spec.nfe == nfe]
-            for sampler in run.plan.config.samplers:
-                if any(spec.sampler == sampler for spec in cell):
-                    own = [spec for spec in cell if spec.sampler == sampler]
-                    beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
-                    mine[f"nfe{nfe}-{sampler}"] = decide(run.store, own, [*own, *beside])
-            if cell:
-                mine[f"nfe{nfe}"] = decide(run.store, cell, cell)
+            beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
+            names = {sampler: f"nfe{nfe}-{sampler}" for sampler in run.plan.config.samplers}
+            for sampler, alias in [*names.items(), (None, f"nfe{nfe}")]:
+                own = [spec for spec in cell if sampler in (None, spec.sampler)]
+                missing = _failed_controls(run, backbone, nfe, sampler)
+                if missing:
+                    undecided[f"{backbone.name} {alias}"] = f"not decided, since {', '.join(missing)} failed"
+                elif own:
+                    mine[alias] = decide(run.store, own, [*own, *beside])
         if mine:
             champions = {alias: run.uris[verdict.key].rsplit("/", 1)[1] for alias, verdict in mine.items()}
             registry.set_champions(
@@ -105,7 +116,20 @@ def promote_champions(run: Run) -> Outcome:
             uri = run.uris[spec.key]
             rows.append(row_of_card(run.cards[spec.key], aliases=held, uri=uri, work=spec.work.key))
         rows += _teacher_rows(run, backbone)
-    return Outcome(rows=rows, verdicts=verdicts, failures=_reasons(run))
+    return Outcome(rows=rows, verdicts=verdicts, failures=_reasons(run) | undecided)
+
+
+def _failed_controls(run: Run, backbone: AnyBackbone, nfe: int, sampler: str | None) -> list[str]:
+    """Controls of a cell, or of a budget if the sampler is None, without which no alias of it is decided."""
+    return [
+        spec.label
+        for spec in run.plan.candidates
+        if run.failed(spec)
+        and (spec.backbone.fingerprint, spec.nfe) == (backbone.fingerprint, nfe)
+        and sampler in (None, spec.sampler)
+        and not get_method(spec.method).learned
+        and spec.method != TEMPERATURE
+    ]
 
 
 def _teacher_rows(run: Run, backbone: AnyBackbone) -> list[Row]:

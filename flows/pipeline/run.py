@@ -1,5 +1,7 @@
 """One run of a grid: its plan, its places, its progress, and what became of each candidate."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from flows.pipeline.candidate_seconds import Clock
@@ -10,6 +12,7 @@ from flows.settings import Settings
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.cards import SamplerCard
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.write import ShardRecord
 
@@ -47,6 +50,23 @@ class Run:
 
     def failed(self, spec: CandidateSpec) -> bool:
         return spec.work.key in self.failures
+
+    def fail(self, spec: CandidateSpec, reason: str) -> None:
+        """Record why a candidate's work failed, and say so; the first reason counts."""
+        if not self.failed(spec):
+            self.failures[spec.work.key] = reason
+            self.progress.say(f"{spec.label} failed: {reason}")
+
+    @contextmanager
+    def surviving(self, spec: CandidateSpec) -> Iterator[None]:
+        """Within its block, results of this candidate that cannot be read fail it alone; what may pass is raised."""
+        try:
+            yield
+        except Unreachable:
+            raise
+        except (InputError, FileNotFoundError) as error:
+            reason = error if isinstance(error, InputError) else f"no file {error.filename or error}"
+            self.fail(spec, f"{type(error).__name__}: {reason}")
 
     def count(self, phase: str, *, reused: int = 0, made: int = 0) -> None:
         self.reused[phase] = self.reused.get(phase, 0) + reused
