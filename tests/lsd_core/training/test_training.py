@@ -162,7 +162,7 @@ def test_the_body_learns_and_runs_in_the_precision_that_is_asked_for(tmp_path: P
     pairs = zip(single.tensors().values(), half.tensors().values(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
     for family, body in (("radd", "float16"), ("gaussian", "bfloat16")):
-        with pytest.raises(InputError, match="^body_dtype must"):
+        with pytest.raises(InputError, match=r"^body_dtype must"):
             TrainConfig(**{**config(family).to_dict(), "body_dtype": body})
 
 
