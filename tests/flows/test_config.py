@@ -130,8 +130,13 @@ def test_a_method_for_another_process_is_refused_with_those_that_fit() -> None:
 
 def test_two_backbones_of_one_name_or_one_backbone_twice_are_refused(tmp_path: Path) -> None:
     """They would share aliases, verdicts and a page."""
-    for pair in (["countdown", "countdown?body_dtype=float32"], ["countdown", copy_of("countdown", tmp_path)]):
-        with pytest.raises(InputError, match=r"grid\.backbones must be different networks with names of their own"):
+    for pair in (
+        ["countdown", "countdown?body_dtype=float32"],
+        ["countdown", copy_of("countdown", tmp_path)],
+    ):
+        with pytest.raises(
+            InputError, match=r"grid\.backbones must be different networks with names of their own"
+        ):
             make_plan(load_grid("tiny", backbones=pair))
 
 
