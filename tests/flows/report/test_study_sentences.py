@@ -11,7 +11,6 @@ from flows.report.study.findings import comparisons_of
 from flows.report.study.measured import Estimate, Point
 from flows.report.table_rows import TEACHER, Row
 from flows.study.config import StudyConfig, Variant
-from lsd_core.candidates.certify import KINDS
 from lsd_core.cards import Metric
 
 NOISE = np.random.default_rng(0).random((3, 300))
