@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from flows.pipeline.candidate_seconds import Took
 from flows.report import figures
 from flows.report.charts import Bar, Drawing, bars
 from flows.report.page_data import Entry, PageData
@@ -17,7 +18,6 @@ from flows.report.png import write_png
 from flows.report.sample_drawings import gallery
 from flows.report.table_rows import metric_names, metric_text, nats_text, record, short, write_csv
 from flows.report.verdict_text import findings, speed_ups, summary
-from flows.seconds import Took
 from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.distillation.methods import METHODS
 

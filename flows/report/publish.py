@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.pipeline.candidate_seconds import seconds_under
+from flows.pipeline.run import Run
 from flows.report.candidates_on_store import specs_on
 from flows.report.html_page import write
 from flows.report.page_data import make_page_data
 from flows.report.run_report import Outcome
-from flows.run import Run
-from flows.seconds import seconds_under
 from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.storage.store import Store

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from flows.pipeline.run import Run
 from flows.report import figures
 from flows.report.palette import classes
 from flows.report.png import write_png
@@ -19,7 +20,6 @@ from flows.report.table_rows import (
     reference_notes,
     write_csv,
 )
-from flows.run import Run
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import Task
 

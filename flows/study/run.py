@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from flows.progress import progress_on
+from flows.pipeline.progress import progress_on
 from flows.report.png import write_png
 from flows.report.study import budget, certificates, compare, speed_up
 from flows.report.study.findings import Findings

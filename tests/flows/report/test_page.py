@@ -8,6 +8,7 @@ import re
 import pytest
 from mlflow import MlflowClient
 
+from flows.pipeline.candidate_seconds import Clock, Took, seconds_under
 from flows.report import figures
 from flows.report.candidates_on_store import specs_on
 from flows.report.charts import axis
@@ -16,7 +17,6 @@ from flows.report.page_data import PageData, make_page_data
 from flows.report.palette import classes, style_sheet
 from flows.report.publish import report_backbone, report_run
 from flows.report.verdict_text import findings, speed_ups, summary
-from flows.seconds import Clock, Took, seconds_under
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 

@@ -12,10 +12,10 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext
 
+from flows.pipeline.run import Run
 from flows.report.publish import Page
 from flows.report.run_report import Outcome, verdicts_markdown
 from flows.report.table_rows import record
-from flows.run import Run
 
 PICTURES = {
     "quality": "primary metric against network calls",

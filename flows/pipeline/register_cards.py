@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from flows.phases import shipped
-from flows.rebuild import remember_champions
+from flows.pipeline.cell_work import shipped
+from flows.pipeline.champions import remember_champions
+from flows.pipeline.run import Run
+from flows.pipeline.standings import decide
 from flows.report.run_report import Outcome
 from flows.report.table_rows import Row, row_of_card, row_of_teacher
-from flows.run import Run
-from flows.standings import decide
 from lsd_core import registry
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
