@@ -1,6 +1,6 @@
 """The tasks by name: what a backbone's samples are judged on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.metrics.scores import Scores
 from lsd_core.tasks import cifar10, openwebtext
-from lsd_core.tasks.countdown import evaluate_countdown, show_countdown
+from lsd_core.tasks.countdown import evaluate_countdown, later_start, show_countdown
 from lsd_core.tasks.digits import check_digits, evaluate_digits, show_digits
 from lsd_core.tasks.sequences import check_sequences, evaluate_sequences, show_sequences
 from lsd_core.tasks.specimen import Specimen
@@ -37,6 +37,8 @@ class Task:
     """Raises InputError for a backbone that the task cannot judge, before any work."""
     show: Callable[[Tensor, AnyBackbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
+    places: Callable[[Tensor, int], Mapping[str, Tensor]] = lambda tokens, num_tokens: {}
+    """(tokens (n, l), num_tokens) -> tokens (n, k) by name, whose marginals promotion guards beside positions'."""
 
 
 TASKS: dict[str, Task] = {
@@ -48,6 +50,7 @@ TASKS: dict[str, Task] = {
         evaluate=evaluate_countdown,
         draw=draw_sequences,
         show=show_countdown,
+        places=later_start,
     ),
     "text": Task(
         name="text",
