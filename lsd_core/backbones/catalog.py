@@ -12,6 +12,7 @@ from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Process, Uniform
 from lsd_core.storage.home import weights_dir
 
@@ -134,6 +135,7 @@ def load_backbone(name: str) -> AnyBackbone:
     """
     place = address.parse(name)
     backbone = _load(place)
+    BACKBONE.check(f"name of backbone {name}", backbone.name)
     return backbone if place.body_dtype is None else storage.with_body_dtype(backbone, place.body_dtype)
 
 

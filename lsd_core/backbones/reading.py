@@ -1,4 +1,4 @@
-"""How a family reads its network: what the network is told beside the tokens, and what its output means."""
+"""How each transformer family conditions its network and interprets the output."""
 
 import math
 from collections.abc import Callable, Mapping

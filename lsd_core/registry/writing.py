@@ -1,4 +1,4 @@
-"""Filing a card: a run with its numbers, a child run a seed, a logged model, a version."""
+"""Register a card: a run with its metrics, a child run a seed, a logged model, a model version."""
 
 import hashlib
 import math

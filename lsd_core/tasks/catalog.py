@@ -1,4 +1,4 @@
-"""The tasks by name: what a backbone's samples are judged on."""
+"""Tasks by name: the metrics by which a backbone's samples are judged."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

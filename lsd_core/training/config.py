@@ -1,4 +1,4 @@
-"""How a small backbone is trained: one frozen, validated record."""
+"""Training configuration of a small backbone: a frozen, validated dataclass."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The training loop: deterministic, resumable, and saying how far it is."""
+"""Training loop: deterministic and resumable, with progress."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""How a network of pixels is trained: the clean level of each, from images at all times of the noise."""
+"""Train a network of pixels to predict clean levels from images at all noise times."""
 
 from pathlib import Path
 from typing import Any
