@@ -8,8 +8,8 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from flows.looks import CONTROL, colour_and_line, marks
+from flows.pipeline.run import Run
 from flows.rows import TEACHER, Row, merged
-from flows.run import Run
 from lsd_core.distillation.methods import METHODS
 
 matplotlib.use("agg")

@@ -8,9 +8,9 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
+from flows.pipeline.run import Run
 from flows.plots import plot_quality, plot_tables
 from flows.rows import Row, merged
-from flows.run import Run
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.run import Run
+from flows.pipeline.run import Run
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
 from lsd_core.cards import Metric

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flows.ready import write_grid
+from flows.pipeline.grid_template import write_grid
 from lsd_core.backbones import storage
 from lsd_core.backbones.address import LONGEST
 from lsd_core.backbones.ddit_backbone import DDiTBackbone

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from flows.page.book import Book, Entry
 from flows.page.svg import Bar, Chart, axis, bars
-from flows.standings import family
+from flows.pipeline.standings import family
 from lsd_core.distillation.methods import METHODS, get_method
 from lsd_core.samplers import place_of
 from lsd_core.statistics.pca import principal_plane

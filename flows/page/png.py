@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from flows.looks import CONTROL, colour_and_line, marks
 from flows.page.book import Book
 from flows.page.figures import FLOOR
-from flows.standings import family
+from flows.pipeline.standings import family
 from lsd_core.distillation.methods import get_method
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from flows.page.book import make_book
 from flows.page.render import write
 from flows.page.shelf import specs_on
+from flows.pipeline.candidate_seconds import seconds_under
+from flows.pipeline.run import Run
 from flows.report import Outcome
-from flows.run import Run
-from flows.seconds import seconds_under
 from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.storage.store import Store

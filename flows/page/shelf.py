@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from flows.rebuild import champions_key
-from flows.standings import place
+from flows.pipeline.champions import champions_key
+from flows.pipeline.standings import place
 from lsd_core.candidates import CandidateSpec
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError

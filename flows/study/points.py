@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
-from flows.phases import table_seeds
-from flows.run import Run
+from flows.pipeline.cell_work import table_seeds
+from flows.pipeline.run import Run
 from flows.study.plan import Entry, StudyPlan
 from lsd_core.candidates.certify import KINDS, certifiable
 from lsd_core.candidates.make_card import metrics_of

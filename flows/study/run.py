@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from flows.progress import progress_on
+from flows.pipeline.progress import progress_on
 from flows.settings import Settings
 from flows.study import budget, certificates, compare, speed_up
 from flows.study.config import StudyConfig

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.config import GridConfig, grid_names, load_grid, parse_grid
-from flows.costs import plan_cost
-from flows.plan import make_plan
+from flows.pipeline.costs import plan_cost
+from flows.pipeline.plan import make_plan
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 

@@ -7,12 +7,14 @@ from typing import Any, Generic, TypeVar
 
 import pytest
 
-from flows import filing, phases, teaching
 from flows.config import GridConfig, parse_grid
-from flows.plan import make_plan
-from flows.progress import TerminalProgress
+from flows.pipeline import cell_work as phases
+from flows.pipeline import register_cards as filing
+from flows.pipeline import teacher_work as teaching
+from flows.pipeline.plan import make_plan
+from flows.pipeline.progress import TerminalProgress
+from flows.pipeline.run import Run
 from flows.report import Outcome
-from flows.run import Run
 from flows.settings import Settings
 from lsd_core.backbones.publish import publish
 from workers import pool

@@ -16,7 +16,7 @@ from flows.page.render import html, numbers
 from flows.page.shelf import specs_on
 from flows.page.svg import axis
 from flows.page.words import findings, speed_ups, summary
-from flows.seconds import Clock, Took, seconds_under
+from flows.pipeline.candidate_seconds import Clock, Took, seconds_under
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 

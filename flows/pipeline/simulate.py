@@ -17,7 +17,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from flows.config import GridConfig
-from flows.plan import Plan, make_plan
+from flows.pipeline.plan import Plan, make_plan
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.storage.store import Store

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from flows.costs import PlanCost
+from flows.pipeline.costs import PlanCost
 
 
 def cost_record(cost: PlanCost) -> dict[str, Any]:

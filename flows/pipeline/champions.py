@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from flows.progress import progress_on
+from flows.pipeline.progress import progress_on
 from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.cards import SamplerCard

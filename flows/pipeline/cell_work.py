@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flows.retries import DELAYS_S, failure_may_pass
-from flows.run import Run
+from flows.pipeline.retries import DELAYS_S, failure_may_pass
+from flows.pipeline.run import Run
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.make_card import shipped_seed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lsd_core.candidates import CandidateSpec
 from workers.jobs import Job, LearnJob, MeasureJob
-from workers.spent import Spent
+from workers.timing import Spent
 
 FILE = "seconds.json"
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from flows.plan import Plan
-from flows.progress import Progress
-from flows.seconds import Clock
+from flows.pipeline.candidate_seconds import Clock
+from flows.pipeline.plan import Plan
+from flows.pipeline.progress import Progress
+from flows.pipeline.timing import Ledger
 from flows.settings import Settings
-from flows.spending import Ledger
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.cards import SamplerCard

@@ -14,8 +14,8 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 
 from flows.page.publish import Page
+from flows.pipeline.run import Run
 from flows.report import Outcome, verdicts_markdown
-from flows.run import Run
 
 PICTURES = {
     "quality": "primary metric against network calls",

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from flows.progress import Progress, listener
-from flows.retries import may_pass
+from flows.pipeline.progress import Progress, listener
+from flows.pipeline.retries import may_pass
 from lsd_core import registry
-from workers.telling import Points, Told
+from workers.messages import Points, Told
 
 KEPT = 5000  # lines that wait for a registry that is away
 RETRY_S = 2.0

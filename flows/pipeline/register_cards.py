@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from flows.phases import shipped
-from flows.rebuild import remember_champions
+from flows.pipeline.cell_work import shipped
+from flows.pipeline.champions import remember_champions
+from flows.pipeline.run import Run
+from flows.pipeline.standings import decide
 from flows.report import Outcome
 from flows.rows import Row, row_of, teacher_row
-from flows.run import Run
-from flows.standings import decide
 from lsd_core import registry
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certifiable

@@ -5,8 +5,7 @@ import math
 
 import pytest
 
-from workers import telling
-from workers.telling import MARK, POINTS, Curve, Points, Told, flat
+from workers.messages import MARK, POINTS, Curve, Points, Told, flat
 
 
 def heard(printed: str) -> list[Points]:
@@ -23,7 +22,7 @@ def test_points_are_told_at_once_and_then_in_batches(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
-    monkeypatch.setattr(telling.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(messages.time, "monotonic", lambda: clock[0])
     with curve() as watch:
         for step in range(7):
             watch(step, {"loss": 1 / (1 + step)})

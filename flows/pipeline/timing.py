@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from workers.spent import Spent
+from workers.timing import Spent
 
 FILE = "timing.json"
 

@@ -12,8 +12,8 @@ def run_embedded(config: GridConfig, console: Console) -> int:
     settings.apply()  # before Prefect is imported
     quiet_console()
     from flows.distill_grid import lsd, prepare
-    from flows.ending import print_ending
-    from flows.progress import progress_on, showing
+    from flows.pipeline.final_screen import print_ending
+    from flows.pipeline.progress import progress_on, showing
 
     plan = prepare(config, settings)  # bad input ends here, before a flow run exists
     where = "this process" if settings.prefect_api_url == EMBEDDED else settings.prefect_api_url

@@ -5,10 +5,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from flows.config import GridConfig
-from flows.plan import make_plan
-from flows.progress import Progress, listener
-from flows.retries import failure_may_pass
-from flows.run import Run
+from flows.pipeline.plan import make_plan
+from flows.pipeline.progress import Progress, listener
+from flows.pipeline.retries import failure_may_pass
+from flows.pipeline.run import Run
 from flows.settings import Settings
 from lsd_core.backbones.publish import publish
 from lsd_core.storage.store import Store

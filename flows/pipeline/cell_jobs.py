@@ -1,7 +1,8 @@
 """Cells one at a time: what a grid splits into, and how one is filled by a process of its own.
 
 A cell needs no registry: it leaves its cards on the store, where `lsd grid` finds them done and promotes, or
-`lsd register` files them. Run as `python -m flows.cells JSON`, which is what `lsd submit` has a Ray cluster do.
+`lsd register` files them. Run as
+`python -m flows.pipeline.cell_jobs JSON`, which is what `lsd submit` has a Ray cluster do.
 """
 
 import json
@@ -9,13 +10,14 @@ import logging
 import sys
 from dataclasses import dataclass
 
-from flows import filing, phases
 from flows.config import GridConfig, parse_grid
-from flows.plan import Plan, make_plan
-from flows.progress import LogProgress, Progress
-from flows.run import Run
+from flows.pipeline import cell_work as phases
+from flows.pipeline import register_cards as filing
+from flows.pipeline.plan import Plan, make_plan
+from flows.pipeline.progress import LogProgress, Progress
+from flows.pipeline.run import Run
+from flows.pipeline.teacher_work import generate_teacher
 from flows.settings import Settings, resolve
-from flows.teaching import generate_teacher
 from lsd_core.backbones.publish import publish
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest

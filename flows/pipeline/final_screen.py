@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from flows.pipeline.run import Run
 from flows.report import Outcome, table_of
-from flows.run import Run
 from flows.settings import Settings
 from lsd_core.tasks.catalog import get_task
 

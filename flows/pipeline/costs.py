@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from flows.plan import Plan
+from flows.pipeline.plan import Plan
 from lsd_core.backbones.device import device_kind, place, worker_device
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.certify import certifiable
