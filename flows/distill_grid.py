@@ -108,7 +108,11 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     publish_backbones(run)
     filing.read_cards(run)
     teachers = plan.teachers if plan.needs_teacher else ()
-    unfinished = len(run.cards) < len(plan.candidates) or any(teaching.lacks(run, spec) for spec in teachers)
+    unfinished = (
+        len(run.cards) < len(plan.candidates)
+        or any(teaching.lacks(run, spec) for spec in teachers)
+        or phases.untested(run)
+    )
     with working(run) if unfinished else nullcontext():
         for spec in teachers:
             generate_teacher(run, spec)

@@ -23,7 +23,7 @@ class Tested:
     """`report`, or `shipped` where the report seed's own table is another."""
     which: int
     """The sampling seed."""
-    temperature: float
+    temperature: float = 1.0
 
 
 def shipped_run(results: Results) -> int:

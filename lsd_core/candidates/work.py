@@ -120,7 +120,7 @@ def compared(part: str, temperature: float) -> bool:
     return part != "selection" and temperature == 1
 
 
-def _across(evaluation: EvaluationSpec, tokens: Tensor, backbone: AnyBackbone) -> Across | None:
+def _across(evaluation: EvaluationSpec, tokens: Tensor, backbone: AnyBackbone) -> Across:
     return evaluate_across(evaluation.task, tokens.long(), backbone.process.num_tokens)
 
 

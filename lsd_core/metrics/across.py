@@ -35,16 +35,20 @@ class Across:
     places: Mapping[str, Int[np.ndarray, "n k"]] = field(default_factory=dict)
     """By name: tokens at k places of each sample."""
 
+    def __bool__(self) -> bool:
+        """Whether there were samples enough to compare."""
+        return bool(self.coincidence)
+
 
 def across_samples(
     tokens: Int[Tensor, "n l"], num_tokens: int, places: Mapping[str, Int[Tensor, "n k"]] | None = None
-) -> Across | None:
-    """The statistics of a set of samples, `places` of the task's own beside the positions; None for fewer than 3.
+) -> Across:
+    """The statistics of a set of samples, `places` of the task's own beside the positions; of fewer than 3 none.
 
     Cost: no network call; a sort of 64 n numbers for each of log2(l) + 1 window lengths.
     """
     if len(tokens) < FEWEST:
-        return None
+        return Across()
     tokens = tokens.cpu().long()
     length = tokens.shape[1]
     position = torch.linspace(0, length - 1, min(POSITIONS, length)).round().long()

@@ -44,9 +44,13 @@ class Guard:
     def check(self, candidate: Scored) -> Guarded:
         """Whether the candidate's samples are as different from one another, and as well spread, as they must be."""
         baseline = self.baselines.get(candidate.sampler) or next(iter(self.baselines.values()), ())
-        if self.teacher is None or not candidate.across or not baseline:
-            lacking = {"the teacher": self.teacher, "the candidate": candidate.across, "plain steps": baseline}
-            named = " and ".join(name for name, found in lacking.items() if not found)
+        measured = {
+            "the teacher": bool(self.teacher),
+            "the candidate": bool(candidate.across) and all(candidate.across),
+            "plain steps": bool(baseline) and all(baseline),
+        }
+        if self.teacher is None or not all(measured.values()):
+            named = " and ".join(name for name, found in measured.items() if not found)
             why = f"{candidate.label} cannot win: not measured across samples ({named})."
             return Guarded(candidate=candidate.label, passes=False, sentence=why)
         faults = [
@@ -75,14 +79,14 @@ class Guard:
                 )
         return faults[-1:]  # the longest says most
 
-    def _marginals(
-        self, samples: Sequence[Across], baseline: Sequence[Across], teacher: Across
-    ) -> list[str]:
+    def _marginals(self, samples: Sequence[Across], baseline: Sequence[Across], teacher: Across) -> list[str]:
         """Places whose marginals are further from the teacher's than plain steps' are."""
         faults = []
         for name in sorted(set(samples[0].places) & set(baseline[0].places) & set(teacher.places)):
             truth = teacher.places[name]
-            ours, plain = (_tv_values([each.places[name] for each in side], truth) for side in (samples, baseline))
+            ours, plain = (
+                _tv_values([each.places[name] for each in side], truth) for side in (samples, baseline)
+            )
             [upper] = bootstrap_uppers([ours - plain], seed=derive_seed("guard"), resamples=self.resamples)
             if upper > MARGIN:
                 faults.append(

@@ -30,7 +30,7 @@ class Scored:
     key: str = ""
     """Whatever the caller finds it again by, such as the hash of its card."""
     across: tuple[Across, ...] = ()
-    """What each report seed's samples have in common with one another; empty where that was not measured."""
+    """Statistics across the samples of each report seed; none where they were not measured."""
 
     def __post_init__(self) -> None:
         for name in ("selection", "report"):

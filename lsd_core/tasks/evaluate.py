@@ -33,6 +33,6 @@ def evaluate_tokens(
     )
 
 
-def evaluate_across(task_name: str, tokens: Int[Tensor, "n l"], num_tokens: int) -> Across | None:
+def evaluate_across(task_name: str, tokens: Int[Tensor, "n l"], num_tokens: int) -> Across:
     """Statistics across finished samples (n, l), for every task: what promotion guards beside the scores."""
     return across_samples(tokens, num_tokens, get_task(task_name).places(tokens, num_tokens))
