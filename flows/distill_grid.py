@@ -16,7 +16,6 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 
 from flows.config import GridConfig
-from flows.page.publish import Page, report_run
 from flows.pipeline import cell_jobs as cells
 from flows.pipeline import register_cards as filing
 from flows.pipeline import teacher_work as teaching
@@ -27,7 +26,8 @@ from flows.pipeline.progress import LogProgress, Progress, current
 from flows.pipeline.retries import PATIENT
 from flows.pipeline.run import Run
 from flows.pipeline.state_hooks import close_cancelled, close_crashed
-from flows.report import Outcome, write_report
+from flows.report.publish import Page, report_run
+from flows.report.run_report import Outcome, write_report
 from flows.settings import Settings, resolve
 from lsd_core.backbones.publish import publish
 from lsd_core.storage.store import Store

@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 from lsd_core.backbones import storage
-from lsd_core.backbones.catalog import BACKBONES, load_backbone
+from lsd_core.backbones.catalog import addresses_of, load_backbone
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import FINGERPRINT
@@ -74,15 +74,15 @@ def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> AnyBackb
 
 
 def find(name: str, fingerprint: str, store: Store | None) -> AnyBackbone:
-    """The backbone a card was made for: the shipped one of that name if it is the same, else the store's."""
+    """The backbone a card was made for: the catalog's of that name if it is or was the same, else the store's."""
     FINGERPRINT.check("fingerprint of a backbone", fingerprint)
-    if name in BACKBONES:
+    for address in addresses_of(name):
         try:
-            shipped = load_backbone(name)
+            known = load_backbone(address)
         except InputError:
-            shipped = None
-        if shipped is not None and shipped.fingerprint == fingerprint:
-            return shipped
+            continue
+        if known.fingerprint == fingerprint:
+            return known
     if store is None:
         remedy = "name the store it was distilled on (--store or LSD_STORE)"
         raise InputError("store", f"be given to find backbone {fingerprint[:12]} ({name})", "none", remedy)

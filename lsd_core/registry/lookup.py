@@ -50,6 +50,7 @@ def aliases_of(client: Any, name: str) -> dict[str, int]:
     """Alias -> version of a registered model (a search for versions returns no aliases: mlflow#16734)."""
     from mlflow.exceptions import MlflowException
 
+    BACKBONE.check("backbone", name)
     try:
         found = client.get_registered_model(name).aliases
     except MlflowException as error:

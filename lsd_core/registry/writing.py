@@ -46,7 +46,7 @@ def register(
             runs.append(_log_seed(client, experiment, run_id, card, seed, (histories or {}).get(seed, {})))
         model = client.create_logged_model(
             experiment,
-            card.title.replace(" ", "-"),
+            re.sub("[ .]", "-", card.title),  # MLflow takes no dot here
             source_run_id=run_id,
             tags=tags,
             params=params_of(card),

@@ -62,7 +62,12 @@ def train_pixels(
         logits = network(seen, times[when]) + evidence.transpose(1, 2).float()
         return F.cross_entropy(logits.flatten(0, 1), clean.flatten(), reduction="sum") / len(clean)
 
-    record = {"process": process.to_dict(), "length": length, **(identity or {}), **config.to_dict()}
+    record = {
+        "process": process.to_dict(),
+        "length": length,
+        **(identity or {}),
+        **config.checkpoint_record(),
+    }
     optimise(network, config, batch_loss, record, checkpoint, report, report_every)
     return PixelBackbone(name, body, network)
 
