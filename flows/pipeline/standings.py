@@ -6,9 +6,10 @@ import numpy as np
 
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
-from lsd_core.candidates.tested import tested
+from lsd_core.candidates.tested import read_tested, tested_at
 from lsd_core.candidates.work import temperatures_of
 from lsd_core.distillation.methods import BASELINE, METHODS, TEMPERATURE, get_method
+from lsd_core.errors import InputError
 from lsd_core.metrics.across import Across
 from lsd_core.samplers import place_of
 from lsd_core.statistics.guards import Guard
@@ -31,9 +32,9 @@ def decide(store: Store, eligible: Sequence[CandidateSpec], everyone: Sequence[C
     for spec in controls:  # plain steps at other temperatures: what the temperature control was chosen from
         if spec.method == TEMPERATURE and spec.sampler in plain:
             families[f"{spec.method} ({spec.sampler})"] += family(store, plain[spec.sampler])
-    keepers = [scored(store, spec) for spec in eligible if not get_method(spec.method).learned]
+    keepers = [scored_as_shipped(store, spec) for spec in eligible if not get_method(spec.method).learned]
     return promote(
-        [scored(store, spec) for spec in learned],
+        [scored_as_shipped(store, spec) for spec in learned],
         families,
         guard=Guard(
             teacher=Results(store, learned[0]).read_teacher_across() if learned else None,
@@ -61,28 +62,24 @@ def one_a_law(specs: Sequence[CandidateSpec]) -> list[CandidateSpec]:
 
 def family(store: Store, spec: CandidateSpec) -> list[Scored]:
     """A candidate at every temperature at which it was measured: at 1 alone in stores of earlier versions."""
-    points = []
-    for temperature in temperatures_of(spec):
-        try:
-            points.append(scored(store, spec, temperature))
-        except FileNotFoundError:
-            if temperature == 1:
-                raise
-    return points
+    points = [scored(store, spec, temperature) for temperature in temperatures_of(spec)]
+    return [point for point in points if point is not None]
 
 
-def scored(store: Store, spec: CandidateSpec, temperature: float = 1.0) -> Scored:
-    """What the table that ships scored, sample by sample.
+def scored_as_shipped(store: Store, spec: CandidateSpec) -> Scored:
+    """What the table that ships scored, as it ships."""
+    point = scored(store, spec)
+    if point is None:
+        raise InputError(f"measurements of {spec.label}", "be on the store", store.url, "run its grid again")
+    return point
 
-    A store of an earlier version has the report samples of every learning seed's own table instead; nothing was
-    measured across them, so nothing that is learned can win there.
-    """
+
+def scored(store: Store, spec: CandidateSpec, temperature: float = 1.0) -> Scored | None:
+    """What the table that ships scored, sample by sample; None where it was not measured at the temperature."""
     results, seeds = Results(store, spec), range(spec.evaluation.seeds)
-    measured = tested(results, temperature)
-    try:
-        report = [results.read_measurement(each.part, each.which, temperature) for each in measured]
-    except FileNotFoundError:
-        report = [results.read_measurement("report", which, temperature) for which in seeds]
+    report = read_tested(results, temperature)
+    if not report:
+        return None
     selection = report
     if temperature == 1:
         selection = [results.read_measurement("selection", which, 1.0) for which in seeds]
@@ -103,7 +100,7 @@ def scored(store: Store, spec: CandidateSpec, temperature: float = 1.0) -> Score
 def across(store: Store, spec: CandidateSpec) -> tuple[Across, ...]:
     """Statistics across the samples of the table that ships; none unless every seed has them."""
     results = Results(store, spec)
-    found = [results.read_across(each.part, each.which) for each in tested(results)]
+    found = [results.read_across(each.part, each.which) for each in tested_at(results, 1.0)]
     return tuple(each for each in found if each is not None) if all(found) else ()
 
 

@@ -19,7 +19,6 @@ from lsd_core.metrics.across import Across
 from lsd_core.samplers.table import StepTable
 from lsd_core.storage.store import Store
 
-
 COINCIDENCE = "coincidence"
 
 

@@ -90,8 +90,8 @@ class Guard:
             [upper] = bootstrap_uppers([ours - plain], seed=derive_seed("guard"), resamples=self.resamples)
             if upper > MARGIN:
                 faults.append(
-                    f"the marginals of {name} are {ours.mean():.3f} from the teacher's in total variation, plain steps' "
-                    f"{plain.mean():.3f}: further by up to {upper:.3f}, and {MARGIN:g} is allowed"
+                    f"the marginals of {name} are {ours.mean():.3f} from the teacher's in total variation, plain "
+                    f"steps' {plain.mean():.3f}: further by up to {upper:.3f}, and {MARGIN:g} is allowed"
                 )
         return faults
 

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from flows.report.study.measured import Point, TeacherPoint
 from lsd_core.statistics.differences import Difference, paired
+from lsd_core.statistics.envelope import TOLERANCE
 
-NOTED_NAT = 0.02  # a loss of entropy larger than this may have bought an error
 ALWAYS = ("variant", "NFE", "error", "low", "high", "entropy")
 Row = dict[str, object]
 
@@ -60,7 +60,7 @@ def comparisons_of(points: Sequence[Point]) -> list[Comparison]:
 
 def entropy_note(change: float) -> str:
     """Said where an entropy fell by enough to have bought an error."""
-    return f", at an entropy {-change:.3f} nat lower" if change < -NOTED_NAT else ""
+    return f", at an entropy {-change:.3f} nat lower" if change < -TOLERANCE else ""
 
 
 def row_of(point: Point) -> Row:
