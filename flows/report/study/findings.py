@@ -7,7 +7,7 @@ from flows.report.charts import Drawing
 from flows.report.study.measured import Point
 from flows.report.table_rows import metric_names, record
 from lsd_core.statistics.differences import Difference, paired
-from lsd_core.statistics.promotion import TOLERANCE
+from lsd_core.statistics.envelope import TOLERANCE
 
 Record = dict[str, object]
 
