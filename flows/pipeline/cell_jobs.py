@@ -74,7 +74,7 @@ def fill(run: Run) -> None:
     """Learn, measure and certify all candidates that have no card yet, on one pool of workers."""
     todo = [spec for spec in run.plan.candidates if spec.key not in run.cards]
     run.count("cells", reused=len(run.plan.candidates) - len(todo), made=len(todo))
-    if not todo:
+    if not todo and not phases.untested(run):
         return
     with phases.candidate_pool(run) as pool:
         phases.measure_teachers(run, pool)
@@ -93,7 +93,7 @@ def run_cells(config: GridConfig, settings: Settings, progress: Progress) -> Run
     plan: Plan = make_plan(config, store)
     run = Run(plan, settings, progress)
     filing.read_cards(run)
-    if len(run.cards) == len(plan.candidates):
+    if len(run.cards) == len(plan.candidates) and not phases.untested(run):
         run.count("cells", reused=len(run.cards))
         return run
     for backbone in plan.backbones:

@@ -149,7 +149,7 @@ def _learned(name: str, description: str, config_name: str, **others: Any) -> Me
 
 _ALL = (
     _control("plain", "uniform steps, nothing learned: the baseline", sweep=True, processes=ANY),
-    _control("cosine", "the cosine schedule: few reveals first, many last", processes=ANY),
+    _control("cosine", "the cosine schedule: few reveals first, many last", sweep=True, processes=ANY),
     _control(
         "temperature",
         "plain steps that draw from cooled laws",
@@ -160,6 +160,7 @@ _ALL = (
         "theta_trapezoidal",
         "uniform steps of the two-call theta-trapezoidal sampler",
         own_sampler="theta_trapezoidal",
+        sweep=True,
         processes=ANY,
     ),
     Method(
@@ -169,6 +170,7 @@ _ALL = (
         module="jys",
         config_name="JYSConfig",
         reads_paths=True,
+        sweep=True,
     ),
     _learned(
         "lsd",
