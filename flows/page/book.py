@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flows.pipeline.candidate_seconds import Took
 from flows.pipeline.champions import champions_key
 from flows.pipeline.standings import decide, one_a_law
+from flows.pipeline.timing import Took
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.results import Measurement, Results
 from lsd_core.candidates.work import table_index

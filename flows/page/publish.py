@@ -7,8 +7,8 @@ from pathlib import Path
 from flows.page.book import make_book
 from flows.page.render import write
 from flows.page.shelf import specs_on
-from flows.pipeline.candidate_seconds import seconds_under
 from flows.pipeline.run import Run
+from flows.pipeline.timing import seconds_under
 from flows.report import Outcome
 from flows.settings import Settings
 from lsd_core import registry
@@ -47,7 +47,7 @@ def report_backbone(
 def report_run(run: Run, outcome: Outcome) -> list[Page]:
     """A page for each backbone of a grid, of this grid's candidates alone."""
     pages, folder = [], run.settings.reports / run.plan.config.name
-    run.clock.write(folder)
+    run.timing.write_candidates(folder)
     seconds = seconds_under(run.settings.reports)
     for backbone, verdicts in outcome.verdicts.items():
         specs = [s for s in run.plan.candidates if s.backbone.name == backbone and s.key in run.cards]

@@ -17,7 +17,7 @@ from flows.page.gallery import gallery
 from flows.page.png import draw_png
 from flows.page.svg import Bar, bars
 from flows.page.words import findings, speed_ups, summary
-from flows.pipeline.candidate_seconds import Took
+from flows.pipeline.timing import Took
 from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.cards import Metric
 from lsd_core.distillation.methods import METHODS

@@ -16,7 +16,7 @@ from flows.page.render import html, numbers
 from flows.page.shelf import specs_on
 from flows.page.svg import axis
 from flows.page.words import findings, speed_ups, summary
-from flows.pipeline.candidate_seconds import Clock, Took, seconds_under
+from flows.pipeline.timing import Timing, Took, seconds_under
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 
@@ -223,8 +223,8 @@ def test_the_page_tells_the_seconds_of_each_method(done, book, page):
 
 
 def test_seconds_outlive_a_run_that_found_everything_done(tmp_path):
-    Clock({"a": Took(4.0, 2, 3.0, 1500), "b": Took()}).write(tmp_path / "grid")
-    Clock({"b": Took(1.0, 1, 0.0, 0)}).write(tmp_path / "grid")
+    Timing(candidates={"a": Took(4.0, 2, 3.0, 1500), "b": Took()}).write_candidates(tmp_path / "grid")
+    Timing(candidates={"b": Took(1.0, 1, 0.0, 0)}).write_candidates(tmp_path / "grid")
     known = seconds_under(tmp_path)
     assert (known["a"].a_table_s, known["a"].a_thousand_s) == (2.0, 2.0)
     assert (known["b"].a_table_s, known["b"].a_thousand_s) == (1.0, None)
