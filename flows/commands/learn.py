@@ -324,6 +324,7 @@ def train(
     dim: Whole | None = None,
     blocks: Whole | None = None,
     lr: float | None = None,
+    body_dtype: Literal["float32", "bfloat16"] | None = None,
     seed: Whole = 0,
     init: Path | None = None,
     out: Path | None = None,
@@ -353,6 +354,8 @@ def train(
         blocks of the network.
     lr:
         peak learning rate.
+    body_dtype:
+        precision of a transformer's body, in training and afterwards; float32 if left out.
     seed:
         root of everything random.
     init:
@@ -377,6 +380,7 @@ def train(
         dim=dim,
         num_blocks=blocks,
         lr=lr,
+        body_dtype=body_dtype,
         seed=seed,
         init=init,
     )

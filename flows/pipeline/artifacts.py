@@ -3,7 +3,6 @@
 import base64
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -13,16 +12,17 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext
 
-from flows.page.publish import Page
 from flows.pipeline.plan import Plan
 from flows.pipeline.run import Run
-from flows.report import Outcome, verdicts_markdown
+from flows.report.publish import Page
+from flows.report.run_report import Outcome, verdicts_markdown
+from flows.report.table_rows import record
 
 PICTURES = {
     "quality": "primary metric against network calls",
     "tables": "what was learned: steps and gains",
 }
-SHOWN = ("nfe", "sampler", "method", "primary", "low", "high", "entropy", "certificate", "aliases", "uri")
+NOT_SHOWN = ("backbone", "label", "samplers", "seed", "primary_metric", "diversity_metric")
 
 
 def show_plan(plan: Plan) -> None:
@@ -41,10 +41,11 @@ def show_outcome(run: Run, outcome: Outcome, pages: Sequence[Page]) -> None:
     if FlowRunContext.get() is None:
         return
     for backbone in outcome.verdicts:
+        mine = [row for row in outcome.rows if row.backbone == backbone]
+        metrics = [mine[0].primary_metric, mine[0].diversity_metric]
         rows = [
-            {name: value for name, value in asdict(row).items() if name in SHOWN}
-            for row in outcome.rows
-            if row.backbone == backbone
+            {name: value for name, value in record(row, metrics).items() if name not in NOT_SHOWN}
+            for row in mine
         ]
         create_table_artifact(
             rows, key=_key(f"leaderboard-{backbone}"), description=f"samplers of {backbone}"

@@ -9,7 +9,7 @@ from flows.settings import EMBEDDED, quiet_console, resolve
 
 if TYPE_CHECKING:
     from flows.pipeline.run import Run
-    from flows.report import Outcome
+    from flows.report.run_report import Outcome
 
 
 def run_embedded(config: GridConfig, console: Console) -> int:

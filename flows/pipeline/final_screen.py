@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from flows.pipeline.run import Run
-from flows.report import Outcome, table_of
+from flows.report.run_report import Outcome, table_of
 from flows.settings import Settings
 from lsd_core.tasks.catalog import get_task
 
@@ -23,7 +23,7 @@ def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settin
     for backbone in outcome.verdicts:
         task = next(s.evaluation.task for s in run.plan.candidates if s.backbone.name == backbone)
         console.print()
-        console.print(table_of(backbone, outcome, get_task(task).primary))
+        console.print(table_of(backbone, outcome, get_task(task)))
         for alias, verdict in outcome.verdicts[backbone].items():
             if "-" not in alias:
                 console.print(f"  {alias}: {verdict.sentence}", highlight=False)

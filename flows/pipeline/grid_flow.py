@@ -14,7 +14,7 @@ from flows.pipeline.plan import Plan
 from flows.pipeline.progress import Progress
 from flows.pipeline.run import Run
 from flows.pipeline.state_hooks import close_cancelled, close_crashed
-from flows.report import Outcome, write_report
+from flows.report.run_report import Outcome, write_report
 from flows.settings import Settings
 
 OPTIONS: dict[str, Any] = {

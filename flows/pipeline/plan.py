@@ -1,6 +1,6 @@
 """From a GridConfig to the work it means: teachers, candidates, jobs. Bad input ends here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from flows.config import EvaluationConfig, GridConfig
 from flows.pipeline.teacher_batches import planned_teacher
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
@@ -88,6 +89,10 @@ def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
     A teacher's batch that the grid leaves open is looked up on the store, or resolved and frozen there.
     """
     backbones = tuple(load_backbone(name) for name in config.backbones)
+    _check_different(config, backbones)
+    if not config.num_gpus:  # what workers would say goes to Ray's files
+        for backbone in backbones:
+            warn_if_slow(backbone.config.get("body_dtype", "float32"))
     teachers = tuple(planned_teacher(backbone, config.teacher, store) for backbone in backbones)
     for name in (*_named(config), *config.method_configs):
         get_method(name)
@@ -96,6 +101,17 @@ def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
         for spec in _candidates(config, backbone, teacher):
             candidates.setdefault(spec.key, spec)
     return Plan(config, backbones, teachers, tuple(candidates.values()))
+
+
+def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> None:
+    """Raise InputError where two backbones would share aliases, verdicts and a page."""
+    for what in ("name", "fingerprint"):
+        found = [getattr(backbone, what) for backbone in backbones]
+        twins = [a for a, own in zip(config.backbones, found, strict=True) if found.count(own) > 1]
+        if twins:
+            rule = "be different networks with names of their own"
+            remedy = "give each a grid of its own, or its file another name"
+            raise InputError("grid.backbones", rule, f"one {what} for {' and '.join(twins)}", remedy)
 
 
 def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:

@@ -6,12 +6,14 @@ from flows.pipeline.champions import remember_champions
 from flows.pipeline.progress import Progress
 from flows.pipeline.run import Run
 from flows.pipeline.standings import decide
-from flows.report import Outcome
-from flows.rows import Row, row_of, teacher_row
+from flows.report.run_report import Outcome
+from flows.report.table_rows import Row, row_of_card, row_of_teacher
 from lsd_core import registry
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
 from lsd_core.distillation.methods import BASELINE, get_method
 from lsd_core.statistics.promotion import Verdict
+from lsd_core.tasks.catalog import get_task
 
 
 def register_cards(run: Run, progress: Progress) -> dict[str, str]:
@@ -65,9 +67,23 @@ def promote_champions(run: Run) -> Outcome:
             )
             cards = {alias: run.cards[verdict.key].sha256 for alias, verdict in mine.items()}
             remember_champions(run.store, backbone.name, backbone.fingerprint, cards)
-        rows += [row_of(run, spec, mine) for spec in specs]
-        rows += [row for row in [teacher_row(run, backbone)] if row is not None]
+        for spec in specs:
+            held = tuple(alias for alias, verdict in mine.items() if verdict.key == spec.key)
+            uri = run.uris[spec.key]
+            rows.append(row_of_card(run.cards[spec.key], aliases=held, uri=uri, work=spec.work.key))
+        rows += _teacher_rows(run, backbone)
     return Outcome(rows=rows, verdicts=verdicts, failures=run.reasons)
+
+
+def _teacher_rows(run: Run, backbone: AnyBackbone) -> list[Row]:
+    """The teacher's own sequences, if any method of this run learned from them."""
+    for spec in run.plan.candidates:
+        if spec.teacher is not None and spec.backbone.fingerprint == backbone.fingerprint:
+            if run.store.exists(run.results(spec).teacher_key):
+                task, found = get_task(spec.evaluation.task), run.results(spec).read_teacher()
+                return [row_of_teacher(backbone.name, spec.teacher.method, task, found)]
+            break
+    return []
 
 
 def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Sequence[float]]]:

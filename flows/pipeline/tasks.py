@@ -7,7 +7,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 
-from flows.page.publish import Page, report_run
 from flows.pipeline import driver, register_cards
 from flows.pipeline.cell_work import Filled
 from flows.pipeline.progress import Progress
@@ -15,7 +14,8 @@ from flows.pipeline.retries import PATIENT
 from flows.pipeline.run import Run
 from flows.pipeline.scheduler import Piece
 from flows.pipeline.site import WorkFailed
-from flows.report import Outcome
+from flows.report.publish import Page, report_run
+from flows.report.run_report import Outcome
 from flows.settings import Settings
 from lsd_core.backbones.protocol import AnyBackbone
 
