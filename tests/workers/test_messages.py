@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from workers import messages
 from workers.messages import Curve, Points, Told, flat
 
 
