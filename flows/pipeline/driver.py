@@ -16,7 +16,8 @@ from flows.pipeline.scheduler import Piece, Scheduler, reason_of
 from flows.pipeline.site import Counts, Site
 from flows.pipeline.teachers import Survey, Tally, teacher_piece
 from flows.pipeline.timing import PoolTiming, Timing
-from flows.settings import Settings
+from flows.pipeline.watcher import end_with_this_process
+from flows.settings import LOCAL_RAY, Settings
 from lsd_core import registry
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import publish
@@ -77,11 +78,12 @@ class Driver:
             self.counts.add("shards", reused=len(survey.intact), made=len(survey.missing))
         return surveys
 
-    def work(self, backbones: Sequence[AnyBackbone], pieces: Sequence[Piece], planned: Sequence[Job]) -> None:
+    def work(self, pieces: Sequence[Piece], planned: Sequence[Job]) -> None:
         """Work through the pieces on one pool; nothing is started where there are none."""
         if not pieces:
             return
-        self.publish(backbones, self.settings.store)
+        if self.settings.ray_address == LOCAL_RAY:
+            end_with_this_process()
         hear = self.hear or listener(self.progress)
         with ray_session(self.settings.ray_address, num_cpus=self.workers, hear=hear):
             width = sum(piece.width for piece in pieces)
@@ -95,13 +97,14 @@ class Driver:
 def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
     site = driver.site()
+    driver.publish(plan.backbones, driver.settings.store)
     surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories)
     lacking = [survey for survey in surveys if survey.missing]
     for survey in surveys:
         if not survey.missing:
             survey.publish(site.store)
     pieces = [teacher_piece(site, survey) for survey in lacking]
-    driver.work(plan.backbones, pieces, [job for survey in lacking for job in survey.jobs])
+    driver.work(pieces, [job for survey in lacking for job in survey.jobs])
     for piece in pieces:
         piece.future.result()  # the first reason why there are none
     return driver.counts
@@ -119,6 +122,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     driver.counts.add("cells", reused=len(cards), made=len(todo))
     if not todo and not check_teachers and not any(untested(site, spec) for spec in plan.candidates):
         return replace(run, cards=cards)
+    driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
     teachers = list({spec.teacher.hash: spec.teacher for spec in learners if spec.teacher}.values())
     surveys = driver.survey(teachers, plan.config.teacher.trajectories)
@@ -132,7 +136,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
             cells[cell_piece(site, open_cell, teacher)] = open_cell
             jobs += planned_jobs(site, open_cell)
     big_first = sorted(cells, key=lambda piece: -cells[piece].nfe)
-    driver.work(plan.backbones, [*taught.values(), *big_first], jobs)
+    driver.work([*taught.values(), *big_first], jobs)
     failures = dict[str, str]()
     for piece, cell in cells.items():
         if piece.error is not None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from flows.config import GridConfig
+from flows.pipeline.watcher import end_with_this_process
 from flows.settings import EMBEDDED, quiet_console, resolve
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ def run_embedded(config: GridConfig, console: Console) -> int:
     settings = resolve(config=config.places)
     settings.apply()  # before Prefect is imported
     quiet_console()
+    if settings.prefect_api_url == EMBEDDED:
+        end_with_this_process()  # Prefect's temporary server does not by itself
     from prefect import flow
 
     from flows.pipeline.driver import prepare

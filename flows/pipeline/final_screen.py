@@ -1,4 +1,4 @@
-"""The last screen of `lsd grid`: what came out, where it lies, what to type next."""
+"""The last screen of `lsd grid`: tables and verdicts, paths of the results, the next commands."""
 
 import shutil
 import sys

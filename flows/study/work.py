@@ -39,7 +39,9 @@ def do_work(study: StudyPlan, driver: Driver) -> Run:
     taught, planned = teach(site, surveys, learners)
     pieces = {key: _piece(site, one, taught) for key, one in lacking.items()}
     planned += [job for one in lacking.values() for job in site.missing(one.jobs)]
-    driver.work(plan.backbones, [*taught.values(), *pieces.values()], planned)
+    if pieces:
+        driver.publish(plan.backbones, driver.settings.store)
+    driver.work([*taught.values(), *pieces.values()], planned)
     failures = Failures()
     for key, piece in pieces.items():
         failures |= {key: reason_of(piece.error)} if piece.error else piece.future.result().failures
