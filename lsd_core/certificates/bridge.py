@@ -14,9 +14,9 @@ from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.certificates.certificate import Certificate
 from lsd_core.certificates.strata import mean_of, strata, time_in
 from lsd_core.paths.rate_terms import bridges_term, denoise_term
-from lsd_core.samplers.dense.generate import draw_prior
-from lsd_core.samplers.dense.prediction import predict
-from lsd_core.samplers.dense.recording import STOP
+from lsd_core.samplers.full import predict
+from lsd_core.samplers.recording import STOP
+from lsd_core.samplers.state import draw_prior
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
 

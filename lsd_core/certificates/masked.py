@@ -27,7 +27,7 @@ from lsd_core.errors import InputError
 from lsd_core.paths.path_terms import path_cost, stopped_mean, teacher_cost
 from lsd_core.paths.sampler_paths import Paths, cut, named, one_at_a_time, own_paths
 from lsd_core.paths.teacher_paths import TeacherPaths
-from lsd_core.samplers.order import UNIFORM
+from lsd_core.samplers.orders import UNIFORM
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories

@@ -26,7 +26,9 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.paths.divergence import features_at_count, hide, mean_kl
 from lsd_core.samplers.euler import Euler
-from lsd_core.samplers.order import Order
+from lsd_core.samplers.masked import MaskedPrediction
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.orders import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
@@ -65,7 +67,7 @@ def settle_gains(
     draws: Draws,
     batch: int,
     report: Report = lambda step, values: None,
-    method: Euler | None = None,
+    method: OneCall | None = None,
 ) -> Gains:
     """Choose each step's gain among the candidates, first step to last, for a method (Euler if none is given).
 
@@ -126,7 +128,7 @@ class Trial:
 
 def _try_candidates(
     backbone: Backbone,
-    method: Euler,
+    method: OneCall,
     step: Step,
     candidates: tuple[float, ...],
     x: Int[Tensor, "b l"],
@@ -149,7 +151,8 @@ def _try_candidates(
         sequences += len(start)
         for g, gain in enumerate(candidates):
             gained = replace(step, gain=gain, gain_on="log_score")
-            end = method.law(backbone, start, features, gained).draw(own, step.index)
+            seen = MaskedPrediction.of(backbone, start, features, gained)
+            end = method.kernel(seen, gained).draw(own, step.index)
             network = None
             if n - m > 1:
                 network = features_at_count(

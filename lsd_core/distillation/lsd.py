@@ -34,6 +34,7 @@ from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, pow
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.lsd_rates import fit_rates
 from lsd_core.paths.teacher_paths import TeacherFeatures, TeacherPaths
+from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
@@ -115,8 +116,8 @@ class _Fit:
                 features, state = call(self.backbone, state, t)
             losses[step.index] = self.align(rows, step, state.x, features, weight)
             with torch.no_grad():
-                law = self.method.law(self.backbone, state.x, features, step)
-                state = state.moved(coupling.draw(law, step), self.backbone)
+                seen = MaskedPrediction.of(self.backbone, state.x, features, step)
+                state = state.moved(coupling.draw(self.method.kernel(seen, step), step), self.backbone)
         self.sequences += int(state.calls.sum())
         return losses
 

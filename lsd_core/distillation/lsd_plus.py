@@ -33,8 +33,8 @@ from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, pow
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
 from lsd_core.paths.teacher_paths import TeacherFeatures, TeacherPaths
-from lsd_core.samplers.catalog import steps_in_counts
-from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.masked import MaskedPrediction
+from lsd_core.samplers.protocol import Sampler, in_counts_only
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable, uniform_times
@@ -70,7 +70,7 @@ class LSDPlusConfig(AlignmentConfig):
 
     def check_sampler(self, sampler: Sampler) -> None:
         """Raise InputError unless its steps are in time, where there are times to learn."""
-        if steps_in_counts(sampler.name):
+        if in_counts_only(sampler):
             raise InputError("sampler", "step in times for lsd_plus", sampler.name, "use euler or tweedie")
         super().check_sampler(sampler)
 
@@ -218,8 +218,8 @@ class _Fit:
                 features, state = call(self.backbone, state, leaf[step.index].expand(len(rows)))
             losses[step.index] = self.align(rows, step, state.x, features, weight, leaf)
             with torch.no_grad():
-                law = self.method.law(self.backbone, state.x, features.detach(), step)
-                state = state.moved(coupling.draw(law, step), self.backbone)
+                seen = MaskedPrediction.of(self.backbone, state.x, features.detach(), step)
+                state = state.moved(coupling.draw(self.method.kernel(seen, step), step), self.backbone)
         self.sequences += int(state.calls.sum())
         return losses
 

@@ -21,10 +21,10 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Gaussian
-from lsd_core.samplers.dense.generate import draw_prior
-from lsd_core.samplers.dense.prediction import Prediction, predict
-from lsd_core.samplers.dense.steps import DenseSampler, TwoStage, get_dense
-from lsd_core.samplers.state import Draws
+from lsd_core.samplers.catalog import factorised, get_sampler
+from lsd_core.samplers.full import FullPrediction, predict
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.state import Draws, draw_prior
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable, uniform_times
 
@@ -64,7 +64,7 @@ class _Walk:
         problem: Problem,
         backbone: DenseBackbone,
         config: AlignmentConfig,
-        method: DenseSampler,
+        method: OneCall,
         states: Tensor,
     ) -> None:
         self.problem, self.backbone, self.config = problem, backbone, config
@@ -109,12 +109,12 @@ class _Walk:
         return losses
 
     @torch.no_grad()
-    def _next(self, student: Prediction, step: Step, draws: Draws) -> Int[Tensor, "b l"]:
-        return self.method.first(student.gained(step.gain, step.gain_on), step).draw(draws, step.index)
+    def _next(self, student: FullPrediction, step: Step, draws: Draws) -> Int[Tensor, "b l"]:
+        return self.method.kernel(student.gained(step.gain, step.gain_on), step).draw(draws, step.index)
 
 
 def alignment(
-    teacher: Prediction, student: Prediction, gain: Float[Tensor, ""], config: AlignmentConfig
+    teacher: FullPrediction, student: FullPrediction, gain: Float[Tensor, ""], config: AlignmentConfig
 ) -> Float[Tensor, ""]:
     """Mean distance over positions between the teacher's scores and the student's under the gain."""
     gained = _gained(student, gain, config.gain_on)
@@ -133,18 +133,16 @@ def relaxed(backbone: DenseBackbone, x: Int[Tensor, "b l"], zeta: float, draws: 
     return torch.where(chosen, draw_prior(backbone.process, draws, backbone.length), x)
 
 
-def _gained(seen: Prediction, gain: Float[Tensor, ""], gain_on: str) -> Float[Tensor, "b l s"]:
-    """Scores under a gain that has a gradient; as `Prediction.gained` has them."""
+def _gained(seen: FullPrediction, gain: Float[Tensor, ""], gain_on: str) -> Float[Tensor, "b l s"]:
+    """Scores under a gain that has a gradient; as `FullPrediction.gained` has them."""
     if gain_on == "score":
         return gain * seen.score
     return seen.sharpened(gain).score
 
 
-def _base_method(problem: Problem, backbone: DenseBackbone, config: AlignmentConfig) -> DenseSampler:
+def _base_method(problem: Problem, backbone: DenseBackbone, config: AlignmentConfig) -> OneCall:
     """The base sampler, if LSD knows how to learn it."""
-    method = get_dense(problem.sampler, backbone.process)
-    if isinstance(method, TwoStage):
-        raise InputError("sampler", "look at the network once a step for this method", problem.sampler)
+    method = factorised(get_sampler(problem.sampler, backbone.process))
     ill = isinstance(backbone.process, Gaussian) and method.name == "tweedie"
     if ill and config.gain_on == "score":
         rule = "be log_score for tweedie steps on the gaussian process, whose staggered scores explode"

@@ -27,7 +27,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.paths.sampler_paths import named, one_at_a_time
 from lsd_core.paths.teacher_paths import TeacherPaths
-from lsd_core.samplers.order import Order
+from lsd_core.samplers.orders import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from lsd_core.errors import InputError
-from lsd_core.paths.sampler_paths import factorised
-from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.catalog import factorised
+from lsd_core.samplers.protocol import Sampler, check_grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class PathKLScheduleConfig:
             raise InputError("price_sequences", "be >= 1", self.price_sequences)
 
     def check_sampler(self, sampler: Sampler) -> None:
-        """Raise InputError unless a step of it draws every token from one look, so that edges have prices."""
-        factorised(sampler)
-        if self.pooled and not factorised(sampler).order.exchangeable:
+        """Raise InputError unless a step on counts draws every token from one call, so that edges have costs."""
+        check_grid(factorised(sampler), "counts")
+        if self.pooled and not sampler.order.exchangeable:
             rule = f"be false for {sampler.name}, whose next positions are not like the others"
             raise InputError("pooled", rule, self.pooled)
 

@@ -17,10 +17,9 @@ from lsd_core.backbones.protocol import DenseBackbone
 from lsd_core.distillation.gains import Gains, Report, Trial, settle
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.paths.rate_terms import bridges_term, denoise_term
-from lsd_core.samplers.dense.generate import draw_prior
-from lsd_core.samplers.dense.prediction import Prediction, predict
-from lsd_core.samplers.dense.recording import STOP
-from lsd_core.samplers.state import Draws
+from lsd_core.samplers.full import FullPrediction, predict
+from lsd_core.samplers.recording import STOP
+from lsd_core.samplers.state import Draws, draw_prior
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
@@ -65,7 +64,7 @@ def _try_candidates(
 
 
 def step_divergence(
-    backbone: DenseBackbone, seen: Prediction, step: Step, u: float, draws: Draws
+    backbone: DenseBackbone, seen: FullPrediction, step: Step, u: float, draws: Draws
 ) -> Float[Tensor, " b"]:
     """One step's share of the reverse bound, estimated at time u inside it; the last adds its denoise."""
     here = seen.tweedie(u).draw(draws, 3 * step.index + 1)

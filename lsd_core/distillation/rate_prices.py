@@ -18,9 +18,10 @@ from lsd_core.distillation.learned import Progress
 from lsd_core.distillation.prices import EdgePrices
 from lsd_core.errors import InputError
 from lsd_core.paths.rate_terms import posterior_divergence, rate_divergence
-from lsd_core.samplers.dense.prediction import Prediction, predict
-from lsd_core.samplers.dense.recording import node_times
-from lsd_core.samplers.dense.steps import DenseSampler, TwoStage, get_dense
+from lsd_core.samplers.catalog import factorised, get_sampler
+from lsd_core.samplers.full import FullPrediction, predict
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.recording import node_times
 from lsd_core.samplers.step import Step
 from lsd_core.trajectories.types import Trajectories
 
@@ -39,10 +40,7 @@ def price_rates(
     `own` is 0: prices are divergences from the teacher already. The teacher's last stretch, below 1 / g, is
     taken as its denoise there. Integrals are trapezoidal over the nodes. Cost: g calls a path.
     """
-    method = get_dense(sampler, backbone.process)
-    if isinstance(method, TwoStage):
-        rule = "look at the network once a step, for its steps to be priced from one pass"
-        raise InputError("sampler", rule, sampler, "use tweedie, tau_leaping or euler")
+    method = factorised(get_sampler(sampler, backbone.process))
     if trajectories.states is None or trajectories.x_end is None:
         rule = "hold states and x_end"
         raise InputError(
@@ -62,7 +60,7 @@ def price_rates(
     return EdgePrices(cost / num_paths, 0.0, num_paths * num_nodes)
 
 
-def _bridge_prices(seen: list[Prediction], i: int) -> Float[Tensor, "b n"]:
+def _bridge_prices(seen: list[FullPrediction], i: int) -> Float[Tensor, "b n"]:
     """Prices of Tweedie steps from node i to each later node, the last of them to clean data."""
     growths = [torch.zeros(len(seen[i].x), dtype=torch.float64)]  # at node i both rates are the same
     for later in seen[i + 1 :]:
@@ -74,13 +72,13 @@ def _bridge_prices(seen: list[Prediction], i: int) -> Float[Tensor, "b n"]:
     return torch.stack(pieces, dim=1).cumsum(1)
 
 
-def _kernel_prices(method: DenseSampler, seen: list[Prediction], i: int) -> Float[Tensor, "b n"]:
+def _kernel_prices(method: OneCall, seen: list[FullPrediction], i: int) -> Float[Tensor, "b n"]:
     """E log(tweedie / q) of the teacher's own moves from node i to each later node but the end."""
     prices = []
     for j in range(i + 1, len(seen)):
         step = Step(0, seen[i].t, seen[j].t, 1.0, "log_score")
         there = seen[j].x[..., None]
-        exact, frozen = seen[i].tweedie(step.s).probs, method.first(seen[i], step).probs
+        exact, frozen = seen[i].tweedie(step.s).probs, method.kernel(seen[i], step).probs
         ratio = exact.gather(-1, there).clamp(min=LEAST) / frozen.gather(-1, there).clamp(min=LEAST)
         prices.append(ratio.log().sum((1, 2)))
     return torch.stack(prices, dim=1)

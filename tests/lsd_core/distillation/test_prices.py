@@ -11,7 +11,7 @@ from lsd_core.paths.path_terms import path_cost
 from lsd_core.paths.sampler_paths import Paths, cut, one_at_a_time
 from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.order import HALTON
+from lsd_core.samplers.orders import HALTON
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.oracles import TableBackbone, misfit_backbone
