@@ -1,6 +1,7 @@
 """Samplers with one network call a step: a prediction, a kernel, a draw."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from lsd_core.backbones.protocol import AnyBackbone, Backbone
 from lsd_core.samplers.kernel import Kernel
@@ -12,6 +13,8 @@ from lsd_core.samplers.step import Step
 
 class OneCall(Abilities, ABC):
     """A sampler that is given by its kernel."""
+
+    name: ClassVar[str]
 
     @abstractmethod
     def kernel(self, seen: Prediction, step: Step) -> Kernel:

@@ -69,7 +69,6 @@ class Sampler(Protocol):
 class Abilities:
     """Defaults of the abilities: a sampler inherits them and states what differs."""
 
-    name: ClassVar[str]
     version: ClassVar[int] = 1
     processes: ClassVar[frozenset[Kind]] = MASKED
     grids: ClassVar[frozenset[Grid]] = frozenset({"times", "counts"})

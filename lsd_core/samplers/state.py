@@ -70,15 +70,13 @@ class State:
 
 def start(backbone: AnyBackbone, draws: Draws, given: Int[Tensor, " l"] | None = None) -> State:
     """Chains at t = 1, drawn from the prior, with the `given` tokens in place; no network call yet."""
-    device, num_chains = draws.trajectory.device, len(draws.trajectory)
+    calls = torch.zeros_like(draws.trajectory)
     if is_dense(backbone):
-        x = draw_prior(backbone.process, draws, backbone.length)
-    elif given is None:
-        x = backbone.process.prior(num_chains, backbone.length, device)
-    else:
-        x = given.to(device).repeat(num_chains, 1)
-    kept = None if given is None else x != backbone.process.mask
-    return State(x=x, calls=torch.zeros(num_chains, dtype=torch.long, device=device), given=kept)
+        return State(draw_prior(backbone.process, draws, backbone.length), calls)
+    if given is None:
+        return State(backbone.process.prior(len(calls), backbone.length, calls.device), calls)
+    x = given.to(calls.device).repeat(len(calls), 1)
+    return State(x, calls, given=x != backbone.process.mask)
 
 
 def draw_prior(process: Process, draws: Draws, length: int) -> Int[Tensor, "b l"]:

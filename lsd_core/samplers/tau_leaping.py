@@ -11,6 +11,7 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose
+from lsd_core.processes import Process
 from lsd_core.samplers.full_kernels import leap_kernel
 from lsd_core.samplers.kernel import ONCE, Kernel, TokenUniforms
 from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
@@ -118,9 +119,9 @@ class TauLeapingCorrected(TwoCalls):
         if isinstance(seen_mid, MaskedPrediction):
             backbone = seen_mid.backbone
             unmask = seen_mid.unmask(step, jump_chance(backbone, step, leap, step.s))
-            return CorrectorKernel(unmask, -math.expm1(-leap * noise_rate(backbone, step.s)))
+            return CorrectorKernel(unmask, -math.expm1(-leap * noise_rate(backbone.process, step.s)))
         x, reverse, process = seen_mid.x, seen_mid.rates(), seen_mid.process
-        rates = reverse + noise_rate(seen_mid, step.s) * process.rates_from(x)
+        rates = reverse + noise_rate(process, step.s) * process.rates_from(x)
         return leap_kernel(process, rates.scatter(-1, x[..., None], 0.0), x, leap, self.reject)
 
     def middle(self, step: Step, length: int) -> float:
@@ -135,9 +136,9 @@ class TauLeapingCorrected(TwoCalls):
         return step.last
 
 
-def noise_rate(of: "Backbone | Prediction", t: float) -> float:
+def noise_rate(process: Process, t: float) -> float:
     """rate(t) of the forward process."""
-    return float(of.process.noise.rate(torch.tensor(t, dtype=torch.float64)))
+    return float(process.noise.rate(torch.tensor(t, dtype=torch.float64)))
 
 
 def jump_chance(backbone: Backbone, step: Step, duration: float, t: float) -> float:

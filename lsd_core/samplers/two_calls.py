@@ -19,6 +19,7 @@ from lsd_core.samplers.step import Step, time_of_count
 class TwoCalls(Abilities, ABC):
     """A sampler that is given by the kernels of its two stages."""
 
+    name: ClassVar[str]
     processes: ClassVar[frozenset[Kind]] = ALL
     calls_per_step: ClassVar[int] = 2
 
