@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lsd_core.certificates.jump import reverse_any, reverse_kernels, reverse_leaping
 from lsd_core.errors import InputError
-from lsd_core.paths.rate_terms import bridge_term, frozen_term, kernel_term, prior_term, rate_divergence
+from lsd_core.paths.jump_terms import bridge_term, frozen_term, kernel_term, prior_term, rate_divergence
 from lsd_core.processes import Exponential, Gaussian, Geometric, Uniform
 from lsd_core.samplers.dense import DENSE_SAMPLERS, AbsorbingScores, ScoreBackbone
 from lsd_core.samplers.dense.laws import last_jump_law
