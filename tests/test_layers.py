@@ -23,6 +23,8 @@ PYFUNC = Path("lsd_core/registry/pyfunc_sampler.py")
 LSD_CORE = (
     "errors",
     "numerics",
+    "components",
+    "plugins",
     "storage",
     "processes",
     "backbones",

@@ -1,4 +1,4 @@
-"""The tasks by name: what a backbone's samples are judged on."""
+"""Tasks by name: the metrics by which a backbone's samples are judged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +35,8 @@ class Task:
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the task's law can be drawn from."""
     check: Callable[[AnyBackbone], None] = lambda backbone: None
     """Raises InputError for a backbone that the task cannot judge, before any work."""
+    columns: tuple[str, ...] = ()
+    """Metrics that a table on the terminal shows beside those two."""
     show: Callable[[Tensor, AnyBackbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
 
@@ -47,6 +49,7 @@ TASKS: dict[str, Task] = {
         judge="countdown-v1",
         evaluate=evaluate_countdown,
         draw=draw_sequences,
+        columns=("start_tv",),
         show=show_countdown,
     ),
     "text": Task(
