@@ -7,6 +7,7 @@ from lsd_core.backbones.device import computing_on, device_of
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.certificates import masked as certificates
+from lsd_core.certificates.base import Certificate
 from lsd_core.certificates.jump import reverse_any
 from lsd_core.distillation.learned import Learned
 from lsd_core.errors import InputError
@@ -15,7 +16,7 @@ from lsd_core.processes import process_from_dict
 from lsd_core.samplers import get_sampler
 from lsd_core.samplers.protocol import certifiable as has_certificate
 
-KINDS: dict[str, Callable[..., certificates.Certificate]] = {
+KINDS: dict[str, Callable[..., Certificate]] = {
     "reverse": certificates.reverse,
     "forward_swapped": certificates.forward_swapped,
 }

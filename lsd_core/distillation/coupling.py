@@ -1,4 +1,4 @@
-"""How the student's draws go with the teacher's: on common noise, or on noise of their own."""
+"""Coupling of the student's draws with the teacher's: common random numbers, or independent ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.numerics.randomness import Purpose, uniform_grid
+from lsd_core.numerics.ranks import ranks
 from lsd_core.processes import Absorbing
 from lsd_core.samplers.masked import MaskedKernel
 from lsd_core.samplers.state import Draws
@@ -21,7 +22,7 @@ CouplingName = Literal["common", "independent"]
 
 @runtime_checkable
 class Coupling(Protocol):
-    """Turns the kernel of a student's step into its tokens."""
+    """Draws the tokens of a student's step from its kernel."""
 
     def draw(self, kernel: MaskedKernel, step: Step) -> Int[Tensor, "b l"]: ...
 
@@ -38,7 +39,7 @@ class Independent:
 
 @dataclass(frozen=True, eq=False)
 class Common:
-    """The student meets the teacher's reveal times and the teacher's token uniforms.
+    """The student uses the teacher's reveal times and the teacher's token uniforms.
 
     `clock[k]`, as computed by `clocks`, is a time such that before step k every position whose teacher reveal
     time U lies below it is masked in the student and has U uniform on (0, clock). Such a position is
@@ -63,7 +64,7 @@ class Common:
         return kernel.x.index_put(revealed, kernel.tokens.draw(chosen, uniform))
 
     def choose(self, kernel: MaskedKernel, step: Step) -> Bool[Tensor, " r"]:
-        """Which of the kernel's rows are unmasked."""
+        """Which of the law's rows are revealed."""
         if kernel.chance is None:
             return self._choose_by_rank(kernel)
         time, clock = self.reveal_time[kernel.rows], self.clock[step.index]
@@ -74,9 +75,8 @@ class Common:
         assert kernel.quota is not None
         last = kernel.x.shape[1]
         rank = torch.full_like(kernel.x, last)
-        rank[kernel.rows] = self.rank[kernel.rows]
-        place = rank.argsort(dim=1, stable=True).argsort(dim=1)
-        return (place < kernel.quota[:, None])[kernel.rows]
+        rank[kernel.rows] = self.rank[kernel.rows].long()
+        return (ranks(rank, 1) < kernel.quota[:, None])[kernel.rows]
 
 
 def clocks(times: Sequence[float], chances: Sequence[float]) -> tuple[float, ...]:
@@ -102,6 +102,6 @@ def perturbed(
     count = int(zeta * length)
     if count == 0:
         return x
-    picked = uniform_grid(seed, index, 0, length, Purpose.PERTURB).argsort(dim=1).argsort(dim=1) < count
+    picked = ranks(uniform_grid(seed, index, 0, length, Purpose.PERTURB), 1) < count
     states = uniform_grid(seed, index, 1, length, Purpose.PERTURB) * process.num_states
     return torch.where(picked, states.long(), x)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from lsd_core.certificates.bridge import reverse_bridges
-from lsd_core.certificates.jump import reverse_any
-from lsd_core.paths.rate_terms import bridges_term, denoise_term
+from lsd_core.certificates.jump import reverse_any, reverse_bridges
+from lsd_core.paths.jump_terms import bridges_term, denoise_term
 from lsd_core.samplers.full import predict
 from lsd_core.samplers.recording import STOP
 from lsd_core.samplers.step import steps_of

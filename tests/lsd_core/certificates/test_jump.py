@@ -10,7 +10,7 @@ from torch import Tensor
 from lsd_core.backbones.scores import AbsorbingScores, ScoreBackbone
 from lsd_core.certificates.jump import reverse_any, reverse_kernels, reverse_leaping
 from lsd_core.errors import InputError
-from lsd_core.paths.rate_terms import bridge_term, frozen_term, kernel_term, prior_term, rate_divergence
+from lsd_core.paths.jump_terms import bridge_term, frozen_term, kernel_term, prior_term, rate_divergence
 from lsd_core.processes import Exponential, Gaussian, Geometric, Uniform
 from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.full import growth_between, predict

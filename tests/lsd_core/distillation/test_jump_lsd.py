@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from lsd_core.backbones.hidden_markov import HiddenMarkov
+from lsd_core.distillation.jump_alignment import alignment, relaxed
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.lsd import LSDConfig, fit
-from lsd_core.distillation.lsd_rates import alignment, relaxed
 from lsd_core.errors import InputError
 from lsd_core.processes import Process
 from lsd_core.samplers.full import predict
