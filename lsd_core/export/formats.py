@@ -53,7 +53,7 @@ def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
 
 def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
     """What the scheduler is told: everything about the table is resolved, so it needs no noise schedule."""
-    table = card.step_table
+    table = card.table
     remedy = "euler, tweedie, fixed_counts and halton do; --to json takes any sampler"
     if is_dense(backbone):
         kind = card.process["kind"]
