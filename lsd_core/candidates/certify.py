@@ -13,7 +13,8 @@ from lsd_core.distillation.learned import Learned
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import process_from_dict
-from lsd_core.samplers import calls_per_step
+from lsd_core.samplers import get_sampler
+from lsd_core.samplers.protocol import certifiable as has_certificate
 
 KINDS: dict[str, Callable[..., Certificate]] = {
     "reverse": certificates.reverse,
@@ -22,9 +23,9 @@ KINDS: dict[str, Callable[..., Certificate]] = {
 
 
 def certifiable(spec: CandidateSpec) -> bool:
-    """Whether the reverse certificate applies: paths are wanted, and a step looks at the network once."""
+    """Whether the reverse certificate applies: paths are wanted, and it holds for the base sampler."""
     process = process_from_dict(dict(spec.process))
-    return spec.evaluation.certificate_paths > 0 and calls_per_step(spec.sampler, process) == 1
+    return spec.evaluation.certificate_paths > 0 and has_certificate(get_sampler(spec.sampler, process))
 
 
 def certify(

@@ -34,14 +34,14 @@ from lsd_core.paths.jump_terms import (
     kernel_term,
     prior_term,
 )
+from lsd_core.paths.sampler_paths import named
 from lsd_core.processes import Gaussian
 from lsd_core.samplers.categorical import draw_categorical
-from lsd_core.samplers.dense.generate import draw_prior
-from lsd_core.samplers.dense.laws import last_jump_law
-from lsd_core.samplers.dense.prediction import growth_between, predict
-from lsd_core.samplers.dense.recording import STOP
-from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, DenseSampler
-from lsd_core.samplers.state import Draws
+from lsd_core.samplers.full import growth_between, predict
+from lsd_core.samplers.full_kernels import last_jump_kernel
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.recording import STOP
+from lsd_core.samplers.state import Draws, draw_prior
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
@@ -63,10 +63,7 @@ def reverse_any(
     Tweedie steps of a network that predicts the clean token have a form of their own (`reverse_bridges`), to a
     reference that is denoised at the very end.
     """
-    method = DENSE_SAMPLERS.get(sampler)
-    if method is None or method.calls_per_step != 1:
-        known = sorted(name for name, each in DENSE_SAMPLERS.items() if each.calls_per_step == 1)
-        raise InputError("sampler", f"be one of {known}, which look once a step, to be certified", sampler)
+    method = named(sampler, backbone)
     if method.name == "tweedie" and isinstance(backbone, X0Backbone) and table.times is not None:
         return reverse_bridges(backbone, table, num_paths, seed)
     if table.times is None or table.num_steps < 2:
@@ -89,15 +86,15 @@ def reverse_leaping(backbone: ScoreBackbone, table: StepTable, num_paths: int, s
             sequences += len(x)
             if t >= step.s:
                 break
-            x = last_jump_law(rates, x, step.t - step.s).draw(draws, step.index)
-        here = last_jump_law(rates, x, step.t - t).draw(draws, step.index)
+            x = last_jump_kernel(rates, x, step.t - step.s).draw(draws, step.index)
+        here = last_jump_kernel(rates, x, step.t - t).draw(draws, step.index)
         return (1 - delta) * frozen_term(backbone, x, here, step, t), sequences + 2 * len(x)
 
     return _estimate("reverse_leaping", REFERENCE, values, num_paths, seed, delta)
 
 
 def reverse_kernels(
-    backbone: ScoreBackbone, method: DenseSampler, table: StepTable, num_paths: int, seed: int
+    backbone: ScoreBackbone, method: OneCall, table: StepTable, num_paths: int, seed: int
 ) -> Certificate:
     """The form for any kernels, by whole paths and one time of the evidence bound for each."""
     process = backbone.process
@@ -108,7 +105,7 @@ def reverse_kernels(
         x = draw_prior(process, draws, backbone.length)
         value = prior.to(x.device)[x].sum(1)
         for step in steps:
-            kernel = method.first(predict(backbone, x, step.t, step), step)
+            kernel = method.kernel(predict(backbone, x, step.t, step), step)
             after = kernel.draw(draws, step.index)
             value = value + kernel_term(process, kernel, x, after, step)
             x = after

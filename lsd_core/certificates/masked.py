@@ -19,7 +19,7 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.certificates.base import Certificate
 from lsd_core.paths.masked_terms import stopped_mean
 from lsd_core.paths.sampler_paths import cut, named, one_at_a_time, own_paths
-from lsd_core.samplers.order import UNIFORM, Order
+from lsd_core.samplers.orders import UNIFORM, Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 

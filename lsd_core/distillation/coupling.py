@@ -11,7 +11,7 @@ from torch import Tensor
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.numerics.ranks import ranks
 from lsd_core.processes import Absorbing
-from lsd_core.samplers.laws import RevealLaw
+from lsd_core.samplers.masked import MaskedKernel
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 
@@ -24,7 +24,7 @@ CouplingName = Literal["common", "independent"]
 class Coupling(Protocol):
     """Draws the tokens of a student's step from its kernel."""
 
-    def draw(self, law: RevealLaw, step: Step) -> Int[Tensor, "b l"]: ...
+    def draw(self, kernel: MaskedKernel, step: Step) -> Int[Tensor, "b l"]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +33,8 @@ class Independent:
 
     draws: Draws
 
-    def draw(self, law: RevealLaw, step: Step) -> Int[Tensor, "b l"]:
-        return law.draw(self.draws, step.index)
+    def draw(self, kernel: MaskedKernel, step: Step) -> Int[Tensor, "b l"]:
+        return kernel.draw(self.draws, step.index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,26 +57,26 @@ class Common:
     tokens: Draws
     """The uniforms that the teacher turned into tokens."""
 
-    def draw(self, law: RevealLaw, step: Step) -> Int[Tensor, "b l"]:
-        chosen = self.choose(law, step).nonzero()[:, 0]
-        revealed = (law.rows[0][chosen], law.rows[1][chosen])
-        uniform = self.tokens.at(0, Purpose.TOKEN, revealed, law.x.shape[1])
-        return law.x.index_put(revealed, law.tokens.draw(chosen, uniform))
+    def draw(self, kernel: MaskedKernel, step: Step) -> Int[Tensor, "b l"]:
+        chosen = self.choose(kernel, step).nonzero()[:, 0]
+        revealed = (kernel.rows[0][chosen], kernel.rows[1][chosen])
+        uniform = self.tokens.at(0, Purpose.TOKEN, revealed, kernel.x.shape[1])
+        return kernel.x.index_put(revealed, kernel.tokens.draw(chosen, uniform))
 
-    def choose(self, law: RevealLaw, step: Step) -> Bool[Tensor, " r"]:
+    def choose(self, kernel: MaskedKernel, step: Step) -> Bool[Tensor, " r"]:
         """Which of the law's rows are revealed."""
-        if law.chance is None:
-            return self._choose_by_rank(law)
-        time, clock = self.reveal_time[law.rows], self.clock[step.index]
-        own = self.own.at(step.index, Purpose.REVEAL, law.rows, law.x.shape[1])
-        return torch.where(time < clock, (clock - time) / clock <= law.chance, own < law.chance)
+        if kernel.chance is None:
+            return self._choose_by_rank(kernel)
+        time, clock = self.reveal_time[kernel.rows], self.clock[step.index]
+        own = self.own.at(step.index, Purpose.REVEAL, kernel.rows, kernel.x.shape[1])
+        return torch.where(time < clock, (clock - time) / clock <= kernel.chance, own < kernel.chance)
 
-    def _choose_by_rank(self, law: RevealLaw) -> Bool[Tensor, " r"]:
-        assert law.quota is not None
-        last = law.x.shape[1]
-        rank = torch.full_like(law.x, last)
-        rank[law.rows] = self.rank[law.rows].long()
-        return (ranks(rank, 1) < law.quota[:, None])[law.rows]
+    def _choose_by_rank(self, kernel: MaskedKernel) -> Bool[Tensor, " r"]:
+        assert kernel.quota is not None
+        last = kernel.x.shape[1]
+        rank = torch.full_like(kernel.x, last)
+        rank[kernel.rows] = self.rank[kernel.rows].long()
+        return (ranks(rank, 1) < kernel.quota[:, None])[kernel.rows]
 
 
 def clocks(times: Sequence[float], chances: Sequence[float]) -> tuple[float, ...]:

@@ -20,12 +20,12 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.numerics.ranks import ranks
-from lsd_core.paths.jump_model import one_call_method, states_of
+from lsd_core.paths.jump_model import states_of
+from lsd_core.paths.sampler_paths import named
 from lsd_core.processes import Gaussian
-from lsd_core.samplers.dense.generate import draw_prior
-from lsd_core.samplers.dense.prediction import Prediction, predict
-from lsd_core.samplers.dense.steps import DenseSampler
-from lsd_core.samplers.state import Draws
+from lsd_core.samplers.full import FullPrediction, predict
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.state import Draws, draw_prior
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable
 
@@ -79,12 +79,12 @@ class JumpWalk:
 
     @torch.no_grad()
     def advance(self, step: Step) -> None:
-        kernel = self.student.method.first(self.seen.gained(step.gain, step.gain_on), step)
+        kernel = self.student.method.kernel(self.seen.gained(step.gain, step.gain_on), step)
         self.x = kernel.draw(self.draws, step.index)
 
 
 def alignment(
-    teacher: Prediction, student: Prediction, gain: Float[Tensor, ""], config: AlignmentConfig
+    teacher: FullPrediction, student: FullPrediction, gain: Float[Tensor, ""], config: AlignmentConfig
 ) -> Float[Tensor, ""]:
     """Mean distance over positions between the teacher's scores and the student's under the gain."""
     gained = gain * student.score if config.gain_on == "score" else student.sharpened(gain).score
@@ -103,9 +103,9 @@ def relaxed(backbone: DenseBackbone, x: Int[Tensor, "b l"], zeta: float, draws: 
     return torch.where(chosen, draw_prior(backbone.process, draws, backbone.length), x)
 
 
-def base_method(problem: Problem, backbone: DenseBackbone, config: AlignmentConfig) -> DenseSampler:
+def base_method(problem: Problem, backbone: DenseBackbone, config: AlignmentConfig) -> OneCall:
     """The base sampler, if LSD knows how to learn it."""
-    method = one_call_method(backbone, problem.sampler)
+    method = named(problem.sampler, backbone)
     ill = isinstance(backbone.process, Gaussian) and method.name == "tweedie"
     if ill and config.gain_on == "score":
         rule = "be log_score for tweedie steps on the gaussian process, whose staggered scores explode"

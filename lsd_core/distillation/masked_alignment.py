@@ -23,8 +23,9 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.paths.divergence import row_chunks
 from lsd_core.processes import LogLinear
-from lsd_core.samplers.catalog import get_sampler
-from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.catalog import factorised, get_sampler
+from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
+from lsd_core.samplers.one_call import OneCall, Unmasking
 from lsd_core.samplers.state import Draws, State, call, start
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
@@ -136,16 +137,17 @@ class MaskedWalk:
     @torch.no_grad()
     def advance(self, step: Step) -> None:
         backbone = self.student.backbone
-        law = self.student.method.law(backbone, self.state.x, self.features.detach(), step)
-        self.state = self.state.moved(self.coupling.draw(law, step), backbone)
+        seen = MaskedPrediction.of(backbone, self.state.x, self.features.detach(), step)
+        kernel = self.student.method.kernel(seen, step)
+        assert isinstance(kernel, MaskedKernel)
+        self.state = self.state.moved(self.coupling.draw(kernel, step), backbone)
 
 
-def base_method(problem: Problem, config: AlignmentConfig) -> Euler:
+def base_method(problem: Problem, config: AlignmentConfig) -> OneCall:
     """The problem's base sampler, if these methods know how to learn it."""
     method = get_sampler(problem.sampler, problem.absorbing.process)
     config.check_sampler(method)
-    assert isinstance(method, Euler)
-    return method
+    return factorised(method)
 
 
 def check_noise(problem: Problem, coupling: CouplingName) -> None:
@@ -169,7 +171,7 @@ def begin(
     """
     process, chosen = problem.absorbing.process, paths.select(rows)
     own = Draws(derive_seed(problem.seed, "student", epoch), chosen.index)
-    state = start(problem.absorbing, len(rows), chosen.index.device)
+    state = start(problem.absorbing, own)
     x = perturbed(state.x, process, config.zeta, derive_seed(problem.seed, "zeta", epoch), chosen.index)
     coupling: Coupling = Independent(own)
     if config.coupling == "common":
@@ -191,12 +193,10 @@ def token_noise(problem: Problem, coupling: CouplingName) -> str:
     return "the teacher's" if common else "its own"
 
 
-def reveal_chances(method: Euler, backbone: Backbone, table: StepTable) -> list[float]:
-    """The chance of a reveal at each step of a table of times, a gain on the score included."""
-    steps = steps_of(table, backbone.length)
-    gains = table.gains if table.gain_on == "score" else (1.0,) * table.num_steps
-    chances = [gain * method.chance(backbone, step) for gain, step in zip(gains, steps, strict=True)]
-    return [*(min(1.0, chance) for chance in chances[:-1]), 1.0]
+def reveal_chances(method: OneCall, backbone: Backbone, table: StepTable) -> list[float]:
+    """Chance that a masked token is unmasked in each step of a table of times, a gain on the score included."""
+    assert isinstance(method, Unmasking)
+    return [method.gained_chance(backbone, step) for step in steps_of(table, backbone.length)]
 
 
 def equivalent_times(chances: Sequence[float]) -> list[float]:

@@ -24,7 +24,7 @@ from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.distillation.schedule import Schedule, cheapest_schedules
 from lsd_core.numerics.canonical import derive_seed
-from lsd_core.paths.jump_model import JumpModel, one_call_method, states_of
+from lsd_core.paths.jump_model import JumpModel, states_of
 from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.paths.model import EdgeCosts, PathModel
 from lsd_core.paths.sampler_paths import named
@@ -63,14 +63,14 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
 def path_model(problem: Problem, config: PathKLScheduleConfig) -> PathModel:
     """The problem's backbone and sampler, as path-KL reads them; InputError for a sampler it cannot learn."""
     backbone, batch = problem.backbone, problem.batch
+    method = named(problem.sampler, backbone)
     if is_dense(backbone):
         states_of(problem.trajectories)
-        method = one_call_method(backbone, problem.sampler)
         return JumpModel(backbone=backbone, method=method, batch=batch, stored=problem.trajectories)
-    config.check_sampler(factorised := named(problem.sampler, backbone))
+    config.check_sampler(method)
     return MaskedModel(
         backbone=backbone,
-        method=factorised,
+        method=method,
         batch=batch,
         stored=problem.trajectories,
         seed=problem.seed,

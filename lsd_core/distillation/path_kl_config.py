@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from lsd_core.errors import InputError
-from lsd_core.paths.sampler_paths import factorised
-from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.catalog import factorised
+from lsd_core.samplers.protocol import Sampler, check_grid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,8 @@ class PathKLScheduleConfig:
 
     def check_sampler(self, sampler: Sampler) -> None:
         """Raise InputError unless a step of it draws every token from one network call, so that edges have costs."""
-        factorised(sampler)
-        if self.pooled and not factorised(sampler).order.exchangeable:
+        check_grid(factorised(sampler), "counts")
+        if self.pooled and not sampler.order.exchangeable:
             rule = f"be false for {sampler.name}, whose next positions are not like the others"
             raise InputError("pooled", rule, self.pooled)
 

@@ -24,11 +24,10 @@ from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.paths.jump_terms import bridges_term, denoise_term, posterior_divergence, rate_divergence
 from lsd_core.paths.model import LEAST_PATHS, Attempt, EdgeCosts, Progress, Reference, empty_costs, silent
 from lsd_core.samplers.categorical import pieces
-from lsd_core.samplers.dense.generate import draw_prior
-from lsd_core.samplers.dense.prediction import Prediction, predict
-from lsd_core.samplers.dense.recording import STOP, node_times
-from lsd_core.samplers.dense.steps import DenseSampler, TwoStage, get_dense
-from lsd_core.samplers.state import Draws
+from lsd_core.samplers.full import FullPrediction, predict
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.recording import STOP, node_times
+from lsd_core.samplers.state import Draws, draw_prior
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories
@@ -37,21 +36,12 @@ STRATA = 8  # times inside a step at which its paths are stopped, a group of pat
 SMALLEST_CHANCE = 1e-12  # frozen rates may give a move no chance at all; it costs as much as this one
 
 
-def one_call_method(backbone: DenseBackbone, sampler: str) -> DenseSampler:
-    """The sampler of that name, if it evaluates the network once a step; else InputError."""
-    method = get_dense(sampler, backbone.process)
-    if isinstance(method, TwoStage):
-        remedy = "use tweedie, tau_leaping or euler"
-        raise InputError("sampler", "look at the network once a step for this method", sampler, remedy)
-    return method
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class JumpModel:
     """`PathModel` over the times of the stored states: nodes 1 - k / g, k = 0 .. g - 1, then 0."""
 
     backbone: DenseBackbone
-    method: DenseSampler
+    method: OneCall
     batch: int = 1
     """Paths whose predictions at all nodes are held at once."""
     stored: Trajectories | None = None
@@ -115,7 +105,7 @@ class JumpModel:
         """The last step ends in a denoise, which takes another call."""
         return 2 if step.last else 1
 
-    def _attempt(self, step: Step, plain: Prediction, u: float, draws: Draws) -> Attempt:
+    def _attempt(self, step: Step, plain: FullPrediction, u: float, draws: Draws) -> Attempt:
         def attempt(gain: float) -> tuple[Tensor, Tensor]:
             seen = plain.gained(gain, "log_score")
             end = seen.tweedie(step.s).draw(draws, 3 * step.index)
@@ -123,7 +113,7 @@ class JumpModel:
 
         return attempt
 
-    def _cost(self, step: Step, seen: Prediction, u: float, draws: Draws) -> Float[Tensor, " b"]:
+    def _cost(self, step: Step, seen: FullPrediction, u: float, draws: Draws) -> Float[Tensor, " b"]:
         """One step's share of the reverse bound, estimated at time u inside it; the last adds its denoise."""
         here = seen.tweedie(u).draw(draws, 3 * step.index + 1)
         value = (step.t - max(step.s, STOP)) * bridges_term(self.backbone, seen, here, u)
@@ -141,7 +131,7 @@ def states_of(trajectories: Trajectories | None) -> Int[Tensor, "n g l"]:
     return trajectories.states
 
 
-def _bridge_costs(seen: list[Prediction], i: int) -> Float[Tensor, "b n"]:
+def _bridge_costs(seen: list[FullPrediction], i: int) -> Float[Tensor, "b n"]:
     """Costs of Tweedie steps from node i to each later node, the last of them to clean data."""
     growths = [torch.zeros(len(seen[i].x), dtype=torch.float64)]  # at node i both rates are the same
     for later in seen[i + 1 :]:
@@ -153,13 +143,13 @@ def _bridge_costs(seen: list[Prediction], i: int) -> Float[Tensor, "b n"]:
     return torch.stack(parts, dim=1).cumsum(1)
 
 
-def _kernel_costs(method: DenseSampler, seen: list[Prediction], i: int) -> Float[Tensor, "b n"]:
+def _kernel_costs(method: OneCall, seen: list[FullPrediction], i: int) -> Float[Tensor, "b n"]:
     """E log(tweedie / q) of the teacher's own moves from node i to each later node but the end."""
     costs = []
     for j in range(i + 1, len(seen)):
         step = Step(0, seen[i].t, seen[j].t, 1.0, "log_score")
         there = seen[j].x[..., None]
-        exact, frozen = seen[i].tweedie(step.s).probs, method.first(seen[i], step).probs
+        exact, frozen = seen[i].tweedie(step.s).probs, method.kernel(seen[i], step).probs
         chances = [probs.gather(-1, there).clamp(min=SMALLEST_CHANCE) for probs in (exact, frozen)]
         costs.append((chances[0] / chances[1]).log().sum((1, 2)))
     return torch.stack(costs, dim=1)

@@ -30,7 +30,8 @@ from lsd_core.paths.masked_terms import next_at_count
 from lsd_core.paths.model import LEAST_PATHS, Attempt, EdgeCosts, Progress, Reference, empty_costs, silent
 from lsd_core.paths.sampler_paths import one_at_a_time
 from lsd_core.samplers.categorical import pieces
-from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.masked import MaskedPrediction
+from lsd_core.samplers.one_call import OneCall
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable
@@ -43,7 +44,7 @@ class MaskedModel:
     """`PathModel` over counts: node i stands for n = l - i masked."""
 
     backbone: Backbone
-    method: Euler
+    method: OneCall
     batch: int
     """Sequences a network call."""
     stored: Trajectories | None = None
@@ -159,7 +160,8 @@ class MaskedModel:
     ) -> Attempt:
         def attempt(gain: float) -> tuple[Tensor, Tensor]:
             gained = replace(step, gain=gain, gain_on="log_score")
-            end = self.method.law(self.backbone, x, features, gained).draw(draws, step.index)
+            seen = MaskedPrediction.of(self.backbone, x, features, gained)
+            end = self.method.kernel(seen, gained).draw(draws, step.index)
             path = Trajectories(
                 index=draws.trajectory, num_tokens=self.backbone.process.num_tokens, x_end=end, rank=rank
             )

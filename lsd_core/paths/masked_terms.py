@@ -11,7 +11,7 @@ from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.numerics.ranks import ranks
 from lsd_core.paths.divergence import features_at_count, mean_kl
 from lsd_core.samplers.categorical import pieces
-from lsd_core.samplers.order import Order
+from lsd_core.samplers.orders import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable

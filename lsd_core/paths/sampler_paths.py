@@ -10,27 +10,19 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.errors import InputError
+from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.numerics.ranks import ranks
-from lsd_core.samplers.catalog import SAMPLERS, get_sampler, steps_in_counts
-from lsd_core.samplers.euler import Euler
-from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.catalog import factorised, get_sampler, steps_in_counts
+from lsd_core.samplers.loop import walk
+from lsd_core.samplers.one_call import OneCall, Unmasking
 from lsd_core.samplers.state import Draws, start
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories
 
 
-def factorised(sampler: Sampler) -> Euler:
-    """The sampler, if a step of it draws every token from one network call; else InputError."""
-    if not isinstance(sampler, Euler):
-        known = ", ".join(name for name, each in SAMPLERS.items() if isinstance(each, Euler))
-        raise InputError("sampler", f"look at the network once a step, as {known} do", sampler.name)
-    return sampler
-
-
-def named(sampler: str, backbone: Backbone) -> Euler:
+def named(sampler: str, backbone: ScoreBackbone | Backbone) -> OneCall:
     """The sampler of that name, if it is `factorised`."""
     return factorised(get_sampler(sampler, backbone.process))
 
@@ -43,15 +35,13 @@ def own_paths(
     ends, steps, sequences = [], [], 0
     for begin in range(0, len(draws.trajectory), batch):
         own = Draws(draws.seed, draws.trajectory[begin : begin + batch])
-        state = start(backbone, len(own.trajectory), own.trajectory.device)
+        state = start(backbone, own)
         revealed_in = torch.zeros_like(state.x)
-        for step in steps_of(table, backbone.length):
-            before = state.x
-            state = method.step(backbone, state, step, own)
-            revealed_in = torch.where(state.x != before, step.index, revealed_in)
-        ends.append(state.x)
+        for step, before, after in walk(backbone, sampler, table, state, own):
+            revealed_in = torch.where(after.x != before.x, step.index, revealed_in)
+        ends.append(after.x)
         steps.append(revealed_in)
-        sequences += int(state.calls.sum())
+        sequences += int(after.calls.sum())
     step_of = torch.cat(steps)
     paths = Trajectories(
         index=draws.trajectory,
@@ -95,6 +85,7 @@ def cut(
 def step_chances(backbone: Backbone, sampler: str, table: StepTable) -> Tensor:
     """Chance (M,) that a token is revealed in each step of a grid of times."""
     method = named(sampler, backbone)
+    assert isinstance(method, Unmasking)
     kept, chances = 1.0, []
     for step in steps_of(table, backbone.length):
         chance = method.gained_chance(backbone, step)

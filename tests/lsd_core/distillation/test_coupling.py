@@ -10,6 +10,7 @@ from lsd_core.distillation.masked_alignment import begin
 from lsd_core.paths.teacher_features import hidden_before
 from lsd_core.processes import Absorbing
 from lsd_core.samplers.catalog import get_sampler
+from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
@@ -28,8 +29,8 @@ def walk(backbone, trajectories, table, sampler="euler", epoch=0, **config):
         states.append(state.x)
         hidden.append(hidden_before(paths, step))
         features, state = call(backbone, state, torch.full((len(rows),), step.t, dtype=torch.float64))
-        law = method.law(backbone, state.x, features, step)
-        state = state.moved(coupling.draw(law, step), backbone)
+        seen = MaskedPrediction.of(backbone, state.x, features, step)
+        state = state.moved(coupling.draw(method.kernel(seen, step), step), backbone)
     return [*states, state.x], hidden
 
 

@@ -15,8 +15,8 @@ from lsd_core.errors import InputError
 from lsd_core.paths.jump_model import JumpModel, one_call_method
 from lsd_core.paths.model import EdgeCosts
 from lsd_core.processes import Process
-from lsd_core.samplers.dense import DENSE_SAMPLERS
-from lsd_core.samplers.dense.prediction import growth_between, predict
+from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.full import growth_between, predict
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
@@ -54,7 +54,7 @@ def true_divergence(backbone: HiddenMarkov, sampler: str, times: tuple[float, ..
         joint = at_s[:, None] * to_t  # [state at s, state at t]
         step = Step(0, t, s, 1.0, "log_score")
         seen = predict(backbone, x, t)
-        law = seen.tweedie(s) if s == 0 else DENSE_SAMPLERS[sampler].first(seen, step)
+        law = seen.tweedie(s) if s == 0 else SAMPLERS[sampler].kernel(seen, step)
         student = product_law(law.probs).T  # [state at s, state at t]
         conditional = joint / joint.sum(0)
         terms = torch.where(joint > 0, joint * (conditional / student).log(), 0.0)

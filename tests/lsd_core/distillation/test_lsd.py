@@ -23,7 +23,7 @@ from tests.lsd_core.distillation.chains import (
     stepped_paths,
     strong_chain,
 )
-from tests.lsd_core.oracles import all_states, joint_law, misfit_backbone, product_law, push
+from tests.lsd_core.oracles import all_states, joint_law, misfit_backbone, product_law, push, seen_at
 
 FROZEN = {"epochs": 1, "learning_rate": 1e-12, "zeta": 0.0}  # looks, does not move
 FAITHFUL = {"coupling": "independent", "zeta": 0.0}
@@ -78,7 +78,7 @@ def test_least_squares_on_independent_draws_is_rho_and_with_rows_of_zeros_t_rho(
             rho = independent_optimum(backbone, masked_law(joint, step.t), student, "both")
             assert expected == pytest.approx(rho if rows == "both" else 0.5 * rho)
             assert rho < 0.95
-        dense = Euler().law(backbone, states := all_states(4, 3), backbone.table, step).dense()
+        dense = Euler().kernel(seen_at(backbone, states := all_states(4, 3), step), step).probs
         student = student @ product_law(dense)
         assert len(states) == len(student)
 
@@ -152,7 +152,7 @@ def test_gains_on_the_log_score_are_temperatures_and_leave_the_reveals():
     assert "equivalent_times" not in learned.diagnostics
     x = backbone.process.prior(1, 6)
     for step in steps_of(learned.table, 6):
-        law = Euler().law(backbone, x, backbone.features(x, torch.ones(1).double()), step)
+        law = Euler().kernel(seen_at(backbone, x, step, 1.0), step)
         assert law.marginal_chance().tolist() == pytest.approx([(step.t - step.s) / step.t] * 6)
 
 

@@ -11,7 +11,7 @@ from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.paths.model import EdgeCosts
 from lsd_core.paths.sampler_paths import cut, named, one_at_a_time
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.order import HALTON
+from lsd_core.samplers.orders import HALTON
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.replay import hidden_at_time, timed
