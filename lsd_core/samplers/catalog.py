@@ -1,14 +1,14 @@
-"""The base samplers by name, and which of them share a law."""
+"""The base samplers by name, which of them share a kernel, and the steps that a budget pays for."""
 
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, LogLinear, Process
 from lsd_core.samplers.balanced_split import BalancedSplit
 from lsd_core.samplers.compatibility import COMPATIBILITY
-from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, get_dense
 from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.fixed_counts import FixedCounts
 from lsd_core.samplers.halton import Halton
-from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.protocol import Sampler, in_counts_only, names_of
 from lsd_core.samplers.tau_leaping import TauLeaping, TauLeapingCorrected
 from lsd_core.samplers.theta_rk2 import ThetaRK2
 from lsd_core.samplers.theta_trapezoidal import ThetaTrapezoidal
@@ -27,40 +27,46 @@ _ALL: tuple[Sampler, ...] = (
 SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in _ALL}
 
 
-def get_sampler(name: str, process: Absorbing) -> Sampler:
-    """The base sampler of that name; the compatibility modes answer to their names, but are not offered."""
-    if name in COMPATIBILITY:
-        return COMPATIBILITY[name]
-    if name not in SAMPLERS:
-        raise InputError("sampler", f"be one of {sorted(SAMPLERS)}", name)
-    return SAMPLERS[name]
+def get_sampler(name: str, process: Process) -> Sampler:
+    """The base sampler of that name; the compatibility modes have their names, but are not offered."""
+    sampler = COMPATIBILITY.get(name) or SAMPLERS.get(name)
+    if sampler is None or process.kind not in sampler.processes:
+        where = "" if isinstance(process, Absorbing) else f" on the {process.kind} process"
+        raise InputError("sampler", f"be one of {sampler_names(process)}{where}", name)
+    return sampler
+
+
+def factorised(sampler: Sampler) -> OneCall:
+    """The sampler, if a step of it draws every token from one network call; else InputError."""
+    if sampler.factorised and isinstance(sampler, OneCall):
+        return sampler
+    known = names_of(each for each in SAMPLERS.values() if each.factorised)
+    raise InputError("sampler", f"look at the network once a step, as {known} do", sampler.name)
 
 
 def sampler_names(process: Process) -> list[str]:
     """The base samplers offered for a process."""
-    return sorted(SAMPLERS if isinstance(process, Absorbing) else DENSE_SAMPLERS)
+    return sorted(name for name, sampler in SAMPLERS.items() if process.kind in sampler.processes)
 
 
 def calls_per_step(name: str, process: Process) -> int:
     """Network calls of one step; an unknown name raises InputError that lists those of the process."""
-    if isinstance(process, Absorbing):
-        return get_sampler(name, process).calls_per_step
-    return get_dense(name, process).calls_per_step
+    return get_sampler(name, process).calls_per_step
 
 
 def steps_in_counts(name: str) -> bool:
     """Whether a base sampler needs a grid of mask counts, and has no steps in time."""
-    return isinstance(SAMPLERS.get(name), FixedCounts)
+    return name in SAMPLERS and in_counts_only(SAMPLERS[name])
 
 
 def place_of(name: str) -> int:
     """Where a base sampler stands in the catalogue, in which plain Euler steps come first."""
-    names = [*SAMPLERS, *DENSE_SAMPLERS]
+    names = list(SAMPLERS)
     return names.index(name) if name in names else len(names)
 
 
 def law_key(name: str, process: Process) -> str:
-    """The name under which equal laws are computed once: on log-linear absorbing, Tweedie is Euler."""
+    """The name under which equal kernels are computed once: on log-linear absorbing, Tweedie is Euler."""
     if name == "tweedie" and isinstance(process, Absorbing) and isinstance(process.noise, LogLinear):
         return "euler"
     return name
