@@ -1,6 +1,6 @@
 """Tasks by name: the metrics by which a backbone's samples are judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,7 +11,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.metrics.scores import Scores
 from lsd_core.tasks import cifar10, openwebtext
-from lsd_core.tasks.countdown import evaluate_countdown, show_countdown
+from lsd_core.tasks.countdown import evaluate_countdown, later_start, show_countdown
 from lsd_core.tasks.digits import check_digits, evaluate_digits, show_digits
 from lsd_core.tasks.sequences import check_sequences, evaluate_sequences, show_sequences
 from lsd_core.tasks.specimen import Specimen
@@ -39,6 +39,8 @@ class Task:
     """Metrics that a table on the terminal shows beside those two."""
     show: Callable[[Tensor, AnyBackbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
+    places: Callable[[Tensor, int], Mapping[str, Tensor]] = lambda tokens, num_tokens: {}
+    """(tokens (n, l), num_tokens) -> tokens (n, k) by name, whose marginals promotion guards beside positions'."""
 
 
 TASKS: dict[str, Task] = {
@@ -51,6 +53,7 @@ TASKS: dict[str, Task] = {
         draw=draw_sequences,
         columns=("start_tv",),
         show=show_countdown,
+        places=later_start,
     ),
     "text": Task(
         name="text",
