@@ -121,7 +121,7 @@ def _champion(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, An
     controls = [each for each in data.at(row.nfe) if not each.row.learned and each is not entry]
     against = {"plain steps": plain} if plain is not None and plain is not entry else {}
     if controls and controls[0] is not plain:
-        against[f"the best control, {controls[0].row.label}"] = controls[0]
+        against[f"the best {'' if row.learned else 'other '}control, {controls[0].row.label}"] = controls[0]
     speed = next((s.text for s in speed_ups(data) if s.entry is entry and s.telling), "")
     proved = row.certificate_at_most_nats
     return {
@@ -154,17 +154,19 @@ def _speed_bars(data: PageData, css: dict[str, str]) -> list[Drawing]:
 
 def _comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
     """Every comparison behind the verdicts of budgets."""
-    known = {
-        f"{e.row.method} ({name}, nfe {e.row.nfe})": e.row for e in data.entries for name in e.row.samplers
-    }
+    named: dict[str, list[Row]] = {}
+    for row in data.rows:
+        for sampler in row.samplers:
+            named.setdefault(f"{row.method} ({sampler}, nfe {row.nfe})", []).append(row)
     lines = []
     for verdict in data.verdicts.values():
         for made in verdict.comparisons:
-            row, (low, high) = known[made.candidate], made.control_entropy
+            rows, (low, high) = named[made.candidate], made.control_entropy
+            row, label = rows[0], rows[0].label if len(rows) == 1 else made.candidate
             said = "wins" if made.wins else "not comparable" if made.difference is None else "does not win"
             cells = (
                 Cell(str(row.nfe), row.nfe),
-                Cell(row.label, row.label, css[row.label]),
+                Cell(label, label, css[row.label]),
                 Cell(made.control, made.control),
                 Cell("" if made.difference is None else f"{made.difference:+.4g}", made.difference),
                 Cell("" if made.upper is None else f"{made.upper:+.4g}", made.upper),
