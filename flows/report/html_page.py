@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from flows.pipeline.candidate_seconds import Took
+from flows.pipeline.timing import Took
 from flows.report import figures
 from flows.report.charts import Bar, Drawing, bars
 from flows.report.page_data import Entry, PageData

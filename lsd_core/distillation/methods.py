@@ -4,6 +4,7 @@ A method is a module with `fit(problem, config) -> Learned` and a frozen datacla
 imported when first used, so listing the names costs nothing.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -54,6 +55,10 @@ class Method:
         """Whether it needs trajectories, and chooses its table anew for each seed."""
         return self.learned or self.reads_paths
 
+    def counts(self, process: Process) -> bool:
+        """Whether its tables count masked tokens, so that a budget is at most the length."""
+        return self.module == "path_kl" and isinstance(process, Absorbing)
+
     @property
     def available(self) -> bool:
         """Whether its module and its sampler are there."""
@@ -95,8 +100,14 @@ class Method:
             if name not in known:
                 rule = f"be one of {known}" if known else "not be given: there is nothing to set"
                 raise InputError(f"setting of {self.name}", rule, name)
+            if not _is_finite(settings[name]):
+                raise InputError(f"{self.name}.{name}", "be finite", settings[name])
         values = {name: _frozen(value) for name, value in settings.items()}
-        return self.config_class(**values)
+        try:
+            return self.config_class(**values)
+        except TypeError as error:  # a string where a number belongs, and the like
+            rule = f"be of the kinds of {asdict(self.config_class())}"
+            raise InputError(f"settings of {self.name}", rule, dict(settings), str(error)) from None
 
     def settings(self, config: Any) -> dict[str, Any]:
         """The settings as JSON, every one of them; `config` reads them back."""
@@ -210,6 +221,13 @@ def get_method(name: str) -> Method:
     if name not in METHODS:
         raise InputError("method", f"be one of {method_names()}", name)
     return METHODS[name]
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether no number in a setting is NaN or infinite."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _frozen(value: Any) -> Any:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import Backbone
 
 ELEMENTS = 1 << 22  # of a chunk of laws: 32 MiB in float64
@@ -67,7 +68,7 @@ def mean_kl(
 
 def _log_law(backbone: Backbone, rows: Tensor, gain: float | Tensor) -> Tensor:
     """log q (r, V): the x0 law of each row, raised to its gain and normalised."""
-    return (gain * backbone.head(rows).double()).log_softmax(-1)
+    return (gain * head_rows(backbone, rows).double()).log_softmax(-1)
 
 
 def _chunks(num_rows: int, num_tokens: int) -> Iterator[slice]:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniforms
@@ -45,7 +46,7 @@ class Compatible:
             raise InputError(f"table of {self.name}", "hold times", "counts", "raw rows say how many")
         rows = masked_rows(backbone, x)
         scale = backbone.process.score_scale(torch.tensor(step.t, dtype=torch.float64))
-        log_score = backbone.head(features[rows]).double() + scale.log()
+        log_score = head_rows(backbone, features[rows]).double() + scale.log()
         if step.gain_on == "log_score":
             log_score = step.gain * log_score
         gain = step.gain if step.gain_on == "score" else 1.0

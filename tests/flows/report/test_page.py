@@ -8,7 +8,7 @@ import re
 import pytest
 from mlflow import MlflowClient
 
-from flows.pipeline.candidate_seconds import Clock, Took, seconds_under
+from flows.pipeline.timing import Timing, Took, seconds_under
 from flows.report import figures
 from flows.report.candidates_on_store import specs_on
 from flows.report.charts import axis
@@ -223,8 +223,8 @@ def test_the_page_tells_the_seconds_of_each_method(done, data, page):
 
 
 def test_seconds_outlive_a_run_that_found_everything_done(tmp_path):
-    Clock({"a": Took(4.0, 2, 3.0, 1500), "b": Took()}).write(tmp_path / "grid")
-    Clock({"b": Took(1.0, 1, 0.0, 0)}).write(tmp_path / "grid")
+    Timing(candidates={"a": Took(4.0, 2, 3.0, 1500), "b": Took()}).write_candidates(tmp_path / "grid")
+    Timing(candidates={"b": Took(1.0, 1, 0.0, 0)}).write_candidates(tmp_path / "grid")
     known = seconds_under(tmp_path)
     assert (known["a"].a_table_s, known["a"].a_thousand_s) == (2.0, 2.0)
     assert (known["b"].a_table_s, known["b"].a_thousand_s) == (1.0, None)
