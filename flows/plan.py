@@ -145,7 +145,7 @@ def candidate_spec(
         sampler=sampler,
         method=method,
         nfe=nfe,
-        method_config=filled.settings(chosen),
+        method_config=filled.settings(chosen, settings),
         teacher=teacher if filled.needs_paths else None,
         trajectories=trajectories if filled.needs_paths else None,
         evaluation=evaluation,

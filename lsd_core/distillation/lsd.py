@@ -33,6 +33,7 @@ from lsd_core.distillation.controls import plain
 from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.lsd_rates import fit_rates
+from lsd_core.distillation.methods import ANY, Method
 from lsd_core.paths.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import Step, steps_of
@@ -159,3 +160,13 @@ class _Fit:
         if not self.backbone.normalised:
             report["row_sums"] = self.alignment.row_sums()
         return report
+
+
+LSD = Method(
+    name="lsd",
+    kind="learned",
+    description="a gain a step that aligns the student's scores with the teacher's",
+    config_class=LSDConfig,
+    fit=fit,
+    processes=ANY,
+)

@@ -31,6 +31,7 @@ from lsd_core.distillation.alignment import (
 from lsd_core.distillation.alignment_config import AlignmentConfig, check_count, check_positive
 from lsd_core.distillation.distance import DISTANCES, chunks, compared_rows, powered
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.paths.teacher_paths import TeacherFeatures, TeacherPaths
 from lsd_core.samplers.catalog import steps_in_counts
@@ -275,3 +276,19 @@ class _Fit:
         if not self.backbone.normalised:
             report["row_sums"] = self.alignment.row_sums()
         return report
+
+
+LSD_PLUS = Method(
+    name="lsd_plus",
+    kind="learned",
+    description="LSD with learned times: aligns what a step does, not its score",
+    config_class=LSDPlusConfig,
+    fit=fit,
+)
+LSD_PLUS_LITERAL = Method(
+    name="lsd_plus_literal",
+    kind="learned",
+    description="LSD+ with the published target, one teacher step; its optimum never leaves the noise",
+    config_class=LSDPlusConfig,
+    fit=fit_literal,
+)

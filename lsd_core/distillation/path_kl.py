@@ -19,6 +19,7 @@ import torch
 from lsd_core.backbones.protocol import is_dense
 from lsd_core.distillation.gains import settle_gains
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.methods import ANY, Method
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.distillation.path_kl_rates import fit_rates, history, telling
 from lsd_core.distillation.prices import EdgePrices, price_counts
@@ -136,3 +137,29 @@ def _with_gains(
         history=history(gains, config.candidates),
         diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
     )
+
+
+PATH_KL_SCHEDULE = Method(
+    name="path_kl_schedule",
+    kind="learned",
+    description="the schedule of least path divergence, by dynamic programming; gains 1",
+    config_class=PathKLScheduleConfig,
+    fit=fit,
+    processes=ANY,
+)
+PATH_KL = Method(
+    name="path_kl",
+    kind="learned",
+    description="that schedule, and a gain a step settled under the reverse bound",
+    config_class=PathKLConfig,
+    fit=fit,
+    processes=ANY,
+)
+PATH_KL_SHARP = Method(
+    name="path_kl_sharp",
+    kind="learned",
+    description="path_kl with its gains squared: fewer errors than the bound asks for, at a price in diversity",
+    config_class=PathKLSharpConfig,
+    fit=fit,
+    processes=ANY,
+)
