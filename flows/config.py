@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import RunName
 
 GRIDS = Path(__file__).parent / "grids"
 Count = Annotated[StrictInt, Field(ge=1)]
@@ -62,7 +63,7 @@ class EvaluationConfig(Section):
 class GridConfig(Section):
     """A grid of cells (backbone x NFE x base sampler) and the methods that fill them."""
 
-    name: str = Field("countdown", description="shows in run names and reports")
+    name: RunName = Field("countdown", description="shows in run names and reports")
     backbones: list[str] = Field(
         ["countdown"], min_length=1, description="names, hf://OWNER/NAME, folders or files"
     )
@@ -147,6 +148,9 @@ def explain(what: str, error: ValidationError, model: type[BaseModel]) -> InputE
     """The first thing that is wrong, in our words."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, InputError):
+        return InputError(inner.field or f"{what}.{field}", inner.rule, inner.value, inner.remedy)
     known = {"extra_forbidden": f"be one of {', '.join(model.model_fields)}"}
     rule = {
         "int_type": "be an integer",

@@ -15,17 +15,19 @@ from prefect.context import FlowRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed, State
 
-from flows import cells, filing, teaching
-from flows.artifacts import show_outcome, show_plan
 from flows.config import GridConfig
-from flows.curves import LiveCurves, hearing
-from flows.hooks import close_cancelled, close_crashed
-from flows.page.publish import Page, report_run
-from flows.plan import Plan, make_plan
-from flows.progress import LogProgress, Progress, current
-from flows.report import Outcome, write_report
-from flows.retries import PATIENT
-from flows.run import Run
+from flows.pipeline import cell_jobs as cells
+from flows.pipeline import register_cards as filing
+from flows.pipeline import teacher_work as teaching
+from flows.pipeline.artifacts import show_outcome, show_plan
+from flows.pipeline.live_curves import LiveCurves, hearing
+from flows.pipeline.plan import Plan, make_plan
+from flows.pipeline.progress import LogProgress, Progress, current
+from flows.pipeline.retries import PATIENT
+from flows.pipeline.run import Run
+from flows.pipeline.state_hooks import close_cancelled, close_crashed
+from flows.report.publish import Page, report_run
+from flows.report.run_report import Outcome, write_report
 from flows.settings import Settings, resolve
 from lsd_core.backbones.publish import publish
 from lsd_core.storage.store import Store

@@ -8,12 +8,12 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.config import GridConfig
-from flows.hooks import close_cancelled, close_crashed
-from flows.progress import LogProgress, Progress
-from flows.retries import PATIENT
-from flows.run import Run
+from flows.pipeline.progress import LogProgress, Progress
+from flows.pipeline.retries import PATIENT
+from flows.pipeline.run import Run
+from flows.pipeline.state_hooks import close_cancelled, close_crashed
+from flows.pipeline.teacher_work import make_trajectories
 from flows.settings import Settings, resolve
-from flows.teaching import make_trajectories
 
 
 @task(cache_policy=NO_CACHE, task_run_name="trajectories", **PATIENT)

@@ -10,14 +10,16 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flows.ready import write_grid
+from flows.pipeline.grid_template import write_grid
 from lsd_core.backbones import storage
+from lsd_core.backbones.address import LONGEST
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.backbones.pixels import PixelBackbone
 from lsd_core.errors import InputError
 from lsd_core.metrics.judges.digits_judge import NAME as DIGITS_JUDGE
 from lsd_core.metrics.judges.text_judge import NAME as TEXT_JUDGE
 from lsd_core.metrics.likelihood import any_order_nll
+from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Absorbing
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.digits_judge import ClassifierConfig, train_classifier
@@ -33,7 +35,7 @@ Trained = DDiTBackbone | PixelBackbone
 def default_path(name: str, family: str, length: int) -> Path:
     """Where the weights go when nobody says; its stem is the backbone's name."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).stem).strip(".-") or "backbone"
-    return Path(f"{stem}-{family}-{length}.safetensors")
+    return Path(f"{stem[:LONGEST]}-{family}-{length}.safetensors")
 
 
 def train_backbone(
@@ -54,6 +56,7 @@ def train_backbone(
     given = {key: value for key, value in settings.items() if value is not None}
     config = TrainConfig(family=family, **{**source.settings, **given})
     path = path or default_path(name, family, source.length)
+    BACKBONE.check("out", path.stem)  # the file is called as the backbone is
     start = None if init is None else storage.load_file(init)
     if start is not None and not (isinstance(start, DDiTBackbone) and isinstance(process, Absorbing)):
         raise InputError("init", "hold a sedd or radd network, for one of these families", str(init))

@@ -23,6 +23,7 @@ from pydantic import (
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json, digest
+from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint
 from lsd_core.samplers.table import StepTable
 
 SCHEMA_VERSION = 1
@@ -52,9 +53,9 @@ class _Part(BaseModel):
 class BackboneRef(_Part):
     """Which frozen network the sampler was made for."""
 
-    name: str
-    fingerprint: str
-    family: str
+    name: BackboneName
+    fingerprint: Fingerprint
+    family: ComponentName
 
 
 class Calls(_Part):
@@ -109,9 +110,9 @@ class SamplerCard(_Part):
     schema_version: StrictInt = SCHEMA_VERSION
     backbone: BackboneRef
     process: Json
-    sampler: str
+    sampler: ComponentName
     """Base sampler: `euler`, `tweedie`, `fixed_counts`, ..."""
-    method: str
+    method: ComponentName
     """What chose the table: `lsd`, `path_kl`, ..., or a control: `plain`, `cosine`, ..."""
     nfe: Count
     """Budget of network calls; no sample uses more."""
@@ -223,13 +224,11 @@ def _explain(error: ValidationError, source: str) -> InputError:
     """The first of pydantic's complaints, in our words."""
     first = error.errors()[0]
     inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, InputError):
-        return (
-            inner
-            if source == "card"
-            else InputError(f"{source}: {inner.field}", inner.rule, inner.value, inner.remedy)
-        )
     field = ".".join(["card", *map(str, first["loc"])])
+    if isinstance(inner, InputError):
+        named = inner.field or field
+        where = named if source == "card" else f"{source}: {named}"
+        return InputError(where, inner.rule, inner.value, inner.remedy)
     rule = {"missing": "be present", "extra_forbidden": "not be there"}.get(
         first["type"], first["msg"].removeprefix("Input should ")
     )

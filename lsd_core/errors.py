@@ -2,6 +2,8 @@
 
 from typing import Any
 
+LONGEST = 800  # characters of a value that an error shows
+
 
 class InputError(ValueError):
     """Input that breaks a rule; found before any work starts and shown as one line.
@@ -22,8 +24,20 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         shown = self.value if isinstance(self.value, str) else repr(self.value)
-        text = f"{self.field} must {self.rule}, got {shown}"
-        return f"{text}; {self.remedy}" if self.remedy else text
+        text = f"{self.field} must {self.rule}, got {_shortened(shown)}"
+        return _printable(f"{text}; {self.remedy}" if self.remedy else text)
+
+
+def _shortened(text: str) -> str:
+    """The text, or the begin and the end of a very long one."""
+    return (
+        text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-40:]} ({len(text)} characters)"
+    )
+
+
+def _printable(text: str) -> str:
+    """The text on one line, with escapes for what would move a terminal's cursor or cannot be encoded."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class Unreachable(InputError):

@@ -71,9 +71,9 @@ def explained(what: str, error: ValidationError, remedy: str = "") -> InputError
     """The first thing that is wrong with validated data, as an InputError."""
     first = error.errors()[0]
     inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, InputError):
-        return inner
     field = ".".join([what, *map(str, first["loc"])])
+    if isinstance(inner, InputError):
+        return InputError(inner.field or field, inner.rule, inner.value, inner.remedy)
     rule = "be given" if first["type"] == "missing" else first["msg"].removeprefix("Input should ")
     return InputError(field, rule, "nothing" if first["type"] == "missing" else first["input"], remedy)
 

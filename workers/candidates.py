@@ -16,8 +16,8 @@ from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
-from workers.spent import Done, Stopwatch
-from workers.telling import Curve, tell
+from workers.messages import Curve, tell
+from workers.timing import Done, Stopwatch
 
 
 class CandidateWorker:

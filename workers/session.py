@@ -13,7 +13,7 @@ from typing import Any
 import ray
 
 from lsd_core.errors import InputError
-from workers.telling import MARK, Told
+from workers.messages import MARK, Told
 
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.

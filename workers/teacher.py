@@ -9,8 +9,8 @@ from lsd_core.candidates.teacher import generate_shard
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
-from workers.spent import Spent, Stopwatch
-from workers.telling import tell
+from workers.messages import tell
+from workers.timing import Spent, Stopwatch
 
 
 @dataclass(frozen=True, kw_only=True)

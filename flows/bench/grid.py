@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.bench.figures import Figure, Setting
 from flows.bench.timing import Spread
-from flows.spending import Ledger, Stage
+from flows.pipeline.timing import Ledger, Stage
 
 TITLE = (
     "a grid run in an empty home: each stage's share of its workers' time, and how much of that is network"

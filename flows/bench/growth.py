@@ -12,7 +12,7 @@ from flows.bench.replay import Replay
 from flows.bench.shapes import SHAPES, Shape, random_backbone
 from flows.bench.timing import Spread, Thunk
 from flows.config import parse_grid
-from flows.plan import make_plan
+from flows.pipeline.plan import make_plan
 from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import run_chains

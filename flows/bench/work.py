@@ -7,7 +7,7 @@ from time import thread_time
 from flows.bench.figures import Figure, Setting
 from flows.bench.timing import Spread
 from flows.config import load_grid
-from flows.plan import make_plan
+from flows.pipeline.plan import make_plan
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.backbones.metered import Metered
 from lsd_core.candidates import CandidateSpec

@@ -29,7 +29,7 @@ def rollback(backbone: str, alias: str, *, registry: Registry = None) -> int:
 @app.command(group=care)
 def register(*, store: Store = None, registry: Registry = None) -> int:
     """Rebuild the registry from the store: every card a version, every champion its alias."""
-    from flows.rebuild import rebuild_registry
+    from flows.pipeline.champions import rebuild_registry
     from flows.settings import resolve
 
     settings = resolve(command_line={"store": store, "tracking_uri": registry})

@@ -11,7 +11,7 @@ from flows.commands.shared import Json, Registry, Store, app, care, console
 @app.command(group=care)
 def doctor(*, store: Store = None, registry: Registry = None, json_: Json = False) -> int:
     """Try every connection a run needs, and say what to fix; exit 1 if anything does not work."""
-    from flows.doctor import examine
+    from flows.pipeline.doctor import examine
     from flows.settings import quiet_console, resolve
 
     settings = resolve(command_line={"store": store, "tracking_uri": registry})

@@ -57,7 +57,7 @@ def grid(
         sequences a network call while learning and measuring; a GPU wants more than a CPU.
     """
     from flows.config import load_grid
-    from flows.embedded import run_embedded
+    from flows.pipeline.embedded import run_embedded
 
     config = load_grid(
         name,
@@ -105,7 +105,7 @@ def teacher(
         GPUs a worker; fractions share one.
     """
     from flows.config import load_grid
-    from flows.progress import progress_on
+    from flows.pipeline.progress import progress_on
     from flows.settings import resolve
 
     changed = {
@@ -118,7 +118,7 @@ def teacher(
     config = load_grid(name, **changed)
     settings = resolve(config=config.places)
     settings.apply()  # before Ray is imported
-    from flows.teaching import make_trajectories
+    from flows.pipeline.teacher_work import make_trajectories
 
     run = make_trajectories(config, settings, progress_on(console))
     for spec in run.plan.teachers:
@@ -161,8 +161,8 @@ def submit(
     """
     import shlex
 
-    from flows.cells import cells_of
     from flows.config import load_grid
+    from flows.pipeline.cell_jobs import cells_of
     from flows.settings import resolve
     from workers.submission import Jobs
 
@@ -173,7 +173,9 @@ def submit(
     env = {} if working_dir is None else {"working_dir": str(working_dir), "excludes": [".git", ".venv"]}
     for cell in cells:
         asked = json.dumps(cell.config.model_dump(mode="json", exclude_unset=True))
-        job = jobs.submit(cell.key, f"python -m flows.cells {shlex.quote(asked)}", env, cell.label)
+        job = jobs.submit(
+            cell.key, f"python -m flows.pipeline.cell_jobs {shlex.quote(asked)}", env, cell.label
+        )
         said = "submitted" if job.new else f"there already, {job.status.lower()}"
         console.print(f"{cell.label}: {said}: {job.name}", highlight=False, soft_wrap=True)
     console.print(f"Next: lsd grid {name} --store {settings.store}", highlight=False, soft_wrap=True)
@@ -222,9 +224,9 @@ def plan(
         and memory.
     """
     from flows.config import load_grid
-    from flows.costs import plan_cost
-    from flows.costs_shown import cost_lines, cost_record
-    from flows.plan import make_plan
+    from flows.pipeline.cost_lines import cost_lines, cost_record
+    from flows.pipeline.costs import plan_cost
+    from flows.pipeline.plan import make_plan
     from flows.settings import resolve
     from lsd_core.storage.store import Store as Place
 
@@ -243,7 +245,7 @@ def plan(
     )
     cost = plan_cost(make_plan(config), Place(resolve(config=config.places).store), rate)
     if simulate:
-        from flows.simulate import SIZES, simulated_rows
+        from flows.pipeline.simulate import SIZES, simulated_rows
 
         rows = simulated_rows(config, SIZES)
     if json_:
@@ -252,7 +254,7 @@ def plan(
     for line in cost_lines(cost):
         console.print(line, highlight=False, soft_wrap=True)
     if simulate:
-        from flows.simulate import simulated_table
+        from flows.pipeline.simulate import simulated_table
 
         console.print(simulated_table(rows))
     return 0
@@ -320,6 +322,7 @@ def train(
     dim: Whole | None = None,
     blocks: Whole | None = None,
     lr: float | None = None,
+    body_dtype: Literal["float32", "bfloat16"] | None = None,
     seed: Whole = 0,
     init: Path | None = None,
     out: Path | None = None,
@@ -349,6 +352,8 @@ def train(
         blocks of the network.
     lr:
         peak learning rate.
+    body_dtype:
+        precision of a transformer's body, in training and afterwards; float32 if left out.
     seed:
         root of everything random.
     init:
@@ -373,6 +378,7 @@ def train(
         dim=dim,
         num_blocks=blocks,
         lr=lr,
+        body_dtype=body_dtype,
         seed=seed,
         init=init,
     )

@@ -26,7 +26,7 @@ def report(
     out:
         folder of the three files; ./lsd-data/reports if left out.
     """
-    from flows.page.publish import report_backbone
+    from flows.report.publish import report_backbone
     from flows.settings import resolve
 
     settings = resolve(command_line={"store": store, "tracking_uri": registry})

@@ -41,7 +41,7 @@ def samplers(
     sort:
         nfe, primary (or the metric's name), entropy, bound or version.
     """
-    from flows.listing import samplers_table, selected
+    from flows.report.samplers_table import samplers_table, selected
     from lsd_core.registry import list_versions
 
     rows = selected(

@@ -9,6 +9,7 @@ from pydantic import Field, StrictInt, ValidationError, model_validator
 
 from flows.config import Count, EvaluationConfig, Section, TeacherConfig, explain, read_yaml
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import RunName
 
 STUDIES = Path(__file__).parent.parent / "studies"
 Kind = Literal["compare", "speed-up", "budget", "certificates"]
@@ -53,7 +54,7 @@ class Variant(Section):
 class StudyConfig(Section):
     """A question, and how it is answered."""
 
-    name: str = Field(description="names the folder of its results")
+    name: RunName = Field(description="names the folder of its results")
     question: str = Field(description="what the study is about")
     kind: Kind = Field("compare", description="how its numbers become a table, a figure and a sentence")
     backbone: str = Field("countdown-exact", description="a name, or a .safetensors file")

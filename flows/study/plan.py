@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flows.config import GridConfig
-from flows.plan import Plan, candidate_spec, evaluation_spec
+from flows.pipeline.plan import Plan, candidate_spec, evaluation_spec
 from flows.study.config import StudyConfig, Variant, teacher_of
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.candidates import CandidateSpec

@@ -8,13 +8,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from flows.progress import progress_on
+from flows.pipeline.progress import progress_on
+from flows.report.study import budget, certificates, compare, speed_up
+from flows.report.study.findings import ALWAYS, Findings
+from flows.report.study.measured import Point, TeacherPoint, read_points, read_teachers
 from flows.settings import Settings
-from flows.study import budget, certificates, compare, speed_up
 from flows.study.config import StudyConfig
-from flows.study.findings import ALWAYS, Findings
 from flows.study.plan import make_study_plan
-from flows.study.points import Point, TeacherPoint, read_points, read_teachers
 from flows.study.work import do_work
 
 Analyse = Callable[[StudyConfig, Sequence[Point], Sequence[TeacherPoint]], Findings]

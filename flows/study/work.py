@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flows import phases, teaching
-from flows.progress import Progress
-from flows.run import Run
+from flows.pipeline import cell_work as phases
+from flows.pipeline import teacher_work as teaching
+from flows.pipeline.progress import Progress
+from flows.pipeline.run import Run
 from flows.settings import Settings
 from flows.study.plan import StudyPlan
 from lsd_core.backbones.publish import publish

@@ -27,7 +27,7 @@ def up(*, home: Home = DEFAULT_HOME, nodes: int = 1) -> int:
     ----------
     nodes: Ray nodes beside the head.
     """
-    from flows.ending import program
+    from flows.pipeline.final_screen import program
 
     stack = Stack(home, nodes=nodes, say=say)
     if stack.database == "sqlite":

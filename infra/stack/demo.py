@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from flows.config import load_grid
-from flows.ending import program
+from flows.pipeline.final_screen import program
 from infra.stack.packages import clean_environment
 from infra.stack.server import ROOT, python_path, tool
 from infra.stack.stack import Stack

@@ -9,9 +9,11 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import REPOSITORY, REVISION
 
 HUB = "hf://"
 OPTIONS = ("body_dtype",)
+LONGEST = 80  # characters of a name that is made from a path
 _NAMELESS = re.compile(
     r"model|pytorch_model|checkpoint[\w-]*|ckpt[\w-]*|archive|snapshots|[0-9a-f]{40}", re.ASCII
 )
@@ -34,9 +36,10 @@ class Address:
     def name(self) -> str:
         """What the backbone is called: the last part of its address that says anything."""
         parts = [part for part in re.split(r"[/\\]+", self.hub or str(Path(self.where).absolute())) if part]
-        parts[-1] = re.sub(r"\.(safetensors|bin|pth?|ckpt)$", "", parts[-1])
+        parts[-1:] = [re.sub(r"\.(safetensors|bin|pth?|ckpt)$", "", part) for part in parts[-1:]]
         telling = [part for part in parts if not _NAMELESS.fullmatch(part)] or parts
-        return re.sub(r"[^\w.-]+", "-", telling[-1], flags=re.ASCII)
+        name = re.sub(r"[^\w.-]+", "-", telling[-1] if telling else "", flags=re.ASCII)
+        return name.lstrip(".-")[:LONGEST].rstrip(".") or "backbone"
 
 
 def parse(text: str) -> Address:
@@ -47,7 +50,7 @@ def parse(text: str) -> Address:
         raise InputError("backbone", f"take no option but {', '.join(OPTIONS)}", text)
     if not where.startswith(HUB):
         return Address(where, **options)
-    hub, _, revision = where.removeprefix(HUB).partition("@")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", hub, re.ASCII):
+    hub, at, revision = where.removeprefix(HUB).partition("@")
+    if not REPOSITORY.fits(hub) or (at and not REVISION.fits(revision)):
         raise InputError("backbone", "be hf://OWNER/NAME or hf://OWNER/NAME@REVISION", text)
     return Address(where, hub, revision or None, **options)

@@ -12,8 +12,11 @@ from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Process, Uniform
 from lsd_core.storage.home import weights_dir
+
+EARLIER = "?body_dtype=bfloat16"  # how transformers that ship were run once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +29,22 @@ class BackboneEntry:
     """One line for `--help` and the registry."""
     make: Callable[[str], AnyBackbone]
     """Builds it from its name."""
+    earlier: str | None = None
+    """Options of the address under which cards of earlier versions know it."""
 
 
 def _shipped(name: str) -> AnyBackbone:
+    """A network that ships with us, its body in float32, which every processor computes fast.
+
+    The transformers' files say bfloat16, in which they were trained: `?body_dtype=bfloat16` runs them so. The
+    files, and with them the fingerprints on earlier cards, stay as they are.
+    """
     file = resources.files("lsd_core.backbones").joinpath("weights", f"{name}.safetensors")
     if not file.is_file():
         task = name.partition("-")[0]
         raise InputError("backbone", "have its weights installed", name, f"train them: lsd train {task}")
-    return storage.from_bytes(file.read_bytes(), str(file))
+    stored = storage.from_bytes(file.read_bytes(), str(file))
+    return storage.with_body_dtype(stored, "float32") if "body_dtype" in stored.config else stored
 
 
 def _countdown(kind: str, length: int) -> BackboneEntry:
@@ -44,7 +55,7 @@ def _countdown(kind: str, length: int) -> BackboneEntry:
             make=lambda name: countdown.exact_backbone(name, length),
         )
     text = {"sedd": "SEDD-type, time-conditioned log-scores", "radd": "RADD-type, time-free x0 law"}[kind]
-    return BackboneEntry(task="countdown", description=f"countdown, length {length}: {text}", make=_shipped)
+    return _trained("countdown", f"countdown, length {length}: {text}", EARLIER)
 
 
 def _noisy(process: Process, length: int) -> BackboneEntry:
@@ -55,8 +66,8 @@ def _noisy(process: Process, length: int) -> BackboneEntry:
     )
 
 
-def _trained(task: str, description: str) -> BackboneEntry:
-    return BackboneEntry(task=task, description=description, make=_shipped)
+def _trained(task: str, description: str, earlier: str | None = None) -> BackboneEntry:
+    return BackboneEntry(task=task, description=description, make=_shipped, earlier=earlier)
 
 
 def _published(repository: str, description: str) -> BackboneEntry:
@@ -110,8 +121,8 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-256-exact": _countdown("markov", 256),
     "countdown-uniform-exact": _noisy(Uniform(countdown.NUM_VALUES), 64),
     "countdown-gaussian-exact": _noisy(countdown.ORDINAL, 64),
-    "text-radd": _trained("text", "English prose by characters, length 128: RADD-type"),
-    "text-sedd": _trained("text", "English prose by characters, length 128: SEDD-type"),
+    "text-radd": _trained("text", "English prose by characters, length 128: RADD-type", EARLIER),
+    "text-sedd": _trained("text", "English prose by characters, length 128: SEDD-type", EARLIER),
     "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),
     "digits-uniform": _trained("digits", "8 x 8 images of 17 grey levels under uniform noise"),
     "cifar10-ctmc": _cifar10(),
@@ -126,14 +137,23 @@ def get_entry(name: str) -> BackboneEntry:
     return BACKBONES[name]
 
 
+def addresses_of(name: str) -> tuple[str, ...]:
+    """The addresses under which a name of the catalog is or was run; none for other names."""
+    entry = BACKBONES.get(name)
+    if entry is None:
+        return ()
+    return (name,) if entry.earlier is None else (name, f"{name}{entry.earlier}")
+
+
 @cache
 def load_backbone(name: str) -> AnyBackbone:
     """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], a folder or a weight file.
 
-    `?body_dtype=float32` after it runs the body in full precision. Raises InputError.
+    `?body_dtype=float32` after it runs the body in that precision. Raises InputError.
     """
     place = address.parse(name)
     backbone = _load(place)
+    BACKBONE.check(f"name of backbone {name}", backbone.name)
     return backbone if place.body_dtype is None else storage.with_body_dtype(backbone, place.body_dtype)
 
 

@@ -1,4 +1,4 @@
-"""Where a worker computes: the GPU that Ray gave it, else the CPU; and where a backbone lies."""
+"""Devices: the one a worker computes on, and the one that holds a backbone."""
 
 import copy
 import os
@@ -43,7 +43,7 @@ def device_kind(device: torch.device) -> str:
 
 
 def device_of(backbone: Any) -> torch.device:
-    """Where its networks lie, also inside what is wrapped around it; the CPU where it has none."""
+    """Device of a backbone's networks, wrapped ones included; the CPU where it has none."""
     inner = getattr(backbone, "inner", None)
     if inner is not None:
         return device_of(inner)

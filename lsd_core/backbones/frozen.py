@@ -1,4 +1,4 @@
-"""What all backbones share that are a torch network: who they are, what they hold, and where they run."""
+"""Base class of backbones that are one torch network: name, configuration, tensors, fingerprint, device."""
 
 from functools import cached_property
 from typing import Any, Generic, TypeVar

@@ -1,4 +1,4 @@
-"""Checkpoints on the hub: fetched once into its own cache, then read from there."""
+"""Download checkpoints from the Hugging Face hub into its own cache."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""MDLM (Sahoo et al. 2024, arXiv 2406.07524): the x0 law of a transformer conditioned on sigma = 0.
+"""MDLM (Sahoo et al. 2024, arXiv 2406.07524): x0 log-probabilities of a transformer conditioned on sigma = 0.
 
 Published as `kuleshov-group/mdlm-owt`: a flat configuration, names under `backbone.`, MASK the last of
 `vocab_size` states. Without time conditioning the constant 0 still passes through the sigma map.
@@ -27,7 +27,7 @@ def recognises(fields: Fields, names: set[str]) -> bool:
 
 
 def layout(fields: Fields) -> Layout:
-    """Log-linear noise; `time_conditioning` decides what the network is told."""
+    """Log-linear noise; `time_conditioning` decides what the network is conditioned on."""
     timed = fields.get("time_conditioning", bool)
     process = Absorbing(fields.get("vocab_size", int) - 1).to_dict()
     config = transformer_config(

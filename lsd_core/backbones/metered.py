@@ -1,4 +1,4 @@
-"""A backbone that notes how long its network works, so that a run can say where its time went."""
+"""Timing wrapper of a backbone: seconds inside network calls and gradients, and sequences passed through."""
 
 import time
 from collections.abc import Callable
@@ -70,6 +70,6 @@ class Metered(Wrapped):
 
 
 def _wait(out: Tensor) -> None:
-    """An accelerator answers before it has worked."""
+    """CUDA is asynchronous: synchronise before reading the clock."""
     if out.is_cuda:
         torch.cuda.synchronize(out.device)

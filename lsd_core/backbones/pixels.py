@@ -27,7 +27,7 @@ TIME_FEATURES = 32  # sines and cosines of the time
 
 
 class Residual(nn.Module):
-    """x + MLP(norm(x) + what the time says)."""
+    """x + MLP(norm(x) + embedding of the time)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What every backbone offers: who it is, and the scores or the clean tokens' laws at a state.
+"""Protocols of a backbone: identity, and scores or clean-token (x0) distributions at a state.
 
 Absorbing backbones (`Backbone`) keep features and head apart, so that the vocabulary is only paid for where it
 is looked at. Those of other processes (`DenseBackbone`) give every position.
@@ -66,12 +66,12 @@ AnyBackbone = Backbone | DenseBackbone
 
 
 def is_dense(backbone: AnyBackbone) -> TypeIs[DenseBackbone]:
-    """Whether it needs the samplers of any process: on absorbing there is a fast path."""
+    """Whether the process has no mask (uniform or gaussian), so that kernels cover all positions."""
     return not isinstance(backbone.process, Absorbing)
 
 
 def absorbing(backbone: AnyBackbone, what: str) -> Backbone:
-    """The backbone, if it is an absorbing one; `what` is the one who asks."""
+    """The backbone, if it is an absorbing one; else an InputError that names `what` needs it."""
     if is_dense(backbone):
         raise InputError(what, "be given an absorbing backbone", f"a {backbone.process.kind} one")
     return backbone

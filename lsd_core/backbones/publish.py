@@ -5,16 +5,22 @@ import uuid
 from pathlib import Path
 
 from lsd_core.backbones import storage
-from lsd_core.backbones.catalog import BACKBONES, load_backbone
+from lsd_core.backbones.catalog import addresses_of, load_backbone
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import FINGERPRINT
 from lsd_core.storage.home import cache_dir
 from lsd_core.storage.store import Store
 
 
 def backbone_key(fingerprint: str) -> str:
     """Where a backbone lies on the store."""
-    return f"backbones/{fingerprint}.safetensors"
+    return f"backbones/{_checked_name(fingerprint)}"
+
+
+def _checked_name(fingerprint: str) -> str:
+    """The file of a fingerprint, which comes from a card as often as not."""
+    return f"{FINGERPRINT.check('fingerprint of a backbone', fingerprint)}.safetensors"
 
 
 def publish(backbone: AnyBackbone, store: Store) -> str:
@@ -47,7 +53,7 @@ def _damage(store: Store, key: str) -> str | None:
 
 def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> AnyBackbone:
     """The backbone with this fingerprint, from the local cache or the store; its content must bear it out."""
-    cached = (cache or cache_dir()) / f"{fingerprint}.safetensors"
+    cached = (cache or cache_dir()) / _checked_name(fingerprint)
     if cached.is_file():
         try:
             return checked(storage.load_file(cached), fingerprint, str(cached))
@@ -68,14 +74,15 @@ def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> AnyBackb
 
 
 def find(name: str, fingerprint: str, store: Store | None) -> AnyBackbone:
-    """The backbone a card was made for: the shipped one of that name if it is the same, else the store's."""
-    if name in BACKBONES:
+    """The backbone a card was made for: the catalog's of that name if it is or was the same, else the store's."""
+    FINGERPRINT.check("fingerprint of a backbone", fingerprint)
+    for address in addresses_of(name):
         try:
-            shipped = load_backbone(name)
+            known = load_backbone(address)
         except InputError:
-            shipped = None
-        if shipped is not None and shipped.fingerprint == fingerprint:
-            return shipped
+            continue
+        if known.fingerprint == fingerprint:
+            return known
     if store is None:
         remedy = "name the store it was distilled on (--store or LSD_STORE)"
         raise InputError("store", f"be given to find backbone {fingerprint[:12]} ({name})", "none", remedy)

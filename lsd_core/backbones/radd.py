@@ -1,4 +1,4 @@
-"""RADD (Ou et al. 2024, arXiv 2406.03736): the x0 law of a network that is not told the time.
+"""RADD (Ou et al. 2024, arXiv 2406.03736): x0 log-probabilities of a time-independent network.
 
 Published as `JingyangOu/radd-t-dce` and `radd-lambda-dce`: a nested configuration, no sigma map, no
 modulation, LayerNorms with a bias. The first V channels' log-softmax is log p(x0); the last is never read.

@@ -1,4 +1,4 @@
-"""How a family reads its network: what the network is told beside the tokens, and what its output means."""
+"""How each transformer family conditions its network and interprets the output."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.ddit import DDiT
+from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.processes import Process
 
 Told = Literal["sigma_bar", "zero", "nothing"]
@@ -65,6 +66,8 @@ def call_body(network: DDiT, config: Mapping[str, Any], x: Tensor, told: Tensor 
     """
     low: torch.dtype = getattr(torch, config["body_dtype"])
     half = low != torch.float32
+    if half and x.device.type == "cpu":
+        warn_if_slow(config["body_dtype"])
     with torch.autocast(x.device.type, low, enabled=half and "condition_dtype" not in config):
         condition = network.condition(told)
     with torch.autocast(x.device.type, low, enabled=half):

@@ -1,4 +1,4 @@
-"""A frozen network for any process: concrete scores of every state at every position."""
+"""Concrete scores of every state at every position, for backbones of any process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

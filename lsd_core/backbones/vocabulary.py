@@ -1,4 +1,4 @@
-"""How token numbers are written: characters, words, residues, whatever a backbone was trained on."""
+"""Vocabulary of a backbone: token numbers to and from text (characters, words, residues)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

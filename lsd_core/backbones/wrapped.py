@@ -1,4 +1,4 @@
-"""A backbone around another one."""
+"""Base class of wrappers that delegate to another backbone."""
 
 from typing import Any
 

@@ -8,6 +8,7 @@ from typing import Any
 from lsd_core.cards import BackboneRef
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed, digest
+from lsd_core.numerics.names import COMPONENT
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers import law_key
 from lsd_core.trajectories.spec import TeacherSpec
@@ -38,6 +39,7 @@ class EvaluationSpec:
     """Metrics beside the task's own, see `evaluation.extra`."""
 
     def __post_init__(self) -> None:
+        COMPONENT.check("evaluation.task", self.task)
         for name in ("samples", "selection_samples", "seeds", "batch"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -95,6 +97,8 @@ class CandidateSpec:
     @staticmethod
     def from_dict(record: Mapping[str, Any]) -> "CandidateSpec":
         fields = {name: value for name, value in record.items() if name != "code_epoch"}
+        for name in ("sampler", "method"):
+            COMPONENT.check(f"candidate.{name}", fields[name])
         evaluation = dict(fields["evaluation"])
         evaluation["temperatures"] = tuple(evaluation["temperatures"])
         evaluation["metrics"] = tuple(evaluation.get("metrics", ()))

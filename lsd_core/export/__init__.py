@@ -1,1 +1,1 @@
-"""Ways out: a sampler as a diffusers scheduler, as plain JSON, and on the Hugging Face hub."""
+"""Exports of a sampler: diffusers scheduler, plain JSON, Hugging Face hub."""

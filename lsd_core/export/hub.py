@@ -4,7 +4,6 @@ A repository is laid out as a store: `card.json`, `README.md`, and the backbone'
 `hf://owner/name` is read by the same code as any other URL. The token comes from HF_TOKEN or `hf auth login`.
 """
 
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,16 +12,14 @@ from lsd_core.backbones.publish import backbone_key
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.export.formats import export_diffusers, export_json, scheduler_config
+from lsd_core.numerics.names import REPOSITORY
 from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
-
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def push(sampler: LoadedSampler, repository: str, *, private: bool = False) -> str:
     """Put a sampler into a model repository (made if it is not there) in one commit; returns its hf:// URL."""
-    if not REPOSITORY.fullmatch(repository):
-        raise InputError("repository", "be OWNER/NAME on the hub", repository)
+    REPOSITORY.check("repository", repository)
     try:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError

@@ -1,4 +1,4 @@
-"""How well sequences keep the countdown rule, and how evenly their countdowns start.
+"""Countdown metrics: share of transitions that break the rule, and total variation of the start values.
 
 The rule: a nonzero token is followed by itself minus one; after a zero, as at the start, anything goes.
 """

@@ -1,4 +1,4 @@
-"""Diversity of tokens, in nats: what a temperature buys its errors with."""
+"""Token entropy in nats and distinct-n; lower temperature trades them for lower error."""
 
 import torch
 from jaxtyping import Float, Int

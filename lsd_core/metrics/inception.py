@@ -1,4 +1,4 @@
-"""FID and the Inception score: images judged by what the published Inception network makes of them.
+"""FID and the Inception score, on features and logits of the published Inception network.
 
 FID (Heusel et al. 2017) is the Frechet distance of its features; IS (Salimans et al. 2016) is
 exp E KL(p(y|x) || p(y)). Features of another network give another metric, and must be called by another name.

@@ -1,4 +1,4 @@
-"""How likely a frozen network finds finished sequences, whatever the order they were revealed in."""
+"""Any-order likelihood bound (NLL_elbo) of finished sequences under a frozen network."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What FID holds samples against: saved statistics, or a folder of real images whose statistics are taken once."""
+"""Reference statistics of FID: saved ones, or those of a folder of real images, computed once."""
 
 import hashlib
 import os

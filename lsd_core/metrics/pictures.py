@@ -1,4 +1,4 @@
-"""Samples as pictures, the way image metrics look at them."""
+"""Token sequences as colour images, the input of image metrics."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What one set of samples scored."""
+"""Metric values of one set of samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Counter-based uniforms: a random number is a function of what it is for, not of when it was drawn.
+"""Counter-based uniforms (Philox): a random number is a function of (seed, trajectory, call, position, purpose).
 
 Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), written on int64 tensors
 so that it runs on any device. The key is the seed; the counter is (trajectory, call, position, purpose), so

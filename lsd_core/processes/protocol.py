@@ -1,4 +1,4 @@
-"""What every forward process offers to the dense samplers: its rates, its transitions, its prior."""
+"""Protocol of a forward process: rates, transitions, prior."""
 
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -49,7 +49,7 @@ class Process(Protocol):
         ...
 
     def transition_into(self, x: Int[Tensor, "b l"], growth: Any) -> Float[Tensor, "b l s"]:
-        """exp(growth Q)[y, x_i] for every y: how likely each y is to become x_i."""
+        """exp(growth Q)[y, x_i] for every y: the probability that each y becomes x_i."""
         ...
 
     def stagger(self, score: Float[Tensor, "b l s"], growth: Any) -> Float[Tensor, "b l s"]:

@@ -1,4 +1,4 @@
-"""Aliases: who holds `nfe8`, who held it before, and what may hold it."""
+"""Aliases such as `nfe8`: the version each points at, its history, and the rules for moving it."""
 
 import json
 import re
@@ -63,7 +63,7 @@ def rollback(backbone: str, alias: str, *, tracking_uri: str | None = None) -> i
 def _fit(client: Any, backbone: str, alias: str, version: int | str) -> Any:
     """The version, if the alias `nfe<N>` or `nfe<N>-<sampler>` may mean it."""
     chosen = version_of(client, backbone, version)
-    match = re.fullmatch(r"nfe(?P<nfe>[1-9]\d*)(-(?P<sampler>\w+))?", alias)
+    match = re.fullmatch(r"nfe(?P<nfe>[1-9]\d*)(-(?P<sampler>[\w-]+))?", alias)
     if match is None:
         raise InputError("alias", "be nfe<N> or nfe<N>-<sampler>, such as nfe8 or nfe8-euler", alias)
     for key, wanted in match.groupdict().items():

@@ -1,4 +1,4 @@
-"""Reaching the server: clients with explicit URIs, that have had an answer."""
+"""MLflow clients with explicit URIs, checked to be reachable."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Learning curves as runs of their own, filed while a table is being learned.
+"""Learning curves as MLflow runs, logged while a table is being learned.
 
 A curve is for watching. The whole history is filed with the sampler, whether or not its curve was complete.
 """

@@ -1,10 +1,11 @@
-"""What is registered: versions, aliases, and the best within a budget."""
+"""Queries of the registry: versions, aliases, and the best sampler within a budget."""
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import BACKBONE
 from lsd_core.registry.card_fields import rank, row_of
 from lsd_core.registry.connect import connect
 
@@ -49,6 +50,7 @@ def aliases_of(client: Any, name: str) -> dict[str, int]:
     """Alias -> version of a registered model (a search for versions returns no aliases: mlflow#16734)."""
     from mlflow.exceptions import MlflowException
 
+    BACKBONE.check("backbone", name)
     try:
         found = client.get_registered_model(name).aliases
     except MlflowException as error:
@@ -62,6 +64,7 @@ def aliases_of(client: Any, name: str) -> dict[str, int]:
 
 def versions_of(client: Any, name: str, condition: str = "") -> list[Any]:
     found, token = [], None
+    BACKBONE.check("backbone", name)  # it becomes part of a filter
     while True:
         page = client.search_model_versions(f"name = '{name}'{condition}", max_results=1000, page_token=token)
         found += page

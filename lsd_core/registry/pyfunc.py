@@ -1,4 +1,4 @@
-"""The folder that is filed as a model: the card, and around it what pyfunc needs to draw from it.
+"""The model folder that is registered: the card, and the pyfunc files around it.
 
 Nothing in it is pickled: the model is code (`pyfunc_sampler.py`), its parameters the card. Our own loader reads
 the card alone and executes nothing.

@@ -1,4 +1,4 @@
-"""From a `models:/` URI to the card behind it, refused unless its hash is as filed."""
+"""Resolve a `models:/` URI to its card, refused unless its hash is the registered one."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Where the tracking server is, and whether anybody answers there."""
+"""Tracking URI: where the MLflow server or database is, and whether it answers."""
 
 import re
 import urllib.error

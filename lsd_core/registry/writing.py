@@ -1,4 +1,4 @@
-"""Filing a card: a run with its numbers, a child run a seed, a logged model, a version."""
+"""Register a card: a run with its metrics, a child run a seed, a logged model, a model version."""
 
 import hashlib
 import math
@@ -46,7 +46,7 @@ def register(
             runs.append(_log_seed(client, experiment, run_id, card, seed, (histories or {}).get(seed, {})))
         model = client.create_logged_model(
             experiment,
-            card.title.replace(" ", "-"),
+            re.sub("[ .]", "-", card.title),  # MLflow takes no dot here
             source_run_id=run_id,
             tags=tags,
             params=params_of(card),

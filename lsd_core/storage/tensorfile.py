@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json
+from lsd_core.numerics.names import BACKBONE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,9 +41,8 @@ class TensorFile:
             config, notes = json.loads(metadata["config"]), json.loads(metadata.get("notes", "{}"))
             if not isinstance(config, dict) or not isinstance(notes, dict):
                 raise TypeError("no configuration")
-            return TensorFile(
-                name=str(metadata["name"]), config=config, tensors=load_tensors(data), notes=notes
-            )
+            name = BACKBONE.check(f"name in {source}", metadata["name"])
+            return TensorFile(name=name, config=config, tensors=load_tensors(data), notes=notes)
         except (
             safetensors.SafetensorError,
             KeyError,

@@ -43,5 +43,6 @@ TASK = Task(
     judge="countdown-v1",
     evaluate=evaluate_countdown,
     draw=draw_sequences,
+    columns=("start_tv",),
     show=show_countdown,
 )

@@ -1,4 +1,4 @@
-"""Sequences of anything: what can be said of samples when there is no judge but the frozen network itself.
+"""The sequences task: likelihood under the frozen network itself and diversity, for data without a judge.
 
 The likelihood of few-step samples under the network that drew them says how much worse they are than its
 own exact samples, and nothing about the data. It can be had cheaply by drawing likely things again and again,

@@ -1,4 +1,4 @@
-"""A sample as a person looks at it: what a task makes of its tokens, for a gallery to draw."""
+"""Forms in which a sample is displayed: a strip of numbers, a passage of text, a picture."""
 
 from dataclasses import dataclass
 

@@ -29,5 +29,7 @@ class Task:
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the data distribution can be drawn from."""
     check: Callable[[AnyBackbone], None] = lambda backbone: None
     """Raises InputError for a backbone that the task cannot judge, before any work."""
+    columns: tuple[str, ...] = ()
+    """Metrics that a table on the terminal shows beside those two."""
     show: Callable[[Tensor, AnyBackbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""

@@ -1,4 +1,4 @@
-"""Where a training run stands: one safetensors file, replaced whole, that only its own configuration reads."""
+"""Checkpoints of a training run: one safetensors file, replaced atomically, tied to its configuration."""
 
 import json
 from pathlib import Path

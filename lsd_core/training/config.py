@@ -1,10 +1,11 @@
-"""How a small backbone is trained: one frozen, validated record."""
+"""Training configuration of a small backbone: a frozen, validated dataclass."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lsd_core.errors import InputError
 
+BODY_DTYPES = ("float32", "bfloat16")  # float16 would want its loss scaled
 TRANSFORMERS = ("radd", "sedd")
 PIXELS = ("gaussian", "uniform")
 
@@ -34,6 +35,8 @@ class TrainConfig:
     """Warm-up steps."""
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is saved."""
+    body_dtype: str = "float32"
+    """Precision of a transformer's body, in training and afterwards; `bfloat16` pays where there are kernels for it."""
     seed: int = 0
     """Everything random follows from it."""
 
@@ -45,8 +48,18 @@ class TrainConfig:
                 raise InputError(name, "be >= 1", getattr(self, name))
         if self.family in TRANSFORMERS and self.dim % (2 * self.num_heads):
             raise InputError("dim", "be a multiple of 2 * num_heads", self.dim)
+        known = BODY_DTYPES if self.family in TRANSFORMERS else ("float32",)
+        if self.body_dtype not in known:
+            raise InputError("body_dtype", f"be one of {', '.join(known)} for {self.family}", self.body_dtype)
         if not self.lr > 0:
             raise InputError("lr", "be positive", self.lr)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def checkpoint_record(self) -> dict[str, Any]:
+        """What a checkpoint is told by: without the precision if it is the only one that there was once."""
+        record = self.to_dict()
+        if self.body_dtype == ("bfloat16" if self.family in TRANSFORMERS else "float32"):
+            del record["body_dtype"]
+        return record

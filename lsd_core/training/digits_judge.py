@@ -1,4 +1,4 @@
-"""How the judge of digits is trained: a classifier on its own part of the images, in seconds.
+"""Train the judge of digits: a classifier on a part of the images of its own.
 
 What samples are compared with are images that it was not trained on, as it was not on samples: on its own
 images a classifier's features are further apart.

@@ -1,4 +1,4 @@
-"""Sequences to learn from, out of a file: one a line, characters or tokens with spaces between them."""
+"""Training sequences from a text file: one a line, as characters or as tokens separated by spaces."""
 
 import hashlib
 from dataclasses import dataclass

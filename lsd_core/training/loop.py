@@ -1,4 +1,4 @@
-"""The training loop: deterministic, resumable, and saying how far it is."""
+"""Training loop: deterministic and resumable, with progress."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ def train(
         "num_blocks": config.num_blocks,
         "num_heads": config.num_heads,
         "cond_dim": None if config.family == "radd" else config.cond_dim,
-        "body_dtype": "bfloat16",
+        "body_dtype": config.body_dtype,
         **(labels or {}),
     }
     torch.manual_seed(derive_seed("init", config.seed))
@@ -63,9 +63,15 @@ def train(
 
     def batch_loss(step: int) -> Tensor:
         index = torch.arange(config.batch) + step * config.batch
-        return loss(network, config.family, process, draw(data, index), noise, index, low_precision=True)
+        x0, low = draw(data, index), getattr(torch, config.body_dtype)
+        return loss(network, config.family, process, x0, noise, index, body_dtype=low)
 
-    record = {"process": process.to_dict(), "length": length, **(identity or {}), **config.to_dict()}
+    record = {
+        "process": process.to_dict(),
+        "length": length,
+        **(identity or {}),
+        **config.checkpoint_record(),
+    }
     optimise(network, config, batch_loss, record, checkpoint, report, report_every)
     return DDiTBackbone(name, body, network)
 

@@ -21,19 +21,19 @@ def loss(
     seed: int,
     trajectory: Tensor,
     *,
-    low_precision: bool = False,
+    body_dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Upper bound on the negative log-likelihood per sequence, in nats.
 
     `radd`: cross-entropy of the x0 law (RADD, lambda-DCE, Eq. 3.6). `sedd`: denoising score entropy (SEDD,
     Eq. 9), sum_y w_y - 1 - log w_{x0} with w the log-weights' exponentials; equal to the former where
-    the rows sum to 1. With `low_precision` the body runs in bfloat16, as it will when sampling; the head and
-    the loss never do.
+    the rows sum to 1. The body runs in `body_dtype`, as it will when sampling; the head and the loss are
+    float32.
     """
     x, t, n = corrupt(x0, process, seed, trajectory)
     sigma_bar = None if family == "radd" else process.noise.sigma_bar(t)
     rows = (x == process.mask).nonzero(as_tuple=True)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=low_precision):
+    with torch.autocast(x.device.type, body_dtype, enabled=body_dtype != torch.float32):
         features = network.features(x, sigma_bar)[rows]
     logits = network.head(features.to(network.output_layer.linear.weight.dtype))[:, : process.num_tokens]
     target = x0[rows][:, None]

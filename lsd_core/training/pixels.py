@@ -1,4 +1,4 @@
-"""How a network of pixels is trained: the clean level of each, from images at all times of the noise."""
+"""Train a network of pixels to predict clean levels from images at all noise times."""
 
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,12 @@ def train_pixels(
         logits = network(seen, times[when]) + evidence.transpose(1, 2).float()
         return F.cross_entropy(logits.flatten(0, 1), clean.flatten(), reduction="sum") / len(clean)
 
-    record = {"process": process.to_dict(), "length": length, **(identity or {}), **config.to_dict()}
+    record = {
+        "process": process.to_dict(),
+        "length": length,
+        **(identity or {}),
+        **config.checkpoint_record(),
+    }
     optimise(network, config, batch_loss, record, checkpoint, report, report_every)
     return PixelBackbone(name, body, network)
 

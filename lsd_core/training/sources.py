@@ -1,4 +1,4 @@
-"""What a backbone can be trained on: our tasks by name, or the sequences of a file."""
+"""Training data of a backbone: a task by name, or the sequences of a file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

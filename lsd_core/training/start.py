@@ -1,4 +1,4 @@
-"""Starting weights from another backbone: as they are, or a time-free network's as a time-conditioned one's."""
+"""Initialise a network from another backbone's weights, also a time-conditioned one from a time-free one."""
 
 import torch
 from torch import Tensor

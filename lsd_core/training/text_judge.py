@@ -1,4 +1,4 @@
-"""How the judge of text is trained: next characters of its own half of the corpus, until it stops improving."""
+"""Train the judge of text on its own half of the corpus, with early stopping."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

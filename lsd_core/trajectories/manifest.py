@@ -15,6 +15,7 @@ from typing import Any
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json
+from lsd_core.numerics.names import FINGERPRINT
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.prefetch import ahead
 from lsd_core.trajectories.spec import TeacherSpec
@@ -197,10 +198,12 @@ def _winner(store: Store, records: list[ShardRecord]) -> ShardRecord:
 
 def _record(entry: dict[str, Any], folder: str, spec: TeacherSpec) -> ShardRecord:
     """A manifest's entry, believed only if it is of the form we write."""
-    index, sha256, name = entry["index"], entry["sha256"], entry["file"]
-    if parse_shard_name(name) != (index, sha256[:8]) or len(sha256) != 64 or entry["rows"] != spec.shard_rows:
+    index, name, rows, size = (entry[field] for field in ("index", "file", "rows", "bytes"))
+    sha256 = FINGERPRINT.check("sha256", entry["sha256"])
+    counts = all(type(value) is int and value >= 0 for value in (index, rows, size))
+    if not counts or parse_shard_name(name) != (index, sha256[:8]) or rows != spec.shard_rows:
         raise ValueError(f"entry {entry}")
-    return ShardRecord(index, sha256, f"{folder}/{name}".lstrip("/"), entry["rows"], entry["bytes"])
+    return ShardRecord(index, sha256, f"{folder}/{name}".lstrip("/"), rows, size)
 
 
 def _write_if_different(store: Store, key: str, data: bytes) -> None:

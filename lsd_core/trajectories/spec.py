@@ -6,8 +6,10 @@ from typing import Any
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.names import BACKBONE, COMPONENT, FINGERPRINT, Grammar
 
 SCHEMA_VERSION = 1
+_TIME_GRID = Grammar("2^16, uniform, or states-64 or the like", r"2\^16|[a-z]+|states-[1-9][0-9]*")
 _DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -54,10 +56,10 @@ class TeacherSpec:
         _check_integer("teacher.seed", self.seed, at_least=0)
         if self.steps is not None:
             _check_integer("teacher.steps", self.steps, at_least=1)
-        for name in ("backbone", "backbone_fingerprint", "method", "time_grid"):
-            value = getattr(self, name)
-            if not isinstance(value, str) or not value or "/" in value or value.startswith("."):
-                raise InputError(f"teacher.{name}", "be a name without '/' or a leading '.'", value)
+        BACKBONE.check("teacher.backbone", self.backbone)
+        FINGERPRINT.check("teacher.backbone_fingerprint", self.backbone_fingerprint)
+        COMPONENT.check("teacher.method", self.method)
+        _TIME_GRID.check("teacher.time_grid", self.time_grid)
         if self.steps is None and self.num_nodes is None and self.time_grid != "2^16":
             rule = "be 2^16, or states-64 or the like, for an exact teacher"
             raise InputError("teacher.time_grid", rule, self.time_grid)
@@ -94,7 +96,7 @@ class TeacherSpec:
     def num_nodes(self) -> int | None:
         """Times at which a path's states are kept; None where its jumps are."""
         kind, _, number = self.time_grid.partition("-")
-        return int(number) if kind == "states" and number.isdigit() else None
+        return int(number) if kind == "states" and number else None
 
     @property
     def folder(self) -> str:

@@ -26,7 +26,7 @@ from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import STATES, Trajectories
 
 _ROW_GROUP_BYTES = 4 << 20  # decoded a group at a time: enough to be fast, little enough to stream
-_NAME = re.compile(r"shard-(\d{5,})-([0-9a-f]{8})\.parquet")
+_NAME = re.compile(r"shard-([0-9]{5,18})-([0-9a-f]{8})\.parquet")
 
 
 @dataclass(frozen=True, order=True)

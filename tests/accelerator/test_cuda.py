@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from flows.config import load_grid
-from flows.plan import make_plan
+from flows.pipeline.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.device import device_kind, device_of, place
 from lsd_core.backbones.protocol import AnyBackbone

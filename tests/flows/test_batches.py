@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.config import TeacherConfig, load_grid
-from flows.plan import make_plan
+from flows.pipeline.plan import make_plan
 from lsd_core.storage.store import Store
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.cells import cells_of, main
 from flows.config import GridConfig, load_grid
-from flows.plan import make_plan
+from flows.pipeline.cell_jobs import cells_of, main
+from flows.pipeline.plan import make_plan
 from flows.settings import resolve
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from flows.config import GridConfig, grid_names, load_grid, parse_grid
-from flows.costs import plan_cost
-from flows.plan import make_plan
+from flows.pipeline.costs import plan_cost
+from flows.pipeline.plan import make_plan
+from lsd_core.backbones import storage
+from lsd_core.backbones.catalog import load_backbone
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 
@@ -124,3 +126,22 @@ def test_a_method_for_another_process_is_refused_with_those_that_fit() -> None:
         InputError, match=r"method must be for the process.*uniform, got jys; choose among plain, "
     ):
         make_plan(config)
+
+
+def test_two_backbones_of_one_name_or_one_backbone_twice_are_refused(tmp_path: Path) -> None:
+    """They would share aliases, verdicts and a page."""
+    for pair in (
+        ["countdown", "countdown?body_dtype=float32"],
+        ["countdown", copy_of("countdown", tmp_path)],
+    ):
+        with pytest.raises(
+            InputError, match=r"grid\.backbones must be different networks with names of their own"
+        ):
+            make_plan(load_grid("tiny", backbones=pair))
+
+
+def copy_of(name: str, folder: Path) -> str:
+    """A weight file of our own with the tensors and the name of a shipped backbone."""
+    file = folder / "elsewhere.safetensors"
+    file.write_bytes(storage.to_bytes(load_backbone(name)))
+    return str(file)

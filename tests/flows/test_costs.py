@@ -12,10 +12,10 @@ import pytest
 
 from flows.cli import main
 from flows.config import GridConfig, load_grid
-from flows.costs import measured_rate, plan_cost
-from flows.costs_shown import cost_lines, duration, size
-from flows.plan import make_plan
-from flows.simulate import candidates, plan_cells, resume, simulated_rows, write_shards
+from flows.pipeline.cost_lines import cost_lines, duration, size
+from flows.pipeline.costs import measured_rate, plan_cost
+from flows.pipeline.plan import make_plan
+from flows.pipeline.simulate import candidates, plan_cells, resume, simulated_rows, write_shards
 from lsd_core.errors import InputError
 from lsd_core.storage.store import Store
 from lsd_core.trajectories import encode_shard

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from flows.curves import LiveCurves, hearing
-from flows.progress import LogProgress
+from flows.pipeline.live_curves import LiveCurves, hearing
+from flows.pipeline.progress import LogProgress
 from lsd_core import registry
-from workers.telling import POINTS, Told
+from workers.messages import POINTS, Told
 
 KEY = "cells/k/table-0.json"
 PROGRESS = LogProgress(logging.getLogger("curves").info)

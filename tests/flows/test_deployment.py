@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flows.config import GridConfig
-from flows.plan import make_plan
+from flows.pipeline.plan import make_plan
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import doctor
 from flows.cli import main
+from flows.pipeline import doctor
 from flows.settings import resolve
 
 

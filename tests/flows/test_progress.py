@@ -4,7 +4,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from flows.progress import LogProgress, TerminalProgress, listener, progress_on
+from flows.pipeline.progress import LogProgress, TerminalProgress, listener, progress_on
 
 
 def test_a_file_gets_lines_while_the_work_is_done() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.config import grid_names, load_grid
-from flows.plan import make_plan
+from flows.pipeline.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.errors import InputError
 from lsd_core.metrics.judges.causal_judge import GPT2_LARGE

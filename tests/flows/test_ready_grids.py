@@ -3,7 +3,7 @@
 import pytest
 
 from flows.config import load_grid
-from flows.plan import evaluation_spec, make_plan
+from flows.pipeline.plan import evaluation_spec, make_plan
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.storage import build
 from lsd_core.errors import InputError

@@ -6,8 +6,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from mlflow.exceptions import MlflowException
 
-from flows.retries import DELAYS_S, PATIENT, may_pass
-from flows.teaching import TeacherFailedError
+from flows.pipeline.retries import DELAYS_S, PATIENT, may_pass
+from flows.pipeline.teacher_work import TeacherFailedError
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.registry.tracking import unreachable
 from lsd_core.storage.store import Store

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli import main
-from flows.rebuild import remember_champions
+from flows.pipeline.champions import remember_champions
 from lsd_core.backbones.publish import publish
 from lsd_core.cards import SamplerCard
 from lsd_core.sampler import load_sampler

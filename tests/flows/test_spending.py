@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from flows.bench.grid import figures_of
-from flows.spending import Ledger, Stage
-from workers.spent import Spent
+from flows.pipeline.timing import Ledger, Stage
+from workers.timing import Spent
 
 
 def spent(**changes: float) -> Spent:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from flows.config import load_grid
-from flows.plan import make_plan
-from flows.progress import LogProgress
-from flows.run import Run
+from flows.pipeline.plan import make_plan
+from flows.pipeline.progress import LogProgress
+from flows.pipeline.run import Run
+from flows.pipeline.teacher_work import Tally, generate_teacher, lacks
 from flows.settings import resolve
-from flows.teaching import Tally, generate_teacher, lacks
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
 from lsd_core.storage.store import Store

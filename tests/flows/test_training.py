@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from flows.config import load_grid
-from flows.plan import make_plan
-from flows.ready import write_grid
+from flows.pipeline.grid_template import write_grid
+from flows.pipeline.plan import make_plan
 from flows.training import train_backbone
 from lsd_core.backbones import storage
 from lsd_core.backbones.catalog import load_backbone

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.cells import cells_of
 from flows.cli import main
 from flows.config import load_grid
+from flows.pipeline.cell_jobs import cells_of
 from flows.settings import resolve
 from lsd_core.cards import SamplerCard
 from lsd_core.storage.store import Store

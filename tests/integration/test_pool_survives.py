@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.config import load_grid
-from flows.plan import make_plan
+from flows.pipeline.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
 from lsd_core.storage.store import Store

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.doctor import examine
+from flows.pipeline.doctor import examine
 from flows.settings import resolve
 from infra.stack.facts import LOOPBACK
 from lsd_core.registry import list_versions

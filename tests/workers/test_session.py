@@ -92,7 +92,7 @@ def test_the_driver_hears_what_workers_tell_and_nothing_else() -> None:
         """
         import time, ray
         from workers.session import ray_session
-        from workers.telling import tell
+        from workers.messages import tell
 
         def work():
             print("a library's chatter")

@@ -1,4 +1,4 @@
-"""A frozen autoregressive language model as judge of token sequences: it is not the backbone that drew them."""
+"""A frozen autoregressive language model that scores token sequences (generative perplexity)."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The judge of digits: a classifier of the images that no backbone learned from, and what it sees in them."""
+"""Judge of the digits task: a classifier trained on images that no backbone was trained on."""
 
 from functools import cache
 from typing import Any

@@ -1,4 +1,4 @@
-"""Judges at rest: the networks that measure samples and ship with us, each in one file that says what it is."""
+"""Files of the shipped judges: one safetensors file each, with its configuration."""
 
 from collections.abc import Callable, Collection
 from importlib import resources

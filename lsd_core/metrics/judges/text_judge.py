@@ -1,4 +1,4 @@
-"""The judge of text: an autoregressive character model that has never seen what the backbones learned from.
+"""Judge of the text task: an autoregressive character model trained on text that no backbone was trained on.
 
 It is of another kind than what it judges (recurrent, left to right, trained by next characters), and its text
 is the other half of the corpus, so a sampler cannot please it by pleasing its own network.

@@ -52,17 +52,17 @@ def test_a_move_cut_short_loses_no_name(sqlite_registry, make, monkeypatch):
 
 def test_aliases_move_only_within_the_current_fingerprint(sqlite_registry, make):
     uri = sqlite_registry
-    name = make.name
-    registry.register(make("old"), tracking_uri=uri)
-    registry.register(make("new"), tracking_uri=uri)
-    registry.set_champions(name, "old", {"nfe2": 1}, tracking_uri=uri)
-    with pytest.raises(InputError, match=r"fingerprint of version 2 of .* must be old, got new"):
+    name, old, new = make.name, "0" * 64, "1" * 64
+    registry.register(make(old), tracking_uri=uri)
+    registry.register(make(new), tracking_uri=uri)
+    registry.set_champions(name, old, {"nfe2": 1}, tracking_uri=uri)
+    with pytest.raises(InputError, match=f"fingerprint of version 2 of .* must be {old}, got {new}"):
         registry.promote(name, "nfe2", 2, tracking_uri=uri)
-    with pytest.raises(InputError, match="must be new, got old"):
-        registry.set_champions(name, "new", {"nfe2": 2, "nfe2-euler": 1}, tracking_uri=uri)
+    with pytest.raises(InputError, match=f"must be {new}, got {old}"):
+        registry.set_champions(name, new, {"nfe2": 2, "nfe2-euler": 1}, tracking_uri=uri)
     assert aliases(name, uri) == {"nfe2": 1}  # none moved
-    registry.set_champions(name, "new", {"nfe2": 2}, tracking_uri=uri)
-    with pytest.raises(InputError, match=r"fingerprint of version 1 of .* must be new, got old"):
+    registry.set_champions(name, new, {"nfe2": 2}, tracking_uri=uri)
+    with pytest.raises(InputError, match=f"fingerprint of version 1 of .* must be {new}, got {old}"):
         registry.rollback(name, "nfe2", tracking_uri=uri)
 
 

@@ -32,10 +32,11 @@ def test_pick_takes_the_best_champion_within_the_budget(uri, make):
 
 
 def test_pick_passes_by_what_was_made_for_other_weights(sqlite_registry, make):
-    for card in (make("old", error=0.01), make("new", error=0.25)):
+    old, new = "0" * 64, "1" * 64
+    for card in (make(old, error=0.01), make(new, error=0.25)):
         registry.register(card, tracking_uri=sqlite_registry)
     pick = {"max_nfe": 8, "min_entropy": 0.0, "tracking_uri": sqlite_registry}
-    registry.set_champions(make.name, "old", {}, tracking_uri=sqlite_registry)
+    registry.set_champions(make.name, old, {}, tracking_uri=sqlite_registry)
     assert registry.pick(make.name, **pick)["version"] == 1
-    registry.set_champions(make.name, "new", {"nfe2": 2}, tracking_uri=sqlite_registry)
+    registry.set_champions(make.name, new, {"nfe2": 2}, tracking_uri=sqlite_registry)
     assert registry.pick(make.name, **pick)["version"] == 2

@@ -34,8 +34,9 @@ def test_bytes_alive_at_once(work: Callable[[], object], peak: int) -> None:
 @pytest.mark.parametrize("method", ["first_hitting", "euler"])
 def test_memory_grows_with_the_batch_by_the_same_for_each_trajectory(method: str) -> None:
     backbone = load_backbone("countdown")
-    two, four, eight = (call_bytes(backbone, method, batch) for batch in (2, 4, 8))
-    assert (eight - four) / (four - two) == pytest.approx(2, rel=0.02)
+    # at fewer than 8 the buffers of a step's draws are larger than what the network takes
+    few, more, most = (call_bytes(backbone, method, batch) for batch in (8, 16, 32))
+    assert (most - more) / (more - few) == pytest.approx(2, rel=0.02)
 
 
 def test_the_batch_is_the_largest_divisor_that_fits() -> None:

@@ -18,7 +18,7 @@ def make_spec() -> Callable[..., TeacherSpec]:
     def make(**changes: Any) -> TeacherSpec:
         fields: dict[str, Any] = {
             "backbone": "countdown",
-            "backbone_fingerprint": "f00d",
+            "backbone_fingerprint": "f00d" * 16,
             "process": {"name": "absorbing"},
             "method": "first_hitting",
             "law_version": 1,

@@ -11,7 +11,7 @@ from lsd_core.trajectories import TeacherSpec
 
 CHANGES: list[dict[str, Any]] = [
     {"backbone": "other"},
-    {"backbone_fingerprint": "beef"},
+    {"backbone_fingerprint": "beef" * 16},
     {"process": {"name": "absorbing", "eps": 0.1}},
     {"method": "exact"},
     {"law_version": 2},

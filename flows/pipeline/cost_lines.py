@@ -1,0 +1,51 @@
+"""A plan's cost, for people and for programs."""
+
+from dataclasses import asdict
+from typing import Any
+
+from flows.pipeline.costs import PlanCost
+
+
+def cost_record(cost: PlanCost) -> dict[str, Any]:
+    """Everything, as JSON."""
+    record = asdict(cost) | {"hours": cost.hours}
+    record["teachers"] = [asdict(t) | {"calls": t.calls, "hours": t.hours} for t in cost.teachers]
+    return record
+
+
+def cost_lines(cost: PlanCost) -> list[str]:
+    """A few lines for a terminal."""
+    lines = [
+        f"{cost.grid}: {cost.cells:,} cells, {cost.candidates:,} candidates, {cost.computed:,} computed once each"
+    ]
+    for teacher in cost.teachers:
+        lines.append(
+            f"teacher {teacher.backbone}: {teacher.shards:,} shards, {teacher.trajectories:,} trajectories, "
+            f"at most {size(teacher.bytes)}, {teacher.calls:,} network calls of {teacher.batch} sequences: "
+            f"{duration(teacher.hours)} of one worker"
+        )
+        lines.append(f"    at {teacher.rate:.4g} sequences a second: {teacher.source}")
+    lines.append(
+        f"measurements and certificates: at most {cost.measured_calls:,} network calls, "
+        f"{cost.measured_sequences:,} sequences: {duration(cost.measured_hours)} of one worker"
+    )
+    lines.append(
+        f"in all {duration(cost.hours)} of one worker with its GPU or core, and what the methods need to learn"
+    )
+    return lines
+
+
+def size(count: float) -> str:
+    """Bytes with a unit: 3.3 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def duration(hours: float) -> str:
+    """Hours, or minutes or seconds where they are few."""
+    if hours >= 1:
+        return f"{hours:,.1f} h"
+    return f"{hours * 60:.1f} min" if hours >= 1 / 60 else f"{hours * 3600:.1f} s"

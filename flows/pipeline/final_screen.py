@@ -1,0 +1,82 @@
+"""The last screen of `lsd grid`: what came out, where it lies, what to type next."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows.pipeline.run import Run
+from flows.report.run_report import Outcome, table_of
+from flows.settings import Settings
+from lsd_core.tasks.catalog import get_task
+
+
+def print_ending(
+    state: Any, run: Run | None, outcome: Outcome | None, settings: Settings, console: Console
+) -> int:
+    """Print it and return the exit code: 0 where every cell is done, 1 where one failed."""
+    if run is None or outcome is None:
+        console.print(f"[bold red]{state.type.value}:[/] {state.message}", highlight=False)
+        console.print("what was published stays; run the same command again to resume", highlight=False)
+        return 1
+    for backbone in outcome.verdicts:
+        task = next(s.evaluation.task for s in run.plan.candidates if s.backbone.name == backbone)
+        console.print()
+        console.print(table_of(backbone, outcome, get_task(task)))
+        for alias, verdict in outcome.verdicts[backbone].items():
+            if "-" not in alias:
+                console.print(f"  {alias}: {verdict.sentence}", highlight=False)
+                for comparison in verdict.comparisons:
+                    if not comparison.wins:
+                        console.print(f"      {comparison.sentence}", highlight=False)
+    console.print()
+    for phase, reused in run.reused.items():
+        console.print(f"  {phase}: {reused} reused, {run.made.get(phase, 0)} made", highlight=False)
+    if run.plan.config.sizes:
+        console.print(f"  {run.plan.config.sizes}", style="yellow", highlight=False)
+    console.print()
+    console.print(f"  store     {settings.store}", highlight=False, soft_wrap=True)
+    console.print(f"  registry  {settings.tracking_uri}", highlight=False, soft_wrap=True)
+    folder = settings.reports / run.plan.config.name
+    beside = "table.csv, verdicts.md, quality.png, tables.png"
+    console.print(f"  report    {folder} ({beside})", highlight=False, soft_wrap=True)
+    for backbone in outcome.verdicts:
+        console.print(f"  page      {folder / backbone}.html", highlight=False, soft_wrap=True)
+    mlflow = f"{program('mlflow')} ui --backend-store-uri {settings.tracking_uri}"
+    console.print(f"  browse    {mlflow}", highlight=False, soft_wrap=True)
+    _print_next(outcome, console)
+    for label, reason in outcome.failures.items():
+        console.print(f"[bold red]failed[/] {label}: {reason}", highlight=False)
+    return 1 if outcome.failures else 0
+
+
+def _print_next(outcome: Outcome, console: Console) -> None:
+    """Commands and lines of Python that can be typed as they stand, in this folder."""
+    champions = {
+        backbone: [alias for alias in verdicts if "-" not in alias]
+        for backbone, verdicts in outcome.verdicts.items()
+    }
+    backbone = next((name for name, aliases in champions.items() if aliases), None)
+    if backbone is None:
+        return
+    alias = "nfe8" if "nfe8" in champions[backbone] else champions[backbone][0]
+    uri, lsd = f"models:/{backbone}@{alias}", program("lsd")
+    lines = [
+        f"  next      {lsd} samplers {backbone}",
+        f"            {lsd} sample {uri} -n 4",
+        f"  Python    {program('python')}",
+        "            >>> from lsd_core import load_sampler",
+        f'            >>> sampler = load_sampler("{uri}")',
+        "            >>> tokens = sampler.sample(num_samples=16, seed=0)",
+    ]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def program(name: str) -> str:
+    """How to type a program of this environment here: its name if that finds it, else its path."""
+    path = Path(sys.executable).with_name(name)
+    if not path.exists() or shutil.which(name) == str(path):
+        return name
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,169 @@
+"""From a GridConfig to the work it means: teachers, candidates, jobs. Bad input ends here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from flows.config import EvaluationConfig, GridConfig
+from flows.pipeline.teacher_batches import planned_teacher
+from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.precision import warn_if_slow
+from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.candidates import CandidateSpec, EvaluationSpec
+from lsd_core.cards import BackboneRef
+from lsd_core.distillation.methods import BASELINE, get_method, method_names
+from lsd_core.errors import InputError
+from lsd_core.metrics.extra import check_extras
+from lsd_core.processes import Process
+from lsd_core.samplers import calls_per_step, num_steps, steps_in_counts
+from lsd_core.storage.store import Store
+from lsd_core.tasks.catalog import get_task, task_of
+from lsd_core.trajectories.spec import TeacherSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a grid comes down to."""
+
+    config: GridConfig
+    backbones: tuple[AnyBackbone, ...]
+    teachers: tuple[TeacherSpec, ...]
+    """One for each backbone."""
+    candidates: tuple[CandidateSpec, ...]
+
+    @property
+    def work(self) -> tuple[CandidateSpec, ...]:
+        """The candidates for which something is computed: those with equal laws count once."""
+        return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
+
+    @cached_property
+    def in_cells(self) -> dict[tuple[str, int, str, str], CandidateSpec]:
+        """The candidates by fingerprint, NFE, base sampler and method."""
+        named = ((s.backbone.fingerprint, s.nfe, s.sampler, s.method) for s in self.candidates)
+        return dict(zip(named, self.candidates, strict=True))
+
+    @property
+    def needs_teacher(self) -> bool:
+        return any(spec.teacher is not None for spec in self.candidates)
+
+
+def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
+    """Check everything that can be checked without work, and lay the work out.
+
+    A teacher's batch that the grid leaves open is looked up on the store, or resolved and frozen there.
+    """
+    backbones = tuple(load_backbone(name) for name in config.backbones)
+    _check_different(config, backbones)
+    if not config.num_gpus:  # what workers would say goes to Ray's files
+        for backbone in backbones:
+            warn_if_slow(backbone.config.get("body_dtype", "float32"))
+    teachers = tuple(planned_teacher(backbone, config.teacher, store) for backbone in backbones)
+    for name in (*_named(config), *config.method_configs):
+        get_method(name)
+    candidates = dict[str, CandidateSpec]()
+    for backbone, teacher in zip(backbones, teachers, strict=True):
+        for spec in _candidates(config, backbone, teacher):
+            candidates.setdefault(spec.key, spec)
+    return Plan(config, backbones, teachers, tuple(candidates.values()))
+
+
+def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> None:
+    """Raise InputError where two backbones would share aliases, verdicts and a page."""
+    for what in ("name", "fingerprint"):
+        found = [getattr(backbone, what) for backbone in backbones]
+        twins = [a for a, own in zip(config.backbones, found, strict=True) if found.count(own) > 1]
+        if twins:
+            rule = "be different networks with names of their own"
+            remedy = "give each a grid of its own, or its file another name"
+            raise InputError("grid.backbones", rule, f"one {what} for {' and '.join(twins)}", remedy)
+
+
+def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
+    evaluation = evaluation_spec(config.evaluation, backbone)
+    named = dict.fromkeys([BASELINE, *_named(config, backbone.process)])
+    served = {name: _served(config, backbone, name) for name in named}
+    for nfe in config.nfe:
+        for base in config.samplers:
+            for name in (name for name in named if base in served[name]):
+                yield candidate_spec(
+                    backbone=backbone,
+                    sampler=base,
+                    method=name,
+                    settings=config.method_configs.get(name, {}),
+                    nfe=nfe,
+                    teacher=teacher,
+                    trajectories=config.teacher.trajectories,
+                    evaluation=evaluation,
+                    seed=config.seed,
+                )
+
+
+def _named(config: GridConfig, process: Process | None = None) -> list[str]:
+    """The methods asked for; `all` are those that are for the process."""
+    return method_names(process) if config.methods == ["all"] else config.methods
+
+
+def _served(config: GridConfig, backbone: AnyBackbone, name: str) -> list[str]:
+    """The grid's base samplers whose cells a method can fill.
+
+    A method asked for by name that can fill none is kept for all, so that its spec says why.
+    """
+    settings = config.method_configs.get(name, {})
+    served = [base for base in config.samplers if get_method(name).serves(base, backbone.process, settings)]
+    return served or ([] if config.methods == ["all"] else config.samplers)
+
+
+def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
+    """How candidates of this backbone are measured."""
+    task = get_task(task_of(backbone))
+    task.check(backbone)
+    check_extras(section.metrics, backbone, max(section.samples, section.selection_samples or 0))
+    return EvaluationSpec(
+        task=task.name,
+        samples=section.samples,
+        selection_samples=section.selection_samples or section.samples,
+        seeds=section.seeds,
+        batch=section.batch,
+        temperatures=tuple(sorted({1.0, *section.temperatures}, reverse=True)),
+        certificate_paths=section.certificate_paths,
+        metrics=tuple(dict.fromkeys(section.metrics)),
+    )
+
+
+def candidate_spec(
+    *,
+    backbone: AnyBackbone,
+    sampler: str,
+    method: str,
+    settings: Mapping[str, Any],
+    nfe: int,
+    teacher: TeacherSpec,
+    trajectories: int,
+    evaluation: EvaluationSpec,
+    seed: int,
+) -> CandidateSpec:
+    """The spec of one candidate; a name, setting or budget that cannot be raises InputError."""
+    filled = get_method(method)
+    filled.check_process(backbone.process)
+    calls_per_step(sampler, backbone.process)
+    chosen = filled.config(settings)
+    sampler = filled.own_sampler or sampler
+    filled.check_sampler(sampler, backbone.process, chosen)
+    steps = num_steps(sampler, nfe, backbone.process)
+    if steps_in_counts(sampler) and steps > backbone.length:
+        remedy = "a step on counts reveals at least one token"
+        raise InputError("nfe", f"be at most {backbone.length}, the length, for {sampler}", nfe, remedy)
+    return CandidateSpec(
+        backbone=BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family),
+        process=backbone.process.to_dict(),
+        length=backbone.length,
+        sampler=sampler,
+        method=method,
+        nfe=nfe,
+        method_config=filled.settings(chosen, settings),
+        teacher=teacher if filled.needs_paths else None,
+        trajectories=trajectories if filled.needs_paths else None,
+        evaluation=evaluation,
+        seed=seed,
+    )

@@ -1,0 +1,74 @@
+"""The candidates of a backbone on the store that were measured alike, so that they can be compared."""
+
+from dataclasses import replace
+
+from flows.pipeline.champions import champions_key
+from flows.pipeline.standings import place
+from lsd_core.candidates import CandidateSpec
+from lsd_core.cards import SamplerCard
+from lsd_core.errors import InputError
+from lsd_core.storage.store import Store
+
+
+def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
+    """The candidates of a backbone's current weights on the store that were measured alike, and how many were not.
+
+    Of several evaluations the one with the most samples is told; only equal samples and seeds compare.
+    """
+    folders: dict[str, set[str]] = {}
+    for folder, slash, file in (key.removeprefix("cells/").partition("/") for key in store.list("cells")):
+        if slash:
+            folders.setdefault(folder, set()).add(file)
+    cards: dict[str, SamplerCard] = {}
+    for folder, files in folders.items():
+        if "card.json" in files:
+            key = f"cells/{folder}/card.json"
+            cards[folder] = SamplerCard.from_json(store.read_bytes(key).decode(), source=store.locate(key))
+    known = sorted({card.backbone.name for card in cards.values()})
+    if backbone not in known:
+        remedy = f"run `lsd grid` for it; the store is {store.url}"
+        raise InputError(
+            "backbone", f"be one of those on the store: {', '.join(known) or 'none'}", backbone, remedy
+        )
+    mine = {folder: card for folder, card in cards.items() if card.backbone.name == backbone}
+    current = _current_fingerprint(store, backbone, {card.backbone.fingerprint for card in mine.values()})
+    works = [
+        CandidateSpec.from_dict(store.read_json(f"cells/{folder}/table-0.json")["spec"])
+        for folder, card in mine.items()
+        if "table-0.json" in folders[folder] and card.backbone.fingerprint == current
+    ]
+    samplers = {card.sampler for card in mine.values()}
+    specs = [
+        spec
+        for work in works
+        for spec in [work, *(replace(work, sampler=name) for name in sorted(samplers - {work.sampler}))]
+        if spec.key in mine and spec.work.key == work.key
+    ]
+    if not specs:
+        raise InputError(
+            f"samplers of {backbone}", "have their tables on the store", store.url, "run `lsd grid` again"
+        )
+    groups: dict[tuple[object, ...], list[CandidateSpec]] = {}
+    for spec in specs:
+        groups.setdefault(_alike(spec), []).append(spec)
+    chosen = max(
+        groups.values(),
+        key=lambda group: (group[0].evaluation.samples * group[0].evaluation.seeds, len(group)),
+    )
+    return sorted(chosen, key=place), len(mine) - len(chosen)
+
+
+def _alike(spec: CandidateSpec) -> tuple[object, ...]:
+    """What must be equal for two candidates' samples to be paired."""
+    evaluation = spec.evaluation
+    return evaluation.task, evaluation.samples, evaluation.selection_samples, evaluation.seeds, spec.seed
+
+
+def _current_fingerprint(store: Store, backbone: str, known: set[str]) -> str:
+    """The weights for which champions were named last; else whichever there are."""
+    kept = [found for found in known if store.exists(champions_key(backbone, found))]
+    return max(kept or sorted(known), key=lambda found: _named_at(store, champions_key(backbone, found)))
+
+
+def _named_at(store: Store, key: str) -> float:
+    return store.modified(key) if store.exists(key) else 0.0

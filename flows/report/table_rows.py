@@ -1,0 +1,269 @@
+"""Row: one sampler, or the teacher's own sequences, as every table, chart, page and CSV file shows it."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TextIO
+
+from lsd_core.candidates.results import Measurement
+from lsd_core.cards import Metric, SamplerCard
+from lsd_core.distillation.methods import METHODS
+from lsd_core.samplers import place_of
+from lsd_core.samplers.table import StepTable
+from lsd_core.tasks.catalog import Task
+
+TEACHER = "teacher"  # in the place of a method
+UNKNOWN = Metric(mean=None)
+MARKS = "abcdefgh"
+ERRORS = 2.0  # standard errors between an estimate and what is claimed of it
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """What is shown of a sampler. Names are those of the card's fields and of the registry's tags."""
+
+    backbone: str
+    nfe: int
+    sampler: str
+    method: str
+    primary_metric: str
+    diversity_metric: str
+    metrics: Mapping[str, Metric]
+    """On the report seeds, by name."""
+    calls_mean: float = math.nan
+    calls_max: int = 0
+    certificate_value_nats: float | None = None
+    """The estimate; a Monte-Carlo mean, so that what it proves is `certificate_at_most_nats`."""
+    certificate_standard_error: float = 0.0
+    certificate_reference: str = ""
+    """The distribution that the certificate compares with."""
+    step_table: StepTable | None = None
+    method_config: Mapping[str, Any] = field(default_factory=dict)
+    work: str = ""
+    """Key of the work behind it: equal for base samplers with equal step kernels, whose results are shared."""
+    samplers: tuple[str, ...] = ()
+    """The base samplers that share the results."""
+    label: str = ""
+    """The method, told apart from others of its name."""
+    seed: int | None = None
+    aliases: tuple[str, ...] = ()
+    uri: str = ""
+
+    @property
+    def primary(self) -> Metric:
+        return self.metrics.get(self.primary_metric, UNKNOWN)
+
+    @property
+    def mean(self) -> float:
+        """The primary metric; NaN where it is not finite."""
+        return math.nan if self.primary.mean is None else self.primary.mean
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95% interval of the primary metric; the mean twice where there is none."""
+        low, high = self.primary.low, self.primary.high
+        return (self.mean, self.mean) if low is None or high is None else (low, high)
+
+    @property
+    def entropy(self) -> float:
+        """The diversity metric in nats; NaN where it is not finite."""
+        found = self.metrics.get(self.diversity_metric, UNKNOWN).mean
+        return math.nan if found is None else found
+
+    @property
+    def certificate_at_most_nats(self) -> float | None:
+        """The certificate with two standard errors: what it proves."""
+        value = self.certificate_value_nats
+        return None if value is None else value + ERRORS * self.certificate_standard_error
+
+    @property
+    def learned(self) -> bool:
+        return self.method in METHODS and METHODS[self.method].learned
+
+    @property
+    def version(self) -> str:
+        """Its number in the registry."""
+        return self.uri.rpartition("/")[2]
+
+
+def row_of_card(card: SamplerCard, **others: Any) -> Row:
+    """The row of a candidate with a card; `others` are what a card does not know: aliases, uri, work."""
+    certificate = card.certificate or {}
+    return Row(
+        backbone=card.backbone.name,
+        nfe=card.nfe,
+        sampler=card.sampler,
+        method=card.method,
+        primary_metric=card.evaluation.primary,
+        diversity_metric=card.evaluation.diversity,
+        metrics=card.evaluation.report,
+        calls_mean=card.calls.mean,
+        calls_max=card.calls.max,
+        certificate_value_nats=certificate.get("value_nats"),
+        certificate_standard_error=certificate.get("standard_error") or 0.0,
+        certificate_reference=str(certificate.get("reference") or ""),
+        step_table=card.step_table,
+        method_config=card.method_config,
+        seed=card.seed,
+        **{"samplers": (card.sampler,)} | others,
+    )
+
+
+def row_of_version(version: Mapping[str, Any]) -> Row:
+    """The row of a version as `registry.list_versions` gives it, from its tags alone."""
+    certificate = version["certificate"]
+    value = certificate.get("value_nats")
+    names = version["primary_metric"] or "primary", version.get("diversity_metric") or "entropy"
+    return Row(
+        backbone=version["backbone"],
+        nfe=version["nfe"],
+        sampler=version["sampler"],
+        method=version["method"],
+        primary_metric=names[0],
+        diversity_metric=names[1],
+        metrics=dict(
+            zip(names, (Metric(mean=version[each]) for each in ("primary", "entropy")), strict=True)
+        ),
+        certificate_value_nats=None if value is None else float(value),
+        certificate_standard_error=float(certificate.get("standard_error") or 0.0),
+        certificate_reference=certificate.get("reference") or "",
+        seed=version.get("seed"),
+        aliases=tuple(version["aliases"]),
+        uri=version["uri"],
+    )
+
+
+def row_of_teacher(backbone: str, method: str, task: Task, result: Measurement) -> Row:
+    """The row of what a teacher's own sequences scored."""
+    return Row(
+        backbone=backbone,
+        nfe=result.calls_max,
+        sampler=method,
+        method=TEACHER,
+        primary_metric=task.primary,
+        diversity_metric=task.diversity,
+        metrics={name: Metric(mean=value) for name, value in result.metrics.items()},
+        calls_mean=result.calls_mean,
+        calls_max=result.calls_max,
+        samplers=(method,),
+        label=f"{TEACHER}, {result.calls_max} calls",
+    )
+
+
+def distinct(rows: Sequence[Row]) -> list[Row]:
+    """Rows with equal step kernels as one, by budget and then best first, teachers last; each with its label."""
+    shared: dict[object, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: place_of(row.sampler)):
+        shared.setdefault((row.backbone, row.nfe, row.method, row.work) if row.work else id(row), []).append(
+            row
+        )
+    merged = [
+        replace(
+            same[0],
+            samplers=tuple(row.sampler for row in same),
+            aliases=tuple(alias for row in same for alias in row.aliases),
+        )
+        for same in shared.values()
+    ]
+    merged.sort(
+        key=lambda row: (row.method == TEACHER, row.nfe, math.inf if math.isnan(row.mean) else row.mean)
+    )
+    return [replace(row, label=row.label or _label(row, merged)) for row in merged]
+
+
+def _label(row: Row, rows: Sequence[Row]) -> str:
+    """The method's name; where several rows share it at one budget, with what tells them apart."""
+    same = [o for o in rows if (o.backbone, o.nfe, o.method) == (row.backbone, row.nfe, row.method)]
+    parts = [row.method]
+    if len({other.sampler for other in same}) > 1:
+        parts.append(row.sampler)
+    parts += [
+        f"{name} {value}"
+        for name, value in row.method_config.items()
+        if any(other.method_config.get(name) != value for other in same)
+    ]
+    twins = [o for o in same if (o.sampler, o.method_config) == (row.sampler, row.method_config)]
+    return ", ".join(parts) + (f" {row.work[:6]}" if len(twins) > 1 else "")
+
+
+def metric_names(rows: Sequence[Row]) -> list[str]:
+    """The deciding metrics, the diversity metrics, then the rest by name."""
+    first = [row.primary_metric for row in rows] + [row.diversity_metric for row in rows]
+    return list(dict.fromkeys([*first, *sorted({name for row in rows for name in row.metrics})]))
+
+
+def record(row: Row, names: Sequence[str]) -> dict[str, object]:
+    """The columns of a row in every CSV file, as docs/metrics.md lists them; None where nothing was measured."""
+    values = {
+        f"{name}{end}": getattr(row.metrics.get(name, UNKNOWN), part)
+        for name in names
+        for end, part in (("", "mean"), ("_low", "low"), ("_high", "high"))
+    }
+    certified = row.certificate_value_nats is not None
+    return {
+        "backbone": row.backbone,
+        "nfe": row.nfe,
+        "label": row.label or row.method,
+        "method": row.method,
+        "sampler": row.sampler,
+        "samplers": " ".join(row.samplers),
+        "aliases": " ".join(row.aliases),
+        "uri": row.uri,
+        "seed": row.seed,
+        "calls_mean": None if math.isnan(row.calls_mean) else row.calls_mean,
+        "calls_max": row.calls_max or None,
+        "certificate_value_nats": row.certificate_value_nats,
+        "certificate_standard_error": row.certificate_standard_error if certified else None,
+        "certificate_reference": row.certificate_reference,
+        "primary_metric": row.primary_metric,
+        "diversity_metric": row.diversity_metric,
+        **values,
+    }
+
+
+def write_csv(records: Sequence[Mapping[str, object]], file: TextIO) -> None:
+    """One line a record, under every column that any of them has."""
+    columns = list(dict.fromkeys(name for one in records for name in one))
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+
+
+def nats_text(row: Row) -> str:
+    """`22.3 ± 0.4`: the certificate with its standard error; empty where there is none."""
+    value, error = row.certificate_value_nats, row.certificate_standard_error
+    if value is None or error <= 0:
+        return "" if value is None else f"{value:.3g}"
+    power = math.floor(math.log10(error))
+    decimals = max(
+        0, (1 if error < 2 * 10.0**power else 0) - power
+    )  # two digits of an error that begins with 1
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def certificate_cell(row: Row, references: Sequence[str]) -> str:
+    """`22.3±0.4` for a terminal, marked with its reference in a table that mixes them."""
+    name, text = row.certificate_reference, nats_text(row).replace(" ", "")
+    return f"{text} {MARKS[references.index(name) % len(MARKS)]}" if text and len(references) > 1 else text
+
+
+def reference_notes(references: Sequence[str]) -> list[str]:
+    """What the certificates of a table compare with, a line each."""
+    marks = [f" {mark}" for mark in MARKS] if len(references) > 1 else [""]
+    return [
+        f"nats{marks[k % len(marks)]}: certificate_value_nats ± standard error, from {name}"
+        for k, name in enumerate(references)
+    ]
+
+
+def metric_text(metric: Metric) -> str:
+    """`0.0223 (0.0213 to 0.0233)`."""
+    if metric.low is None or metric.high is None:
+        return short(metric.mean)
+    return f"{short(metric.mean)} ({short(metric.low)} to {short(metric.high)})"
+
+
+def short(value: float | None) -> str:
+    """Four digits."""
+    return "not finite" if value is None else f"{value:.4g}"

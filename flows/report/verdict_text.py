@@ -1,0 +1,170 @@
+"""The verdicts of a page in sentences computed from its numbers: wins, speed-ups, certificates, losses."""
+
+from dataclasses import dataclass
+
+from flows.report.page_data import Entry, PageData
+from flows.report.table_rows import UNKNOWN
+from lsd_core.distillation.methods import BASELINE
+from lsd_core.statistics.promotion import TOLERANCE, Comparison
+from lsd_core.statistics.speed_up import Reach, reach
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedUp:
+    """Plain steps of the same error: how many calls they would need."""
+
+    entry: Entry
+    reach: Reach
+
+    @property
+    def factor(self) -> float:
+        """A lower bound where plain steps do not get there at all, an upper one where they always are."""
+        return self.reach.nfe / self.entry.spec.nfe
+
+    @property
+    def telling(self) -> bool:
+        """Whether it says anything: at the largest measured budget "beyond it" does not."""
+        return self.reach.side == "at" or self.factor != 1
+
+    @property
+    def text(self) -> str:
+        sign = {"at": "", "beyond": "> ", "below": "<= "}[self.reach.side]
+        return f"{sign}{self.factor:.3g}x"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What is to be said about one budget."""
+
+    nfe: int
+    won: bool
+    headline: str
+    sentences: tuple[str, ...]
+    losses: tuple[str, ...]
+
+
+def speed_ups(data: PageData) -> list[SpeedUp]:
+    """Each sampler but plain ones, at equal error; plain steps straight in log-log between measured budgets."""
+    plain = [(nfe, entry) for nfe in data.budgets if (entry := data.baseline(nfe)) is not None]
+    if not plain:
+        return []
+    budgets, errors = [nfe for nfe, _ in plain], [entry.row.mean for _, entry in plain]
+    return [
+        SpeedUp(entry=entry, reach=reach(entry.row.mean, budgets, errors))
+        for entry in data.entries
+        if entry.spec.method != BASELINE
+    ]
+
+
+def summary(data: PageData) -> str:
+    """The first sentence of the page."""
+    won = [alias for alias, verdict in data.verdicts.items() if verdict.won]
+    lost = [alias for alias, verdict in data.verdicts.items() if not verdict.won]
+    if not data.verdicts:
+        return "No budget could be decided: there are no plain steps to compare with."
+    if not won:
+        return f"No learned sampler beats the controls: they keep {_join(lost)}."
+    text = (
+        f"Learned samplers beat every control at {_join([alias.removeprefix('nfe') for alias in won])} calls"
+    )
+    return f"{text}; controls keep {_join(lost)}." if lost else f"{text}."
+
+
+def findings(data: PageData) -> list[Finding]:
+    """One for each budget that has a verdict."""
+    faster = {id(speed_up.entry): speed_up for speed_up in speed_ups(data)}
+    return [_finding(data, nfe, faster) for nfe in data.budgets if f"nfe{nfe}" in data.verdicts]
+
+
+def _finding(data: PageData, nfe: int, faster: dict[int, SpeedUp]) -> Finding:
+    verdict, plain = data.verdicts[f"nfe{nfe}"], data.baseline(nfe)
+    best = next((e for e in data.at(nfe) if verdict.key in (e.spec.key, e.spec.work.key)), None)
+    best = best or data.champion(nfe)
+    sentences: list[str] = []
+    headline = verdict.sentence
+    if best is not None and plain is not None and best is not plain:
+        headline = (
+            f"{best.row.label} {'wins' if verdict.won else 'keeps the alias'}: {_against(data, best, plain)}"
+        )
+        sentences.append(_speed(faster.get(id(best)), data))
+    if best is not None:
+        sentences += [_teacher(data, best), _proof(best, plain)]
+    losses = (
+        [_worse(data, best, plain)] if best is not None and plain is not None and best is not plain else []
+    )
+    losses += _not_won(data, nfe)
+    return Finding(
+        nfe=nfe,
+        won=verdict.won,
+        headline=headline,
+        sentences=tuple(filter(None, sentences)),
+        losses=tuple(filter(None, losses)),
+    )
+
+
+def _against(data: PageData, best: Entry, plain: Entry) -> str:
+    one, other = best.row.mean, plain.row.mean
+    ratio = f"{one / other:.3g} times" if other > 0 else "no more than"
+    return f"{ratio} the {data.task.primary} of plain steps ({one:.4g} against {other:.4g})."
+
+
+def _speed(speed_up: SpeedUp | None, data: PageData) -> str:
+    if speed_up is None:
+        return ""
+    nfe, found = speed_up.entry.spec.nfe, speed_up.reach
+    if found.side == "beyond":
+        text = f"Plain steps do not get there with {found.nfe:g} calls, the most measured"
+        return f"{text}: more than {speed_up.factor:.3g}x." if speed_up.telling else f"{text}."
+    if found.side == "below":
+        return f"Plain steps are as good with {found.nfe:g} calls, the fewest measured."
+    return f"Plain steps need about {found.nfe:.3g} calls for the same {data.task.primary}: {found.nfe / nfe:.3g}x."
+
+
+def _teacher(data: PageData, best: Entry) -> str:
+    if data.teacher is None:
+        return ""
+    error, calls = data.teacher.mean, data.teacher.calls_max
+    gap = f"{best.row.mean / error:.3g} times that" if error > 0 else f"{best.row.mean:.4g} here"
+    return f"The teacher has {error:.4g} with {calls} calls; this is {gap} with {best.spec.nfe}."
+
+
+def _proof(best: Entry, plain: Entry | None) -> str:
+    """What the certificates prove: the estimates with two standard errors."""
+    mine, reference = best.row.certificate_at_most_nats, best.row.certificate_reference or "the network"
+    if mine is None:
+        return ""
+    text = f"Its distribution is at most {mine:.3g} nat from that of {reference}"
+    if plain is None or plain is best or (other := plain.row.certificate_at_most_nats) is None:
+        return f"{text}."
+    own = plain.row.certificate_reference != best.row.certificate_reference
+    return f"{text} (plain steps: {other:.3g}{' from that of their own order' if own else ''})."
+
+
+def _worse(data: PageData, best: Entry, plain: Entry) -> str:
+    """Metrics in which the winner is further from the teacher than plain steps are."""
+    if data.teacher is None:
+        return ""
+    worse = []
+    for name in data.teacher.metrics:
+        truth, mine, other = (
+            row.metrics.get(name, UNKNOWN).mean for row in (data.teacher, best.row, plain.row)
+        )
+        if truth is None or mine is None or other is None:
+            continue
+        slack = TOLERANCE if name.endswith("entropy") else 0.0
+        if abs(mine - truth) > abs(other - truth) + slack:
+            worse.append(f"{name} ({mine:.4g} against {other:.4g}; teacher {truth:.4g})")
+    return f"Further from the teacher than plain steps in {_join(worse)}." if worse else ""
+
+
+def _not_won(data: PageData, nfe: int) -> list[str]:
+    """Learned samplers that did not beat every control, each with what stopped it."""
+    lost: dict[str, list[Comparison]] = {}
+    for comparison in data.verdicts[f"nfe{nfe}"].comparisons:
+        if not comparison.wins:
+            lost.setdefault(comparison.candidate, []).append(comparison)
+    return [" ".join(comparison.sentence for comparison in mine) for mine in lost.values()]
+
+
+def _join(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"

@@ -1,0 +1,138 @@
+"""A small grid carried out in this process, its registry a real one: something for a report to tell."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pytest
+
+from flows.config import GridConfig, parse_grid
+from flows.pipeline import cell_work as phases
+from flows.pipeline import register_cards as filing
+from flows.pipeline import teacher_work as teaching
+from flows.pipeline.plan import make_plan
+from flows.pipeline.progress import TerminalProgress
+from flows.pipeline.run import Run
+from flows.report.run_report import Outcome
+from flows.settings import Settings
+from lsd_core.backbones.publish import publish
+from workers import pool
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+GRID = {
+    "name": "small",
+    "workers": 1,
+    "backbones": ["countdown"],
+    "nfe": [2, 4],
+    "samplers": ["euler", "tweedie", "halton"],
+    "methods": ["plain", "cosine", "temperature", "theta_trapezoidal", "lsd", "path_kl"],
+    "method_configs": {
+        "lsd": {"epochs": 3, "paths_per_epoch": 4, "paths_per_update": 4},
+        "path_kl": {"price_sequences": 256, "gain_paths": 8, "candidates": [1.0, 2.0]},
+    },
+    "teacher": {"trajectories": 16, "shard_rows": 16, "batch": 16},
+    "evaluation": {
+        "samples": 24,
+        "seeds": 2,
+        "batch": 24,
+        "temperatures": [1.0, 0.8],
+        "certificate_paths": 4,
+    },
+}
+SHOWN = {
+    "name": "shown",
+    "backbones": ["digits-uniform", "text-radd"],
+    "samplers": ["tweedie"],
+    "methods": ["plain", "path_kl"],
+    "teacher": {
+        "method": "tweedie",
+        "steps": 8,
+        "nodes": 8,
+        "trajectories": 16,
+        "shard_rows": 16,
+        "batch": 16,
+    },
+}
+
+
+class Inline(Generic[Item, Result]):
+    """The workers' own code, called directly."""
+
+    num_workers = 1
+
+    def __init__(self, worker: type, arguments: tuple[Any, ...], **_: object) -> None:
+        self.worker = worker(*arguments)
+
+    def __enter__(self) -> "Inline":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def map(self, items: Iterable[Any]) -> Iterator[Any]:
+        for item in items:
+            yield pool.Outcome(item=item, result=self.worker.run(item))
+
+
+@dataclass(frozen=True)
+class Done:
+    """A grid that is done."""
+
+    home: Path
+    run: Run
+    outcome: Outcome
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.run.settings.tracking_uri
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """The small grid, learned, measured, registered and promoted."""
+    return carried_out(dict(GRID), tmp_path_factory.mktemp("reported") / "lsd-data")
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    """Another, of what people look at: pictures and text."""
+    return carried_out(dict(GRID) | SHOWN, tmp_path_factory.mktemp("shown") / "lsd-data")
+
+
+def carried_out(record: dict[str, Any], home: Path) -> Done:
+    """A grid from its plan to its aliases, in this process."""
+    home.mkdir()
+    settings = Settings(
+        home=home,
+        store=str(home / "store"),
+        tracking_uri=f"sqlite:///{home / 'mlflow.db'}",
+        ray_address="local",
+        prefect_api_url="embedded",
+    )
+    config: GridConfig = parse_grid(record)
+    run = Run(make_plan(config), settings, TerminalProgress(_silent()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phases, "Pool", Inline)
+        patch.setattr(teaching, "Pool", Inline)
+        for backbone in run.plan.backbones:
+            publish(backbone, run.store)
+        for teacher in run.plan.teachers:
+            teaching.generate_teacher(run, teacher)
+        with phases.candidate_pool(run) as workers:
+            phases.measure_teachers(run, workers)
+            phases.distill(run, workers)
+            phases.measure_selection(run, workers)
+            phases.measure_report(run, workers)
+            phases.certify_tables(run, workers)
+    assert not run.failures
+    filing.write_cards(run)
+    filing.register_cards(run)
+    return Done(home, run, filing.promote_champions(run))
+
+
+def _silent() -> Any:
+    from rich.console import Console
+
+    return Console(quiet=True)

@@ -1,0 +1,80 @@
+"""The page as Chromium sees it, on a desk and on a telephone."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flows.report.publish import report_run
+from tests.flows.report.browser import NAMES, browser
+
+FIGURES = "figure > svg, figure > img"
+MEASURE = f"""(() => {{
+  const widths = [...document.querySelectorAll({FIGURES!r})].map(e => e.getBoundingClientRect());
+  const texts = [...document.querySelectorAll('svg text')];
+  return {{
+    scroll: document.documentElement.scrollWidth,
+    figures: widths.length,
+    narrowest: Math.min(...widths.map(r => r.width)),
+    rightmost: Math.max(...widths.map(r => r.right)),
+    smallest: Math.min(...texts.map(t => parseFloat(getComputedStyle(t).fontSize)
+      * t.closest('svg').getBoundingClientRect().width / t.closest('svg').viewBox.baseVal.width)),
+    unnumbered: [...document.querySelectorAll('svg:has(.frame)')].filter(s => s.querySelectorAll('.tick').length < 4)
+      .map(s => s.ariaLabel),
+    sticking: texts.filter(t => {{ const r = t.getBoundingClientRect(), s = t.closest('svg').getBoundingClientRect();
+      return r.left < s.left - 1 || r.right > s.right + 1; }}).map(t => t.textContent),
+  }};
+}})()"""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's Chromium; where servers are required it is installed, or this fails."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None and os.environ.get("LSD_REQUIRE_SERVERS") == "1":
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
+        result = subprocess.run(install, capture_output=True, text=True, check=False)
+        found = next(filter(None, map(shutil.which, NAMES)), None)
+        if found is None:
+            pytest.fail(f"Chromium cannot be installed: {result.stderr.strip()[-300:]}")
+    if found is None:
+        pytest.skip("no Chromium; apt-get install chromium")
+    return found
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("width", [1280, 390, 360])
+@pytest.mark.parametrize(("grid", "figures"), [("done", 20), ("shown", 8)])
+def test_the_page_fits_is_readable_and_says_nothing_to_the_console(
+    request, chromium, tmp_path: Path, grid: str, figures: int, width: int
+):
+    carried_out = request.getfixturevalue(grid)
+    for page in report_run(carried_out.run, carried_out.outcome):
+        with browser(chromium, tmp_path / page.backbone) as tab:
+            tab.open(page.files[0], width)
+            seen = tab.value(MEASURE)
+            assert tab.complaints == []
+            assert [url for url in tab.requests if not url.startswith(("file:", "data:"))] == []
+        assert seen["scroll"] <= width
+        assert seen["figures"] >= figures
+        assert seen["narrowest"] >= 340
+        assert seen["rightmost"] <= width
+        assert seen["smallest"] >= 11
+        assert seen["sticking"] == []
+        assert seen["unnumbered"] == []
+
+
+@pytest.mark.servers
+def test_the_browser_would_notice(chromium, tmp_path: Path):
+    page = tmp_path / "bad.html"
+    page.write_text(
+        "<body style='margin:0'><div style='width:900px'>wide</div><script>nothing()</script>"
+        "<img src='http://127.0.0.1:9/x.png'>"
+    )
+    with browser(chromium, tmp_path / "profile") as tab:
+        tab.open(page, 390)
+        assert tab.value("document.documentElement.scrollWidth") >= 900
+        assert any("nothing is not defined" in complaint for complaint in tab.complaints)
+        assert "http://127.0.0.1:9/x.png" in tab.requests

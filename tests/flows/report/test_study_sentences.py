@@ -1,0 +1,139 @@
+"""The sentences of studies, on numbers made up: claims where the bounds allow them, losses said plainly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flows.report.study import budget, certificates, compare, speed_up
+from flows.report.study.findings import comparisons_of
+from flows.report.study.measured import Point, TeacherPoint
+from flows.study.config import StudyConfig, Variant
+
+NOISE = np.random.default_rng(0).random((3, 300))
+NOISE -= NOISE.mean()
+
+
+def point(label: str, error: float, nfe: int = 8, **others: object) -> Point:
+    """Errors around `error`, paired with every other point's."""
+    fields = {"low": 0.9 * error, "high": 1.1 * error, "entropy": 3.2} | others
+    return Point(label=label, nfe=nfe, scores=error * (1 + 0.2 * NOISE), **fields)  # type: ignore[arg-type]
+
+
+def teacher(error: float, entropy: float = 3.2) -> TeacherPoint:
+    return TeacherPoint(
+        label="exact", method="first_hitting", calls=64, scores=np.full((1, 400), error), entropy=entropy
+    )
+
+
+def study(kind: str = "compare", **fields: object) -> StudyConfig:
+    given = {"kind": kind, "variants": [Variant(label="plain", method="plain")]} | fields
+    return StudyConfig(name="s", question="Well?", **given)  # type: ignore[arg-type]
+
+
+def test_a_win_a_loss_and_a_tie_are_told_apart() -> None:
+    gen = np.random.default_rng(1)
+    noisy = point("even", 0.20, against="plain")
+    noisy = replace(noisy, scores=0.2 + 0.1 * gen.standard_normal((3, 300)))
+    points = [
+        point("plain", 0.2),
+        point("good", 0.1, against="plain"),
+        point("bad", 0.3, against="plain"),
+        noisy,
+    ]
+    findings = compare.analyse(study(), points, [])
+    good, bad, even = findings.sentence.split("; ")
+    assert good.startswith("Good is better than plain at NFE 8 (0.1000 (0.0900-0.1100) against 0.2000")
+    assert "the same way in 3 of 3 seeds" in good
+    assert bad.startswith("bad is worse than plain")
+    assert even.startswith("even shows no difference to plain")
+    assert [row["verdict"] for row in findings.rows] == ["", "better", "worse", "no difference"]
+
+
+def test_an_error_bought_with_entropy_is_said() -> None:
+    points = [point("plain", 0.2), point("cool", 0.1, against="plain", entropy=3.0)]
+    assert "at an entropy 0.200 nat lower" in compare.sentence(comparisons_of(points))
+    assert "entropy" not in compare.sentence(comparisons_of([points[0], replace(points[1], entropy=3.19)]))
+
+
+def test_many_comparisons_are_counted_and_the_extremes_told() -> None:
+    points = [point("plain", 0.2)]
+    points += [point(f"p{k}", error, against="plain") for k, error in enumerate((0.1, 0.15, 0.2, 0.3, 0.4))]
+    said = compare.sentence(comparisons_of(points))
+    assert said.startswith("Of 5 comparisons 2 are better, 2 worse and 1 show no difference")
+    assert "the most: p0 is better" in said
+    assert "the worst: p4 is worse" in said
+
+
+def test_only_points_of_one_nfe_are_compared() -> None:
+    points = [
+        point("plain", 0.2, 4),
+        point("a", 0.1, 8, against="plain"),
+        point("a", 0.1, 4, against="plain"),
+    ]
+    assert [made.point.nfe for made in comparisons_of(points)] == [4]
+
+
+def test_whether_a_student_beats_its_teacher() -> None:
+    points = [point("a", 0.02, 16), point("a", 0.002, 32)]
+    assert compare.beaten(points, teacher(0.004)).startswith("a at NFE 32 (0.0020 (0.0018-0.0022)) beats its")
+    lost = compare.beaten(points, teacher(0.001))
+    assert lost.startswith(
+        "no student beats its teacher (exact, 64 calls, error 0.0010); the best, a at NFE 32"
+    )
+    assert lost.endswith("is worse")
+
+
+def test_speed_up_by_interpolation_and_beyond_the_curve() -> None:
+    plain = [point("plain", 1.6 / n, n) for n in (4, 8, 16)]
+    points = [*plain, point("fast", 1.6 / 11.3, 4), point("best", 0.01, 8)]
+    findings = speed_up.analyse(study("speed-up", baseline="plain"), points, [])
+    rows = {row["variant"]: row for row in findings.rows[3:]}
+    assert (rows["fast"]["baseline_NFE"], rows["fast"]["speed_up"]) == ("11.3", "2.83")
+    assert (rows["fast"]["baseline_NFE_low"], rows["fast"]["baseline_NFE_high"]) == ("10.3", "12.6")
+    assert (rows["best"]["baseline_NFE"], rows["best"]["speed_up"]) == ("beyond 16", "> 2.00")
+    assert "plain reaches at 11.3 (10.3 to 12.6), 2.8 times the calls" in findings.sentence
+    assert "plain reaches at beyond 16" in findings.sentence
+
+
+def test_budgets_say_where_not_and_what_was_overspent() -> None:
+    points = [
+        point("plus 4k", 0.1, budget=4096, sequences=4000.0),
+        point("ours 4k", 0.05, budget=4096, sequences=4500.0, against="plus 4k"),
+        point("plus 16k", 0.04, budget=16384, sequences=16000.0),
+        point("ours 16k", 0.06, budget=16384, sequences=15000.0, against="plus 16k"),
+    ]
+    findings = budget.analyse(study("budget"), points, [])
+    assert findings.sentence.startswith("The error is higher at 16k: at 4k ours 4k is better than plus 4k")
+    assert "having spent 15000 against 16000 sequences" in findings.sentence
+    assert findings.sentence.endswith("over budget: ours 4k (4500).")
+    assert [row["within_budget"] for row in findings.rows] == [True, False, True, True]
+    fine = budget.analyse(study("budget"), points[:2], [])
+    assert fine.sentence.startswith("The error is no higher at any budget: ")
+
+
+def ranked(order: list[float], **others: object) -> list[Point]:
+    return [
+        point(f"p{k}", 0.01 * (k + 1), certificates={"reverse": nats, "forward_swapped": nats}, **others)
+        for k, nats in enumerate(order)
+    ]
+
+
+@pytest.mark.parametrize(("order", "verb"), [([1, 2, 3, 4], "ranks"), ([1, 4, 2, 3], "does not rank")])
+def test_certificates_are_held_to_the_wanted_correlation(order: list[float], verb: str) -> None:
+    points = ranked([float(value) for value in order], gainless=True)
+    sentence = certificates.analyse(study("certificates"), points, [teacher(0.0)]).sentence
+    assert sentence.startswith(f"The reverse certificate {verb} the 4 of 4 candidates")
+    assert f"the forward certificate {verb} the 4 of 4 candidates with gain 1" in sentence
+
+
+def test_only_eligible_candidates_are_ranked() -> None:
+    points = ranked([1.0, 2.0, 3.0], gainless=True)
+    far = replace(points[0], label="far", entropy=3.4, gainless=False)
+    kept = certificates.eligible([*points, far], teacher(0.0))
+    assert (
+        [p.label for p in kept["reverse"]] == [p.label for p in kept["forward_swapped"]] == ["p0", "p1", "p2"]
+    )
+    assert certificates.eligible(points, None)["reverse"] == []
+    said = certificates.clause("reverse", points[:2], 3)
+    assert "too few candidates" in said
