@@ -25,8 +25,8 @@ OURS: dict[str, dict[str, str]] = {
         "balanced_split": f"{_SAMPLERS}.balanced_split:BalancedSplit",
     },
     "lsd.orders": {
-        "uniform": f"{_SAMPLERS}.order:UNIFORM",
-        "halton": f"{_SAMPLERS}.order:HALTON",
+        "uniform": f"{_SAMPLERS}.orders.uniform:UNIFORM",
+        "halton": f"{_SAMPLERS}.orders.halton:HALTON",
     },
     "lsd.methods": {
         "plain": f"{_METHODS}.controls:PLAIN",

@@ -49,15 +49,15 @@ class CandidateWorker:
                 with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
                     keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
                     learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep)
-                    results.write_table(job.which, learned)
+                    results.write_learned(job.which, learned)
                 return key
             case MeasureJob():
-                table = results.read_table(table_index(spec, job.which))
+                table = results.read_learned(table_index(spec, job.which))
                 measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
                 results.write_measurement(job.part, job.which, job.temperature, measured)
                 return results.measurement_key(job.part, job.which, job.temperature)
             case CertifyJob():
-                certificate = certify(spec, job.which, results.read_table(job.which), backbone, job.kind)
+                certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
                 self.store.write_json(results.certificate_key(job.which, job.kind), certificate)
                 return results.certificate_key(job.which, job.kind)
 

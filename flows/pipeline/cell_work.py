@@ -113,7 +113,7 @@ def _settle_temperature(run: Run, spec: CandidateSpec) -> None:
     results = run.results(spec)
     if not run.store.exists(results.table_key(0)):
         plain = run.results(run.plan.in_cells[spec.backbone.fingerprint, spec.nfe, spec.sampler, BASELINE])
-        results.write_table(0, choose_temperature(plain))
+        results.write_learned(0, choose_temperature(plain))
 
 
 def _measure(run: Run, pool: Pool[Any, Any], title: str, jobs: Sequence[MeasureJob]) -> None:

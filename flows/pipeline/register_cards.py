@@ -49,7 +49,7 @@ def write_cards(run: Run) -> None:
         if certifiable(spec):
             certificate = run.store.read_json(results.certificate_key(shipped(run, spec.work)))
         card = make_card(
-            spec, [results.read_table(table_index(spec, w)) for w in seeds], measured, certificate, record
+            spec, [results.read_learned(table_index(spec, w)) for w in seeds], measured, certificate, record
         )
         run.store.write_bytes(results.card_key, card.to_json().encode())
         run.cards[spec.key] = card
@@ -126,7 +126,7 @@ def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Seque
     histories: dict[int, dict[str, Sequence[float]]] = {}
     for which in range(spec.evaluation.seeds):
         series: dict[str, Sequence[float]] = {}
-        for name, values in run.results(spec).read_table(which).history.items():
+        for name, values in run.results(spec).read_learned(which).history.items():
             if values and isinstance(values[0], list):
                 columns = zip(*values, strict=True)
                 series |= {f"{name}/{k:02d}": list(column) for k, column in enumerate(columns)}

@@ -104,7 +104,7 @@ def _point(run: Run, study: StudyPlan, entry: Entry) -> Point:
     measured = [results.read_measurement("report", which, 1.0) for which in seeds]
     metrics = metrics_of(measured, task.primary)
     primary, start_tv = metrics[task.primary], metrics.get("start_tv")
-    tables = [results.read_table(table_index(spec, which)) for which in seeds]
+    tables = [results.read_learned(table_index(spec, which)) for which in seeds]
     certificates = {
         kind: float(
             np.mean([run.store.read_json(results.certificate_key(w, kind))["value_nats"] for w in which])
@@ -144,7 +144,7 @@ def _cost(run: Run, study: StudyPlan, entry: Entry) -> float:
     costs = []
     for which in range(entry.spec.evaluation.seeds):
         tables = [
-            run.results(of.spec).read_table(table_index(of.spec, which)) for of in _sharing(study, entry)
+            run.results(of.spec).read_learned(table_index(of.spec, which)) for of in _sharing(study, entry)
         ]
         passes = [int(table.diagnostics.get("price_sequences", 0)) for table in tables]
         shared = max(passes) if entry.variant.together else sum(passes)

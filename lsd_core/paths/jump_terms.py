@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.processes import Absorbing, Process
-from lsd_core.samplers.dense.laws import DenseLaw, reverse_rates
-from lsd_core.samplers.dense.prediction import Prediction, growth_between, predict
+from lsd_core.samplers.full import FullPrediction, growth_between, predict
+from lsd_core.samplers.full_kernels import reverse_rates
+from lsd_core.samplers.kernel import Kernel
 from lsd_core.samplers.step import Step
 
 
@@ -52,14 +53,14 @@ def frozen_term(
 
 
 def bridges_term(
-    backbone: ScoreBackbone, seen: Prediction, x: Int[Tensor, "b l"], u: float
+    backbone: ScoreBackbone, seen: FullPrediction, x: Int[Tensor, "b l"], u: float
 ) -> Float[Tensor, " b"]:
     """Growth of KL(sampler || reference) at time u inside a Tweedie step that saw `seen` and is at x. One call."""
     return rate_divergence(seen.bridge_rates(x, u), predict(backbone, x, u).rates(), x)
 
 
 def denoise_term(
-    backbone: ScoreBackbone, seen: Prediction, x: Int[Tensor, "b l"], u: float
+    backbone: ScoreBackbone, seen: FullPrediction, x: Int[Tensor, "b l"], u: float
 ) -> Float[Tensor, " b"]:
     """What a last Tweedie step pays for ending along its own bridges where the reference denoises at u. One call."""
     return posterior_divergence(seen.bridge_x0(x, u), predict(backbone, x, u).x0)
@@ -88,11 +89,11 @@ def prior_term(process: Process, end: Int[Tensor, "b l"], delta: float) -> Float
 
 
 def kernel_term(
-    process: Process, law: DenseLaw, before: Int[Tensor, "b l"], after: Int[Tensor, "b l"], step: Step
+    process: Process, kernel: Kernel, before: Int[Tensor, "b l"], after: Int[Tensor, "b l"], step: Step
 ) -> Float[Tensor, " b"]:
     """log q(after | before) - log f(before | after), f the exact forward kernel from s to t."""
     forward = process.transition(growth_between(process, step.t, step.s)).to(after.device)[after, before]
-    return (law.probs.gather(-1, after[..., None])[..., 0].log() - forward.log()).sum(1)
+    return (kernel.log_prob(after) - forward.log()).sum(1)
 
 
 def _network_rates(backbone: ScoreBackbone, x: Tensor, t: float) -> Tensor:

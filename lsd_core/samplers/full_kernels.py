@@ -1,4 +1,4 @@
-"""Dense laws of one step, position by position, and the rates they come from."""
+"""Kernels of a step of full-state processes, position by position, and the jump rates that they come from."""
 
 from dataclasses import dataclass
 
@@ -7,32 +7,37 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.numerics.randomness import Purpose, uniform_grid
-from lsd_core.processes import Process
+from lsd_core.processes import Gaussian, Process
 from lsd_core.samplers.categorical import draw_categorical
+from lsd_core.samplers.kernel import ONCE, TokenUniforms
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import GainOn
 
 
-@dataclass(frozen=True)
-class DenseLaw:
-    """Independent laws of the positions after a step, and how far the formula strayed from one."""
+@dataclass(frozen=True, eq=False)
+class FullKernel:
+    """Independent distributions of the positions after a step, and how far the formula strayed from one."""
 
     probs: Float[Tensor, "b l s"]
     """Probabilities, float64, rows sum to 1."""
     most_negative: float = 0.0
     """The least entry before clamping; 0 if none was negative."""
 
-    def draw(self, draws: Draws, call: int) -> Int[Tensor, "b l"]:
-        """The tokens after the step; `call` numbers the draw within its trajectory."""
+    def log_prob(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l"]:
+        """Log-probability of each of the tokens x."""
+        return self.probs.gather(-1, x[..., None])[..., 0].log()
+
+    def draw(self, draws: Draws, call: int, tokens: TokenUniforms = ONCE) -> Int[Tensor, "b l"]:
+        """The tokens after the step. Any token may be drawn again: each draw has uniforms of its own."""
         b, length, states = self.probs.shape
         uniform = uniform_grid(draws.seed, draws.trajectory, call, length, Purpose.TOKEN)
         return draw_categorical(self.probs.reshape(-1, states), uniform.flatten()).view(b, length)
 
 
-def checked(raw: Float[Tensor, "b l s"]) -> DenseLaw:
+def checked(raw: Float[Tensor, "b l s"]) -> FullKernel:
     """Clamp what a frozen or inexact rate made negative, renormalise, and report the least entry."""
-    law = raw.double().clamp(min=0)
-    return DenseLaw(law / law.sum(-1, keepdim=True), min(0.0, float(raw.min())))
+    probs = raw.double().clamp(min=0)
+    return FullKernel(probs / probs.sum(-1, keepdim=True), min(0.0, float(raw.min())))
 
 
 def gained(
@@ -65,29 +70,29 @@ def reverse_rates(
     return rates.scatter(-1, x[..., None], 0.0)
 
 
-def euler_law(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> DenseLaw:
+def euler_kernel(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> FullKernel:
     """delta_x + duration * rates (LSD Eq. 4); where a token would leave with chance above 1 it leaves."""
     return checked(_stay(duration * rates, x, 1 - duration * rates.sum(-1)))
 
 
-def last_jump_law(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> DenseLaw:
+def last_jump_kernel(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> FullKernel:
     """Poisson jumps of a categorical token, the last one wins: stay with exp(-total), else as the rates."""
     total = duration * rates.sum(-1)
     jump = -torch.expm1(-total) / total.clamp(min=1e-300)
     return checked(_stay(jump[..., None] * duration * rates, x, torch.exp(-total)))
 
 
-def single_jump_law(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> DenseLaw:
+def single_jump_kernel(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> FullKernel:
     """Poisson jumps of a categorical token, two or more rejected: the variant that costs an order."""
     total = duration * rates.sum(-1)
     once = torch.exp(-total)
     return checked(_stay(once[..., None] * duration * rates, x, 1 - once * total))
 
 
-def ordinal_law(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> DenseLaw:
+def ordinal_kernel(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: float) -> FullKernel:
     """Poisson jumps of an ordinal token: x_i plus the sum of all moves, clamped to the states.
 
-    The sum is compound Poisson; its law is the inverse Fourier transform of exp(sum_d r_d (e^{iwd} - 1)), on
+    The sum is compound Poisson; its distribution is the inverse Fourier transform of exp(sum_d r_d (e^{iwd} - 1)), on
     a circle of 8 S points (at least 512), so that what wraps around it is less than rounding for any sensible
     step.
     """
@@ -99,14 +104,27 @@ def ordinal_law(rates: Float[Tensor, "b l s"], x: Int[Tensor, "b l"], duration: 
     transform = torch.fft.rfft(intensity)
     sums = torch.fft.irfft(torch.exp(transform - transform[..., :1].real), n=circle)
     landing = x[..., None] + (torch.arange(circle, device=x.device) + circle // 2) % circle - circle // 2
-    law = torch.zeros_like(rates, dtype=torch.float64)
-    law.scatter_add_(-1, landing.clamp(0, states - 1), sums.clamp(min=0))
-    return checked(law)
+    probs = torch.zeros_like(rates, dtype=torch.float64)
+    probs.scatter_add_(-1, landing.clamp(0, states - 1), sums.clamp(min=0))
+    return checked(probs)
 
 
-def tweedie_law(
+def leap_kernel(
+    process: Process,
+    rates: Float[Tensor, "b l s"],
+    x: Int[Tensor, "b l"],
+    duration: float,
+    reject: bool = False,
+) -> FullKernel:
+    """Poisson jumps: summed where states are ordinal, else the last one wins or two and more are rejected."""
+    if isinstance(process, Gaussian):
+        return ordinal_kernel(rates, x, duration)
+    return (single_jump_kernel if reject else last_jump_kernel)(rates, x, duration)
+
+
+def tweedie_kernel(
     process: Process, x: Int[Tensor, "b l"], score: Float[Tensor, "b l s"], growth: float
-) -> DenseLaw:
+) -> FullKernel:
     """Staggered score times transposed transition (SEDD Theorem 4.1): exact marginals for an exact network.
 
     An inexact network makes entries negative, on the uniform and gaussian processes far below 0.
@@ -114,7 +132,7 @@ def tweedie_law(
     return checked(process.stagger(score.double(), growth) * process.transition_into(x, growth))
 
 
-def bridge_law(
+def bridge_probs(
     process: Process,
     x: Int[Tensor, "b l"],
     x0: Float[Tensor, "b l s"],
@@ -123,7 +141,7 @@ def bridge_law(
 ) -> Float[Tensor, "b l s"]:
     """sum_z p(x0_i = z | x_t) p(x_s,i = y | x0_i = z, x_t,i), s earlier than t by `growth` of sigma_bar.
 
-    Of a clean token's law it makes the same law as `tweedie_law` of its scores, without a subtraction.
+    Of a clean token's distribution it makes the same kernel as `tweedie_kernel` of its scores, without a subtraction.
     """
     reached = process.transition_into(x, sigma_bar)
     onto = process.stagger(x0.double() / reached.clamp(min=1e-300), growth - sigma_bar)

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from lsd_core.backbones.hidden_markov import HiddenMarkov
+from lsd_core.distillation.jump_alignment import alignment, relaxed
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.lsd import LSDConfig, fit
-from lsd_core.distillation.lsd_rates import alignment, relaxed
 from lsd_core.errors import InputError
 from lsd_core.processes import Process
-from lsd_core.samplers.dense.prediction import predict
+from lsd_core.samplers.full import predict
 from lsd_core.samplers.state import Draws
 from tests.lsd_core.oracles import all_states
 from tests.lsd_core.samplers.dense.noisy import GAUSSIAN, UNIFORM, chain, exact_paths

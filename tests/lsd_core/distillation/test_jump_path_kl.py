@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.hidden_markov import HiddenMarkov
+from lsd_core.distillation.gains import Gains, choose_gains
 from lsd_core.distillation.learned import Problem
-from lsd_core.distillation.path_kl import fit
+from lsd_core.distillation.path_kl import fit, grid_change
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
-from lsd_core.distillation.path_kl_rates import grid_change
-from lsd_core.distillation.rate_gains import settle_rate_gains
-from lsd_core.distillation.rate_prices import price_rates
 from lsd_core.errors import InputError
+from lsd_core.paths.jump_model import JumpModel, one_call_method
+from lsd_core.paths.model import EdgeCosts
 from lsd_core.processes import Process
-from lsd_core.samplers.dense import DENSE_SAMPLERS
-from lsd_core.samplers.dense.prediction import growth_between, predict
+from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.full import growth_between, predict
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
@@ -33,6 +33,16 @@ def paths(backbone: HiddenMarkov, count: int = 600, nodes: int = NODES) -> Traje
     return exact_paths(backbone, count, nodes)
 
 
+def edge_costs_of(backbone: HiddenMarkov, sampler: str, trajectories: Trajectories, batch: int) -> EdgeCosts:
+    method = one_call_method(backbone, sampler)
+    return JumpModel(backbone=backbone, method=method, batch=batch).edge_costs(trajectories)
+
+
+def gains_of(backbone: HiddenMarkov, table: StepTable, candidates: tuple[float, ...], draws: Draws) -> Gains:
+    model = JumpModel(backbone=backbone, method=one_call_method(backbone, "tweedie"))
+    return choose_gains(model, table, candidates, draws)
+
+
 def true_divergence(backbone: HiddenMarkov, sampler: str, times: tuple[float, ...]) -> float:
     """KL of the exact chain at the schedule's times from the student's, both over whole sequences."""
     process, length, total = backbone.process, backbone.length, 0.0
@@ -44,7 +54,7 @@ def true_divergence(backbone: HiddenMarkov, sampler: str, times: tuple[float, ..
         joint = at_s[:, None] * to_t  # [state at s, state at t]
         step = Step(0, t, s, 1.0, "log_score")
         seen = predict(backbone, x, t)
-        law = seen.tweedie(s) if s == 0 else DENSE_SAMPLERS[sampler].first(seen, step)
+        law = seen.tweedie(s) if s == 0 else SAMPLERS[sampler].kernel(seen, step)
         student = product_law(law.probs).T  # [state at s, state at t]
         conditional = joint / joint.sum(0)
         terms = torch.where(joint > 0, joint * (conditional / student).log(), 0.0)
@@ -81,7 +91,7 @@ def test_a_bridge_knows_where_its_own_token_went(process: Process) -> None:
 @pytest.mark.parametrize("steps", [(0,), (0, 16), (0, 8, 24)])
 def test_a_price_is_not_below_the_divergence(process: Process, sampler: str, steps: tuple[int, ...]) -> None:
     backbone = chain(process)
-    prices = price_rates(backbone, sampler, paths(backbone), 300)
+    prices = edge_costs_of(backbone, sampler, paths(backbone), 300)
     nodes = (*steps, NODES)
     price = sum(float(prices.cost[i, j]) for i, j in pairwise(nodes))
     true = true_divergence(backbone, sampler, tuple(1 - node / NODES for node in nodes))
@@ -91,13 +101,13 @@ def test_a_price_is_not_below_the_divergence(process: Process, sampler: str, ste
 @both
 def test_independent_tokens_cost_nothing(process: Process) -> None:
     backbone = chain(process, independent=True)
-    prices = price_rates(backbone, "tweedie", paths(backbone, 40), 40)
+    prices = edge_costs_of(backbone, "tweedie", paths(backbone, 40), 40)
     assert float(prices.cost.abs().max()) < 1e-8
 
 
 @both
 def test_steps_that_look_more_often_cost_less_and_in_the_limit_nothing(process: Process) -> None:
-    prices = price_rates(chain(process), "tweedie", paths(chain(process)), 300)
+    prices = edge_costs_of(chain(process), "tweedie", paths(chain(process)), 300)
     totals = [
         sum(float(prices.cost[i, i + width]) for i in range(0, NODES, width)) for width in (32, 8, 2, 1)
     ]
@@ -117,7 +127,7 @@ def test_the_learned_schedule_is_the_best_of_all(process: Process) -> None:
         batch=64,
     )
     learned = fit(problem, PathKLScheduleConfig())
-    prices = price_rates(backbone, "tweedie", problem.trajectories, 64)  # type: ignore[arg-type]
+    prices = edge_costs_of(backbone, "tweedie", problem.trajectories, 64)  # type: ignore[arg-type]
     every = [
         (sum(float(prices.cost[i, j]) for i, j in pairwise((0, *inner, 12))), (0, *inner, 12))
         for inner in combinations(range(1, 12), 2)
@@ -129,19 +139,19 @@ def test_the_learned_schedule_is_the_best_of_all(process: Process) -> None:
 
 def test_a_grid_can_be_so_fine_that_a_finer_one_changes_nothing() -> None:
     backbone = chain(UNIFORM)
-    prices = price_rates(backbone, "tweedie", paths(backbone, 300, nodes=128), 300)
+    prices = edge_costs_of(backbone, "tweedie", paths(backbone, 300, nodes=128), 300)
     assert abs(grid_change(prices, 4)) < 0.01
-    coarse = price_rates(backbone, "tweedie", paths(backbone, 300, nodes=8), 300)
+    coarse = edge_costs_of(backbone, "tweedie", paths(backbone, 300, nodes=8), 300)
     assert abs(grid_change(coarse, 4)) > 0.01
 
 
 def test_gains_are_one_where_tokens_know_nothing_of_each_other() -> None:
     table = uniform_times(3)
     draws = Draws(1, torch.arange(256))
-    free = settle_rate_gains(chain(UNIFORM, independent=True), table, (0.5, 1.0, 2.0), draws)
+    free = gains_of(chain(UNIFORM, independent=True), table, (0.5, 1.0, 2.0), draws)
     assert free.table.gains == (1.0, 1.0, 1.0)
     assert free.bound == pytest.approx(0.0, abs=1e-6)
-    bound = settle_rate_gains(chain(UNIFORM), table, (1.0,), draws).bound
+    bound = gains_of(chain(UNIFORM), table, (1.0,), draws).bound
     assert bound > 0.001
     assert free.sequences == 256 * (3 * 4 + 3)
 
@@ -150,15 +160,15 @@ def test_learned_gains_do_not_raise_the_bound() -> None:
     backbone = chain(UNIFORM, length=3)
     draws = Draws(1, torch.arange(1024))
     table = StepTable(times=(1.0, 0.5, 0.0))
-    learned = settle_rate_gains(backbone, table, (0.8, 1.0, 1.3, 1.8), draws)
-    plain = settle_rate_gains(backbone, table, (1.0,), draws)
+    learned = gains_of(backbone, table, (0.8, 1.0, 1.3, 1.8), draws)
+    plain = gains_of(backbone, table, (1.0,), draws)
     assert learned.bound <= plain.bound * 1.02
 
 
 def test_what_cannot_be_priced_is_said() -> None:
     backbone = chain(UNIFORM)
     with pytest.raises(InputError, match=r"look at the network once a step.*theta_trapezoidal"):
-        price_rates(backbone, "theta_trapezoidal", paths(backbone, 4), 4)
+        edge_costs_of(backbone, "theta_trapezoidal", paths(backbone, 4), 4)
     problem = Problem(
         backbone=backbone, sampler="tweedie", num_steps=9, trajectories=paths(backbone, 4, 8), seed=0, batch=4
     )

@@ -1,4 +1,4 @@
-"""What a certificate is: an estimate in nats, of a named quantity, against a named reference."""
+"""A certificate: an estimate in nats of a named divergence from, or to, a named reference."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,10 +13,10 @@ class Certificate:
 
     kind: str
     """Which of the forms."""
-    bounds: str | None
-    """The divergence that its expectation is never below; None where it bounds nothing."""
+    bounds: str
+    """The divergence that its expectation is never below."""
     reference: str
-    """The law that is compared with."""
+    """The distribution that is compared with."""
     value_nats: float
     standard_error: float
     num_paths: int
@@ -26,7 +26,7 @@ class Certificate:
     @staticmethod
     def of(
         kind: str,
-        bounds: str | None,
+        bounds: str,
         reference: str,
         values: Float[Tensor, " n"],
         sequences: int,

@@ -1,4 +1,7 @@
-"""Teachers of processes without a mask: whole paths, kept as the states at equally spaced times."""
+"""Paths of base samplers and exact chains, recorded as a teacher's trajectories.
+
+On masked processes the step that unmasked each token, elsewhere the states at equally spaced times.
+"""
 
 from itertools import pairwise
 
@@ -6,16 +9,15 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.protocol import Backbone, DenseBackbone
 from lsd_core.backbones.scores import ScoreBackbone, X0Backbone
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, Uniform
-from lsd_core.samplers.dense.exact import Bound, uniformise, x0_rate_bound
-from lsd_core.samplers.dense.generate import draw_prior, take_step
-from lsd_core.samplers.dense.prediction import predict
-from lsd_core.samplers.dense.steps import get_dense
-from lsd_core.samplers.state import Draws
-from lsd_core.samplers.step import steps_of
+from lsd_core.samplers.full import predict
+from lsd_core.samplers.loop import walk
+from lsd_core.samplers.state import Draws, draw_prior, start
 from lsd_core.samplers.table import uniform_times
+from lsd_core.samplers.uniformisation import Bound, uniformise, x0_rate_bound
 from lsd_core.trajectories.types import Trajectories
 
 STOP = 2.0**-10  # exact paths end here and are denoised: on some processes rates have no bound at 0
@@ -56,19 +58,31 @@ def record_exact(backbone: ScoreBackbone, num_nodes: int, draws: Draws) -> Traje
     return _trajectories(backbone.process, draws, states, x_end)
 
 
-def record_dense_steps(
-    backbone: ScoreBackbone, sampler: str, steps: int, num_nodes: int, draws: Draws
+def record_steps(backbone: Backbone, sampler: str, steps: int, draws: Draws) -> Trajectories:
+    """Paths of `steps` uniform steps of a sampler on a masked process."""
+    process, state = backbone.process, start(backbone, draws)
+    unmasked_in = torch.zeros_like(state.x)
+    for step, before, after in walk(backbone, sampler, uniform_times(steps), state, draws):
+        unmasked = (before.x == process.mask) & (after.x != process.mask)
+        unmasked_in = torch.where(unmasked, step.index, unmasked_in)
+    return Trajectories(
+        index=draws.trajectory,
+        num_tokens=process.num_tokens,
+        x_end=after.x,
+        reveal_step=unmasked_in,
+        steps=steps,
+    )
+
+
+def record_states(
+    backbone: DenseBackbone, sampler: str, steps: int, num_nodes: int, draws: Draws
 ) -> Trajectories:
-    """Paths of `steps` uniform steps of a base sampler, the last the denoise."""
+    """Paths of `steps` uniform steps of a sampler on a full-state process, the last the denoise."""
     if steps % num_nodes:
         raise InputError("teacher.steps", f"be a multiple of teacher.nodes = {num_nodes}", steps)
-    method, x = get_dense(sampler, backbone.process), draw_prior(backbone.process, draws, backbone.length)
-    states = []
-    for step in steps_of(uniform_times(steps), backbone.length):
-        if step.index % (steps // num_nodes) == 0:
-            states.append(x)
-        x = take_step(method, backbone, x, step, draws)[0]
-    return _trajectories(backbone.process, draws, states, x)
+    path = list(walk(backbone, sampler, uniform_times(steps), start(backbone, draws), draws))
+    states = [before.x for _, before, _ in path[:: steps // num_nodes]]
+    return _trajectories(backbone.process, draws, states, path[-1][2].x)
 
 
 def expected_calls(process: Process, length: int, num_nodes: int) -> int:

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from lsd_core.errors import InputError
-from lsd_core.paths.teacher_paths import TeacherFeatures, TeacherPaths
+from lsd_core.paths.teacher_features import TeacherFeatures, hidden_before, state_before
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import counts_from_times, uniform_times
-from lsd_core.trajectories.replay import state_at_count, state_at_step, state_at_time
-from lsd_core.trajectories.types import Trajectories
+from lsd_core.trajectories.replay import state_at_count, state_at_step, state_at_time, timed
+from lsd_core.trajectories.types import TIME_GRID, Trajectories
 from tests.lsd_core.distillation.chains import exact_paths, mild_chain, stepped_paths, strong_chain
 
 ROWS = torch.arange(40)
@@ -16,11 +16,11 @@ ROWS = torch.arange(40)
 
 def test_exact_teachers_states_are_replayed_exactly():
     paths = exact_paths(strong_chain(), 40)
-    read = TeacherPaths.read(paths, seed=0)
+    read = timed(paths, seed=0)
     for step in steps_of(uniform_times(3), 6):
-        assert torch.equal(read.state(ROWS, step), state_at_time(paths, step.t))
+        assert torch.equal(state_before(read, step), state_at_time(paths, step.t))
     for step in steps_of(counts_from_times(uniform_times(3), 6), 6):
-        assert torch.equal(read.state(ROWS, step), state_at_count(paths, step.counts[0]))
+        assert torch.equal(state_before(read, step), state_at_count(paths, step.counts[0]))
 
 
 def test_a_token_is_there_at_its_own_reveal_time():
@@ -29,29 +29,29 @@ def test_a_token_is_there_at_its_own_reveal_time():
         index=torch.arange(1), num_tokens=4, x_end=torch.zeros(1, 3).long(), reveal_time=ticks
     )
     (step,) = [step for step in steps_of(uniform_times(2), 3) if step.t == 0.5]
-    read = TeacherPaths.read(paths, seed=0)
-    assert read.hidden(torch.arange(1), step).tolist() == [[True, False, False]]
+    read = timed(paths, seed=0)
+    assert hidden_before(read, step).tolist() == [[True, False, False]]
     assert read.rank.tolist() == [[2, 1, 0]]
 
 
 def test_stepped_teachers_states_at_its_own_times_are_replayed_exactly():
     paths = stepped_paths(strong_chain(), 40, steps=8)
-    read = TeacherPaths.read(paths, seed=0)
+    read = timed(paths, seed=0)
     for step in steps_of(uniform_times(8), 6):
-        assert torch.equal(read.state(ROWS, step), state_at_step(paths, step.index))
+        assert torch.equal(state_before(read, step), state_at_step(paths, step.index))
     assert len(read.reveal_time.unique()) > 200  # moments inside the steps, not the 8 steps
-    assert not torch.equal(read.reveal_time, TeacherPaths.read(paths, seed=1).reveal_time)
+    assert not torch.equal(read.reveal_time, timed(paths, seed=1).reveal_time)
 
 
 def test_reveal_times_of_a_stepped_teacher_are_uniform():
-    time = TeacherPaths.read(stepped_paths(strong_chain(), 1000, steps=4), seed=0).reveal_time
+    time = timed(stepped_paths(strong_chain(), 1000, steps=4), seed=0).reveal_time / TIME_GRID
     for level in (0.1, 0.375, 0.8):
         assert float((time < level).double().mean()) == pytest.approx(level, abs=0.02)
 
 
 def test_a_state_of_a_path_is_sent_through_the_network_once():
     backbone = mild_chain()
-    read = TeacherPaths.read(exact_paths(backbone, 40), seed=0)
+    read = timed(exact_paths(backbone, 40), seed=0)
     moments = list(steps_of(uniform_times(3), 3))
     backbone.sequences = 0
     features = TeacherFeatures(backbone, read, moments)
@@ -63,7 +63,7 @@ def test_a_state_of_a_path_is_sent_through_the_network_once():
 
 def test_features_too_large_to_keep_are_computed_again_and_equal():
     backbone = mild_chain()
-    read = TeacherPaths.read(exact_paths(backbone, 40), seed=0)
+    read = timed(exact_paths(backbone, 40), seed=0)
     moments = list(steps_of(uniform_times(3), 3))
     kept, forgotten = (TeacherFeatures(backbone, read, moments, cache_bytes=size) for size in (1 << 20, 100))
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_features_too_large_to_keep_are_computed_again_and_equal():
 
 def test_missing_trajectories_are_named():
     with pytest.raises(InputError, match="trajectories must be given with x_end"):
-        TeacherPaths.read(None, seed=0)
+        timed(None, seed=0)
     bare = Trajectories(index=torch.arange(2), num_tokens=4, x_end=torch.zeros(2, 6, dtype=torch.long))
     with pytest.raises(InputError, match="hold reveal_time or reveal_step, got x_end"):
-        TeacherPaths.read(bare, seed=0)
+        timed(bare, seed=0)

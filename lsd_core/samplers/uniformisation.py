@@ -13,8 +13,8 @@ from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniform_grid, uniforms
 from lsd_core.processes import Process
-from lsd_core.samplers.dense.laws import reverse_rates
-from lsd_core.samplers.dense.prediction import growth_between
+from lsd_core.samplers.full import growth_between
+from lsd_core.samplers.full_kernels import reverse_rates
 from lsd_core.samplers.state import Draws
 
 Bound = Callable[
@@ -43,11 +43,11 @@ def uniformise(
     *,
     first_window: int = 0,
 ) -> ExactRun:
-    """Carry chains from times[0] down to times[-1] with the exact law (van Dijk 1992; Chen & Ying 2024).
+    """Carry chains from times[0] down to times[-1] with the exact distribution (van Dijk 1992; Chen & Ying 2024).
 
     In each window [lo, hi] candidate jumps come as a Poisson process of rate l * bound(hi, lo); at each the
     network is asked for the rates there and then, and the candidate becomes a jump with chance rates / bound.
-    No rate is ever frozen, so the law is exact; a rate above the bound raises, with what to do. Windows are
+    No rate is ever frozen, so the simulation is exact; a rate above the bound raises, with what to do. Windows are
     numbered from `first_window`, so that a path carried on in another call draws anew.
     """
     if any(hi <= lo for hi, lo in pairwise(times)) or len(times) < 2:
@@ -104,12 +104,12 @@ def poisson(uniform: Float[Tensor, " b"], mean: float) -> Int[Tensor, " b"]:
     """Poisson numbers by inversion."""
     most = int(mean + 12 * math.sqrt(mean) + 30)
     n = torch.arange(most + 1, dtype=torch.float64, device=uniform.device)
-    log_law = n * math.log(max(mean, 1e-300)) - mean - torch.lgamma(n + 1)
-    return torch.searchsorted(log_law.exp().cumsum(0), uniform, right=True).clamp(max=most)
+    log_probs = n * math.log(max(mean, 1e-300)) - mean - torch.lgamma(n + 1)
+    return torch.searchsorted(log_probs.exp().cumsum(0), uniform, right=True).clamp(max=most)
 
 
 def x0_rate_bound(process: Process, safety: float = 1.0) -> Bound:
-    """Bound on one token's total reverse rate for any network that predicts an x0 law (`X0Scores`).
+    """Bound on one token's total reverse rate for any network that predicts an x0 distribution (`X0Scores`).
 
     The rate is a mean over x0 = z of rate(t) sum_y Q[y, x] P[z, y] / P[z, x], P = exp(sigma_bar(t) Q), so it
     is at most the largest of these. Noise rates grow with t and the ratios shrink: rate at the later time,
