@@ -8,17 +8,18 @@ from typing import Any
 from flows.config import EvaluationConfig, GridConfig
 from flows.pipeline.teacher_batches import planned_teacher
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
-from lsd_core.distillation.methods import BASELINE, get_method, method_names
+from lsd_core.distillation.methods import BASELINE, METHODS, get_method, method_names
 from lsd_core.errors import InputError
-from lsd_core.metrics.extra import check_extras
+from lsd_core.metrics.extra import METRICS, check_extras, family
 from lsd_core.processes import Process
-from lsd_core.samplers import calls_per_step, num_steps, steps_in_counts
+from lsd_core.samplers import SAMPLERS, calls_per_step, num_steps, steps_in_counts
 from lsd_core.storage.store import Store
-from lsd_core.tasks.catalog import get_task, task_of
+from lsd_core.tasks.catalog import TASKS, get_task, task_of
 from lsd_core.trajectories.spec import TeacherSpec
 
 
@@ -166,4 +167,9 @@ def candidate_spec(
         trajectories=trajectories if filled.needs_paths else None,
         evaluation=evaluation,
         seed=seed,
+        components=FAMILIES.recorded(*({backbone.family} & set(FAMILIES)))
+        | SAMPLERS.recorded(sampler)
+        | METHODS.recorded(method)
+        | TASKS.recorded(evaluation.task)
+        | METRICS.recorded(*map(family, evaluation.metrics)),
     )
