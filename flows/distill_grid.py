@@ -20,6 +20,7 @@ from flows.pipeline import cell_jobs as cells
 from flows.pipeline import register_cards as filing
 from flows.pipeline import teacher_work as teaching
 from flows.pipeline.artifacts import show_outcome, show_plan
+from flows.pipeline.cell_work import untested
 from flows.pipeline.live_curves import LiveCurves, hearing
 from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import LogProgress, Progress, current
@@ -108,7 +109,11 @@ def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, O
     publish_backbones(run)
     filing.read_cards(run)
     teachers = plan.teachers if plan.needs_teacher else ()
-    unfinished = len(run.cards) < len(plan.candidates) or any(teaching.lacks(run, spec) for spec in teachers)
+    unfinished = (
+        len(run.cards) < len(plan.candidates)
+        or any(teaching.lacks(run, spec) for spec in teachers)
+        or untested(run)
+    )
     with working(run) if unfinished else nullcontext():
         for spec in teachers:
             generate_teacher(run, spec)

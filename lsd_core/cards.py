@@ -5,7 +5,6 @@ name in the registry.
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -24,6 +23,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json, digest
 from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.samplers.table import StepTable
 
 SCHEMA_VERSION = 1
@@ -202,9 +202,7 @@ class SamplerCard(_Part):
     def from_json(cls, text: str, source: str = "card") -> "SamplerCard":
         """The card in `text`; anything else raises InputError that names `source` and the field."""
         try:
-            return cls.model_validate(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise InputError(source, "be a sampler card in JSON", f"text with an error ({error})") from None
+            return cls.model_validate(parse_json(text, source, "be a sampler card in JSON"))
         except ValidationError as error:
             raise _explain(error, source) from None
 

@@ -17,6 +17,7 @@ from lsd_core.errors import InputError
 from lsd_core.plugins import require
 from lsd_core.registry import resolve
 from lsd_core.samplers import generate
+from lsd_core.samplers.memory import check_tokens
 from lsd_core.samplers.prompts import BLANK, Given, given_tokens
 from lsd_core.storage.home import default_store
 from lsd_core.storage.store import Store
@@ -53,6 +54,7 @@ class LoadedSampler:
         `prompt` (token numbers, or text in the backbone's own tokens) is what all begin with; `infill` is a
         template with None, or in text `blank`, where tokens are to be drawn. What is given never changes.
         """
+        check_tokens("num_samples", num_samples, self.backbone)
         given = given_tokens(self.backbone, prompt, infill, blank)
         card = self.card
         device = device_of(self.backbone)

@@ -4,6 +4,7 @@ A field's type is its rule and the string under it its description; `__post_init
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from functools import cache
@@ -35,6 +36,8 @@ def read_settings(owner: str, kind: type[T], given: Mapping[str, Any], *, text: 
         if name not in known:
             rule = f"be one of {known}" if known else "not be given: there is nothing to set"
             raise InputError(f"setting of {owner}", rule, name)
+        if not _is_finite(given[name]):
+            raise InputError(f"{owner}.{name}", "be finite", given[name])
     try:
         adapter = _adapter(cast(Any, kind))
         found = (
@@ -76,6 +79,12 @@ def explained(what: str, error: ValidationError, remedy: str = "") -> InputError
         return InputError(inner.field or field, inner.rule, inner.value, inner.remedy)
     rule = "be given" if first["type"] == "missing" else first["msg"].removeprefix("Input should ")
     return InputError(field, rule, "nothing" if first["type"] == "missing" else first["input"], remedy)
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _listed(value: Any) -> Any:

@@ -7,8 +7,9 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
 from lsd_core.candidates.results import Results
-from lsd_core.candidates.spec import CandidateSpec
+from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path
+from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
 from lsd_core.distillation.learned import Kept
 from lsd_core.storage.store import Store
@@ -52,9 +53,14 @@ class CandidateWorker:
                     results.write_learned(job.which, learned)
                 return key
             case MeasureJob():
-                table = results.read_learned(table_index(spec, job.which))
+                shipped = job.part == SHIPPED
+                number = shipped_run(results) if shipped else table_index(spec, job.which)
+                table = results.read_learned(number)
                 measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
-                results.write_measurement(job.part, job.which, job.temperature, measured)
+                if job.only_across:
+                    results.write_across(job.part, job.which, measured)
+                else:
+                    results.write_measurement(job.part, job.which, job.temperature, measured)
                 return results.measurement_key(job.part, job.which, job.temperature)
             case CertifyJob():
                 certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
@@ -67,7 +73,10 @@ class CandidateWorker:
                 assert spec.teacher is not None
                 seed, calls = spec.sampling_seed("report", 0), calls_a_path(spec.teacher)
                 measured = measure_teacher(spec.evaluation, paths, backbone, seed, calls)
-                results.write_teacher(measured)
+                if job.only_across:
+                    results.write_teacher_across(measured)
+                else:
+                    results.write_teacher(measured)
                 return results.teacher_key
 
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:

@@ -32,9 +32,11 @@ class MeasureJob:
 
     spec: dict[str, Any]
     part: str
-    """`selection` or `report`."""
+    """`selection`, `report`, or `shipped`: report seeds on the table that ships."""
     which: int
     temperature: float = 1.0
+    only_across: bool = False
+    """The measurement is there, and lacks the statistics across its samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,8 @@ class TeacherJob:
 
     spec: dict[str, Any]
     """Of a candidate that learns from this teacher."""
+    only_across: bool = False
+    """As for a MeasureJob."""
 
 
 Job = LearnJob | MeasureJob | CertifyJob | TeacherJob

@@ -18,6 +18,11 @@ from workers.messages import MARK, Told
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
 WORKER_ENV = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+LOCAL_ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it, a warning
+    "RAY_worker_niceness": "0",  # Ray's 15 gives a worker a thirtieth of a core that another program uses
+}
 OBJECT_STORE_BYTES = 256 * 2**20  # items and results are small: data goes through the store
 LOCAL = "local"
 
@@ -36,16 +41,15 @@ def ray_session(
     What workers `tell` goes to `hear`, a line at a time, from a thread of Ray's; without it, to Ray's files alone.
 
     A session that is already open is used and left open. "local" starts a private Ray without dashboard,
-    never found by others; anything else joins that cluster, where `num_cpus` does not apply.
+    never found by others, whose workers run at this process's priority; anything else joins that cluster, where
+    `num_cpus` does not apply.
     """
     where = ray_address(address)
     if ray.is_initialized():
         yield where
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # the coming default; without it, a warning
+    for name, value in LOCAL_ENV.items():
+        os.environ.setdefault(name, value)
     options: dict[str, object] = {
         "address": where,
         "log_to_driver": hear is not None,

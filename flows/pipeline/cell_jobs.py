@@ -5,7 +5,6 @@ A cell needs no registry: it leaves its cards on the store, where `lsd grid` fin
 `python -m flows.pipeline.cell_jobs JSON`, which is what `lsd submit` has a Ray cluster do.
 """
 
-import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from flows.settings import Settings, resolve
 from lsd_core.backbones.publish import publish
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.storage.store import Store
 from workers.session import ray_session
 
@@ -74,7 +74,7 @@ def fill(run: Run) -> None:
     """Learn, measure and certify all candidates that have no card yet, on one pool of workers."""
     todo = [spec for spec in run.plan.candidates if spec.key not in run.cards]
     run.count("cells", reused=len(run.plan.candidates) - len(todo), made=len(todo))
-    if not todo:
+    if not todo and not phases.untested(run):
         return
     with phases.candidate_pool(run) as pool:
         phases.measure_teachers(run, pool)
@@ -93,7 +93,7 @@ def run_cells(config: GridConfig, settings: Settings, progress: Progress) -> Run
     plan: Plan = make_plan(config, store)
     run = Run(plan, settings, progress)
     filing.read_cards(run)
-    if len(run.cards) == len(plan.candidates):
+    if len(run.cards) == len(plan.candidates) and not phases.untested(run):
         run.count("cells", reused=len(run.cards))
         return run
     for backbone in plan.backbones:
@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     logging.getLogger("lsd").setLevel(logging.INFO)
     try:
-        config = parse_grid(json.loads(arguments[0]))
+        config = parse_grid(parse_json(arguments[0], "grid"))
         settings = resolve(config=config.places)
         run = run_cells(config, settings, LogProgress(logging.getLogger("lsd").info))
     except InputError as error:

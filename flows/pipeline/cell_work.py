@@ -6,15 +6,15 @@ candidate did: the others go on.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from flows.pipeline.retries import DELAYS_S, failure_may_pass
 from flows.pipeline.run import Run
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certifiable
-from lsd_core.candidates.make_card import shipped_seed
 from lsd_core.candidates.temperature import choose_temperature
-from lsd_core.candidates.work import table_index, temperatures_of
+from lsd_core.candidates.tested import Tested, all_tested, lacking, measured_key, shipped_run
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
 from workers.candidates import CandidateWorker
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
@@ -24,9 +24,18 @@ from workers.session import workers_for
 
 def measure_teachers(run: Run, pool: Pool[Any, Any]) -> None:
     """What the teachers' own sequences score, once each."""
-    learners = {run.results(spec).teacher_key: spec for spec in _alive(run) if spec.teacher is not None}
-    jobs = [TeacherJob(spec=spec.to_dict()) for spec in learners.values()]
-    have_done(run, pool, "measurements", "measure: teacher", jobs, lambda s, job: run.results(s).teacher_key)
+    present = set(run.store.list("cells"))
+    learners = {run.results(spec).teacher_key: spec for spec in _working(run) if spec.teacher is not None}
+    jobs = [
+        TeacherJob(
+            spec=spec.to_dict(),
+            only_across=key in present and run.results(spec).teacher_across_key not in present,
+        )
+        for key, spec in learners.items()
+    ]
+    have_done(
+        run, pool, "measurements", "measure: teacher", jobs, lambda s, job: run.results(s).teacher_across_key
+    )
 
 
 def distill(run: Run, pool: Pool[Any, Any]) -> None:
@@ -63,14 +72,32 @@ def measure_selection(run: Run, pool: Pool[Any, Any]) -> None:
 
 
 def measure_report(run: Run, pool: Pool[Any, Any]) -> None:
-    """Fresh samples that are quoted: every candidate as it is, the plain sampler at every temperature."""
-    jobs = [
-        MeasureJob(spec=spec.to_dict(), part="report", which=which, temperature=temperature)
-        for spec in _alive(run)
-        for which in range(spec.evaluation.seeds)
-        for temperature in temperatures_of(spec)
-    ]
-    _measure(run, pool, "measure: report", jobs)
+    """Fresh samples that are quoted, every table's, and those that promotion tests, cards or no cards.
+
+    A store of an earlier version has cards whose controls were not swept, or whose samples were not compared with one
+    another: what promotion lacks is measured then, and the cards stay.
+    """
+    present = set(run.store.list("cells"))
+    jobs: dict[tuple[str, Tested], MeasureJob] = {}
+    alive = {spec.key for spec in _alive(run)}
+    for spec in _working(run):
+        results = run.results(spec)
+        quoted = [Tested(part="report", which=which) for which in range(spec.evaluation.seeds)]
+        for each in [*(quoted if spec.key in alive else []), *all_tested(results)]:
+            there = results.measurement_key(each.part, each.which, each.temperature) in present
+            jobs[spec.key, each] = MeasureJob(
+                spec=spec.to_dict(),
+                **asdict(each),
+                only_across=there and measured_key(results, each) not in present,
+            )
+    _measure(run, pool, "measure: report", list(jobs.values()))
+
+
+def untested(run: Run) -> bool:
+    """Whether promotion lacks measurements of candidates that have cards."""
+    present = set(run.store.list("cells"))
+    done = {spec.work.key: run.results(spec.work) for spec in run.plan.candidates if spec.key in run.cards}
+    return any(lacking(results, present) for results in done.values())
 
 
 def certify_tables(run: Run, pool: Pool[Any, Any]) -> None:
@@ -96,17 +123,19 @@ def table_seeds(spec: CandidateSpec) -> range:
 
 def shipped(run: Run, spec: CandidateSpec) -> int:
     """The learning run whose table ships."""
-    results = run.results(spec)
-    seeds = range(spec.evaluation.seeds)
-    seed = shipped_seed(spec, [results.read_measurement("selection", which, 1.0) for which in seeds])
-    return table_index(spec, seed)
+    return shipped_run(run.results(spec))
 
 
 def _alive(run: Run) -> list[CandidateSpec]:
     """Candidates that have no card yet and have not failed; equal laws once, big ones first."""
-    open_ones = [spec for spec in run.plan.candidates if spec.key not in run.cards and not run.failed(spec)]
-    waiting = {spec.work.key: spec.work for spec in open_ones}
-    return sorted(waiting.values(), key=lambda spec: -spec.nfe)
+    waiting = {spec.work.key for spec in run.plan.candidates if spec.key not in run.cards}
+    return [spec for spec in _working(run) if spec.key in waiting]
+
+
+def _working(run: Run) -> list[CandidateSpec]:
+    """Candidates that have not failed, with a card or without; equal laws once, big ones first."""
+    works = {spec.work.key: spec.work for spec in run.plan.candidates if not run.failed(spec)}
+    return sorted(works.values(), key=lambda spec: -spec.nfe)
 
 
 def _settle_temperature(run: Run, spec: CandidateSpec) -> None:
@@ -118,7 +147,10 @@ def _settle_temperature(run: Run, spec: CandidateSpec) -> None:
 
 def _measure(run: Run, pool: Pool[Any, Any], title: str, jobs: Sequence[MeasureJob]) -> None:
     def key(spec: CandidateSpec, job: Any) -> str:
-        return run.results(spec).measurement_key(job.part, job.which, job.temperature)
+        if job.part == "selection":
+            return run.results(spec).measurement_key(job.part, job.which, job.temperature)
+        tested = Tested(part=job.part, which=job.which, temperature=job.temperature)
+        return measured_key(run.results(spec), tested)
 
     have_done(run, pool, "measurements", title, jobs, key)
 

@@ -18,6 +18,7 @@ from lsd_core.errors import InputError
 from lsd_core.metrics.extra import METRICS, check_extras, family
 from lsd_core.processes import Process
 from lsd_core.samplers import SAMPLERS, calls_per_step, num_steps, steps_in_counts
+from lsd_core.samplers.memory import check_tokens
 from lsd_core.storage.store import Store
 from lsd_core.tasks.catalog import TASKS, get_task, task_of
 from lsd_core.trajectories.spec import TeacherSpec
@@ -119,6 +120,8 @@ def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> Evaluat
     """How candidates of this backbone are measured."""
     task = get_task(task_of(backbone))
     task.check(backbone)
+    for field in ("samples", "selection_samples"):
+        check_tokens(f"evaluation.{field}", getattr(section, field) or 1, backbone)
     check_extras(section.metrics, backbone, max(section.samples, section.selection_samples or 0))
     return EvaluationSpec(
         task=task.name,
@@ -152,9 +155,12 @@ def candidate_spec(
     sampler = filled.own_sampler or sampler
     filled.check_sampler(sampler, backbone.process, chosen)
     steps = num_steps(sampler, nfe, backbone.process)
-    if steps_in_counts(sampler) and steps > backbone.length:
+    in_counts = (
+        sampler if steps_in_counts(sampler) else filled.name if filled.counts(backbone.process) else ""
+    )
+    if in_counts and steps > backbone.length:
         remedy = "a step on counts reveals at least one token"
-        raise InputError("nfe", f"be at most {backbone.length}, the length, for {sampler}", nfe, remedy)
+        raise InputError("nfe", f"be at most {backbone.length}, the length, for {in_counts}", nfe, remedy)
     return CandidateSpec(
         backbone=BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family),
         process=backbone.process.to_dict(),

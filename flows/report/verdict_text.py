@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flows.report.page_data import Entry, PageData
 from flows.report.table_rows import UNKNOWN
 from lsd_core.distillation.methods import BASELINE
-from lsd_core.statistics.promotion import TOLERANCE, Comparison
+from lsd_core.statistics.envelope import TOLERANCE
 from lsd_core.statistics.speed_up import Reach, reach
 
 
@@ -158,12 +158,16 @@ def _worse(data: PageData, best: Entry, plain: Entry) -> str:
 
 
 def _not_won(data: PageData, nfe: int) -> list[str]:
-    """Learned samplers that did not beat every control, each with what stopped it."""
-    lost: dict[str, list[Comparison]] = {}
-    for comparison in data.verdicts[f"nfe{nfe}"].comparisons:
+    """Learned samplers that did not beat every control or did not pass the guard, each with what stopped it."""
+    lost: dict[str, list[str]] = {}
+    verdict = data.verdicts[f"nfe{nfe}"]
+    for comparison in verdict.comparisons:
         if not comparison.wins:
-            lost.setdefault(comparison.candidate, []).append(comparison)
-    return [" ".join(comparison.sentence for comparison in mine) for mine in lost.values()]
+            lost.setdefault(comparison.candidate, []).append(comparison.sentence)
+    for guarded in verdict.guarded:
+        if not guarded.passes:
+            lost.setdefault(guarded.candidate, []).append(guarded.sentence)
+    return [" ".join(sentences) for sentences in lost.values()]
 
 
 def _join(words: list[str]) -> str:

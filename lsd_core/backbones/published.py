@@ -5,13 +5,10 @@ that the pickle is opened once.
 """
 
 import hashlib
-import json
 import os
 import uuid
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from lsd_core.backbones import storage
 from lsd_core.backbones.checkpoint import read_tensors
@@ -20,6 +17,7 @@ from lsd_core.backbones.layout import Fields
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.plain_text import parse_json, parse_yaml
 from lsd_core.storage.home import cache_dir
 from lsd_core.storage.tensorfile import check_tensors
 
@@ -112,10 +110,11 @@ def find_config(folder: Path) -> Path:
 def read_config(path: Path) -> dict[str, Any]:
     """A published configuration, JSON or YAML, as plain data."""
     try:
-        text = path.read_text()
-        record = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, OSError) as error:
-        raise InputError(str(path), "be JSON or plain YAML", " ".join(str(error).split())[:160]) from None
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(str(path), "be readable", str(error)) from None
+    parse = parse_json if path.suffix == ".json" else parse_yaml
+    record = parse(data, str(path), "be JSON or plain YAML")
     if not isinstance(record, dict):
         raise InputError(str(path), "be a mapping of fields", type(record).__name__)
     return record

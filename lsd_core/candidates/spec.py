@@ -16,6 +16,7 @@ from lsd_core.trajectories.spec import TeacherSpec
 
 CODE_EPOCH = 1  # moves when a change of code changes results, so that old cards are not taken for new ones
 PARTS = ("selection", "report")  # seeds A choose, fresh seeds B are quoted
+SHIPPED = "shipped"  # seeds B again, all on the table that ships: what promotion tests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class EvaluationSpec:
         return record
 
     def samples_of(self, part: str) -> int:
-        return self.samples if part == "report" else self.selection_samples
+        return self.selection_samples if part == "selection" else self.samples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,5 +148,5 @@ class CandidateSpec:
         return derive_seed("learning", self.seed, which)
 
     def sampling_seed(self, part: str, which: int) -> int:
-        """Seed of the samples that judge the `which`-th table: the same for all candidates, so they are paired."""
-        return derive_seed("sampling", part, self.seed, which)
+        """Seed of the `which`-th samples of a part: the same for all candidates, so that they are paired."""
+        return derive_seed("sampling", "report" if part == SHIPPED else part, self.seed, which)

@@ -2,9 +2,8 @@
 
 from lsd_core.candidates.results import Results
 from lsd_core.distillation.learned import Learned
+from lsd_core.statistics.envelope import TOLERANCE
 from lsd_core.tasks.catalog import get_task
-
-TOLERANCE = 0.02  # nat: a loss of entropy smaller than this is none
 
 
 def choose_temperature(plain: Results) -> Learned:

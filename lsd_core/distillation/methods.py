@@ -40,6 +40,8 @@ class Method:
     """Whether a control looks at teacher paths too; what is learned always does."""
     processes: tuple[str, ...] = ("absorbing",)
     """Kinds of forward processes it is for."""
+    grid: Literal["sampler", "counts"] = "sampler"
+    """What its tables hold on a masked process: what the base sampler's do, or counts of masked tokens."""
     sweep: bool = False
     """Whether it is measured at a sweep of temperatures, for the comparison at equal diversity."""
 
@@ -57,6 +59,10 @@ class Method:
     def available(self) -> bool:
         """Whether its own sampler, if it brings one, is there."""
         return self.own_sampler in (None, *SAMPLERS)
+
+    def counts(self, process: Process) -> bool:
+        """Whether its tables count masked tokens, so that a budget is at most the length."""
+        return self.grid == "counts" and isinstance(process, Absorbing)
 
     def check_process(self, process: Process) -> None:
         """Raise InputError where it is not for that process; the remedy names the methods that are."""

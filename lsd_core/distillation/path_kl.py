@@ -156,6 +156,7 @@ PATH_KL_SCHEDULE = Method(
     config_class=PathKLScheduleConfig,
     fit=fit,
     processes=ANY,
+    grid="counts",
 )
 PATH_KL = Method(
     name="path_kl",
@@ -164,6 +165,7 @@ PATH_KL = Method(
     config_class=PathKLConfig,
     fit=fit,
     processes=ANY,
+    grid="counts",
 )
 PATH_KL_SHARP = Method(
     name="path_kl_sharp",
@@ -172,4 +174,5 @@ PATH_KL_SHARP = Method(
     config_class=PathKLSharpConfig,
     fit=fit,
     processes=ANY,
+    grid="counts",
 )

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.paths.teacher_features import TeacherFeatures, hidden_before
 from lsd_core.samplers.step import Step
@@ -68,7 +69,7 @@ def masked_log_probs(
     A revealed position has a row of zeros, so of -inf here, and no row sum.
     """
     at = masked[row]
-    log_weight = backbone.head(features[row[0][at], row[1][at]]).double()
+    log_weight = head_rows(backbone, features[row[0][at], row[1][at]]).double()
     sums = log_weight.logsumexp(-1)
     if bool(at.all()):
         return log_weight - sums[:, None], sums

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers.categorical import pieces, rows_of
 
@@ -68,4 +69,4 @@ def mean_kl(
 
 def _log_probs(backbone: Backbone, rows: Tensor, gain: float | Tensor) -> Tensor:
     """log q (r, V): the x0 distribution of each row, raised to its gain and normalised."""
-    return (gain * backbone.head(rows).double()).log_softmax(-1)
+    return (gain * head_rows(backbone, rows).double()).log_softmax(-1)

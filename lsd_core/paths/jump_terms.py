@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import finite
 from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.processes import Absorbing, Process
 from lsd_core.samplers.full import FullPrediction, growth_between, predict
@@ -98,4 +99,4 @@ def kernel_term(
 
 def _network_rates(backbone: ScoreBackbone, x: Tensor, t: float) -> Tensor:
     times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
-    return reverse_rates(backbone.process, x, backbone.score(x, times), times)
+    return reverse_rates(backbone.process, x, finite(backbone, backbone.score(x, times)), times)

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.samplers.euler import Euler, Tweedie
@@ -47,7 +48,7 @@ class Compatible(Abilities):
         check_grid(self, step.grid)
         backbone, num_tokens = seen.backbone, seen.backbone.process.num_tokens
         scale = backbone.process.score_scale(torch.tensor(step.t, dtype=torch.float64))
-        log_score = backbone.head(seen.features[seen.rows]).double() + scale.log()
+        log_score = head_rows(backbone, seen.features[seen.rows]).double() + scale.log()
         if step.gain_on == "log_score":
             log_score = step.gain * log_score
         gain = step.gain if step.gain_on == "score" else 1.0

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.categorical import draw_power
@@ -39,7 +40,7 @@ def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | N
         position = order[:, event]
         t = ticks.gather(1, position[:, None])[:, 0].clamp(min=1).double() / TIME_GRID
         features, state = call(backbone, state, t)
-        log_weights = backbone.head(features[chain, position])
+        log_weights = head_rows(backbone, features[chain, position])
         token = draw_power(log_weights, 1.0, tokens[chain, position])
         state = state.moved(state.x.index_put((chain, position), token), backbone)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(length, device=order.device).expand(b, -1))

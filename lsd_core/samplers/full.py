@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import finite
 from lsd_core.backbones.scores import ScoreBackbone, X0Backbone, scores_of_x0
 from lsd_core.processes import Process
 from lsd_core.samplers.full_kernels import (
@@ -133,9 +134,13 @@ def predict(
     """What the network says at (x, t), under the step's gain. One network call."""
     times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
     if isinstance(backbone, X0Backbone):
-        plain = FullPrediction(backbone.process, x, t, given_x0=backbone.x0_law(x, times).double())
+        plain = FullPrediction(
+            backbone.process, x, t, given_x0=finite(backbone, backbone.x0_law(x, times)).double()
+        )
     else:
-        plain = FullPrediction(backbone.process, x, t, given_score=backbone.score(x, times).double())
+        plain = FullPrediction(
+            backbone.process, x, t, given_score=finite(backbone, backbone.score(x, times)).double()
+        )
     return plain if step is None else plain.gained(step.gain, step.gain_on)
 
 

@@ -18,6 +18,7 @@ from lsd_core.samplers.recording import record_states, record_steps
 from lsd_core.samplers.state import Draws, draw_prior
 
 HEADROOM = 0.5  # of the memory given; the rest is for libraries, fragmentation and the shard being encoded
+MOST_BYTES = 1 << 42  # of tokens that are drawn together, 4 TiB: no machine has more
 MOST = 1024  # beyond this a call gains nothing
 
 
@@ -85,6 +86,16 @@ def call_bytes(backbone: AnyBackbone, method: str, batch: int) -> int:
         else:
             record_steps(backbone, method, 1, Draws(0, torch.arange(batch)))
     return live.peak
+
+
+def check_tokens(field: str, num_samples: Any, backbone: AnyBackbone) -> None:
+    """Raise InputError for a number of samples that is none, or whose tokens no machine holds."""
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+        raise InputError(field, "be an integer >= 1", num_samples)
+    needed = 8 * num_samples * backbone.length
+    if needed > MOST_BYTES:
+        rule = f"be at most {MOST_BYTES // (8 * backbone.length)} for sequences of {backbone.length} tokens"
+        raise InputError(field, rule, num_samples, f"they would take {needed / 2**40:.3g} TiB")
 
 
 @torch.inference_mode()

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import finite
 from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniform_grid, uniforms
@@ -60,7 +61,9 @@ def uniformise(
         for candidate in range(when.shape[1]):
             active = when[:, candidate].isfinite().nonzero()[:, 0]
             t, here = when[active, candidate], x[active]
-            rates = reverse_rates(backbone.process, here, backbone.score(here, t), t).flatten(1)
+            rates = reverse_rates(
+                backbone.process, here, finite(backbone, backbone.score(here, t)), t
+            ).flatten(1)
             index = choose(rates, total, draws, window, candidate, active)
             moved = index < rates.shape[1]
             rows, position = active[moved], index[moved] // backbone.process.num_states

@@ -1,6 +1,6 @@
 """What a task is: the metrics that judge a backbone's samples, and how a sample is shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -31,5 +31,7 @@ class Task:
     """Raises InputError for a backbone that the task cannot judge, before any work."""
     columns: tuple[str, ...] = ()
     """Metrics that a table on the terminal shows beside those two."""
+    places: Callable[[Tensor, int], Mapping[str, Tensor]] = lambda tokens, num_tokens: {}
+    """(tokens (n, l), num_tokens) -> tokens (n, k) by name, whose marginals promotion guards beside positions'."""
     show: Callable[[Tensor, AnyBackbone], list[Specimen]] | None = None
     """(tokens (n, l), frozen backbone) -> what a person looks at; without it the tokens' numbers are shown."""
