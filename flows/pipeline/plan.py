@@ -82,7 +82,7 @@ def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> No
 
 
 def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
-    evaluation = evaluation_spec(config.evaluation, backbone)
+    evaluation = evaluation_spec(config.evaluation, backbone, config.task)
     named = dict.fromkeys([BASELINE, *_named(config, backbone.process)])
     served = {name: _served(config, backbone, name) for name in named}
     for nfe in config.nfe:
@@ -116,9 +116,11 @@ def _served(config: GridConfig, backbone: AnyBackbone, name: str) -> list[str]:
     return served or ([] if config.methods == ["all"] else config.samplers)
 
 
-def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
-    """How candidates of this backbone are measured."""
-    task = get_task(task_of(backbone))
+def evaluation_spec(
+    section: EvaluationConfig, backbone: AnyBackbone, task_name: str | None = None
+) -> EvaluationSpec:
+    """How candidates of this backbone are measured: by the task that is asked for, else the one it declares."""
+    task = get_task(task_name or task_of(backbone))
     task.check(backbone)
     for field in ("samples", "selection_samples"):
         check_tokens(f"evaluation.{field}", getattr(section, field) or 1, backbone)
