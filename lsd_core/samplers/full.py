@@ -135,11 +135,11 @@ def predict(
     times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
     if isinstance(backbone, X0Backbone):
         plain = FullPrediction(
-            backbone.process, x, t, given_x0=finite(backbone, backbone.x0_law(x, times).double())
+            backbone.process, x, t, given_x0=finite(backbone, backbone.x0_law(x, times)).double()
         )
     else:
         plain = FullPrediction(
-            backbone.process, x, t, given_score=finite(backbone, backbone.score(x, times).double())
+            backbone.process, x, t, given_score=finite(backbone, backbone.score(x, times)).double()
         )
     return plain if step is None else plain.gained(step.gain, step.gain_on)
 
