@@ -7,7 +7,7 @@ name in the registry.
 import hashlib
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -23,8 +23,9 @@ from pydantic import (
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json, digest
-from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint
+from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint, Line
 from lsd_core.numerics.plain_text import parse_json
+from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.samplers.table import StepTable
 
 SCHEMA_VERSION = 1
@@ -77,15 +78,15 @@ class BackboneRef(_Part):
 class Calls(_Part):
     """Network calls a sample used, the final denoise and correctors included."""
 
-    mean: float = Field(gt=0)
+    mean: float = Field(gt=0, allow_inf_nan=False)
     max: Count
 
 
 class Draw(_Part):
     """How tokens are drawn from their law."""
 
-    dtype: str = "float64"
-    kind: str = "inverse_cdf"
+    dtype: Literal["float64"] = "float64"
+    kind: Literal["inverse_cdf"] = "inverse_cdf"
 
 
 class Metric(_Part):
@@ -100,16 +101,16 @@ class Metric(_Part):
 class Evaluation(_Part):
     """What the sampler scored: on the seeds that select, and on fresh ones that are reported."""
 
-    judge: str
+    judge: Line
     """Id of what measured it."""
     samples: Count
     """Samples per seed."""
-    primary: str
+    primary: Line
     """Name of the metric that decides; lower wins."""
-    diversity: str
+    diversity: Line
     """Name of the diversity metric, in nats."""
-    selection: dict[str, Metric]
-    report: dict[str, Metric]
+    selection: dict[Line, Metric]
+    report: dict[Line, Metric]
 
 
 class Provenance(_Part):
@@ -157,6 +158,9 @@ class SamplerCard(_Part):
             raise InputError("card.schema_version", f"be {SCHEMA_VERSION}", self.schema_version, remedy)
         if (num_steps := self.table.num_steps) != self.steps:
             raise InputError("card.steps", f"be the table's number of steps, {num_steps}", self.steps)
+        if self.steps > self.nfe:
+            raise InputError("card.nfe", f"be at least the number of steps, {self.steps}", self.nfe)
+        self._check_process()
         if self.calls.max > self.nfe:
             raise InputError("card.calls.max", f"be at most the budget nfe = {self.nfe}", self.calls.max)
         if self.calls.mean > self.calls.max:
@@ -168,6 +172,15 @@ class SamplerCard(_Part):
             raise InputError("card.teacher_hash", f"be the teacher's hash {expected}", self.teacher_hash)
         self._check_metrics()
         return self
+
+    def _check_process(self) -> None:
+        try:
+            process = process_from_dict(self.process)
+        except (KeyError, TypeError, ValueError) as error:
+            rule = "be a forward process, as `Process.to_dict` writes it"
+            raise InputError("card.process", rule, f"{self.process} ({error})") from None
+        if self.table.counts is not None and not isinstance(process, Absorbing):
+            raise InputError("card.table", f"hold times, since the process is {process.kind}", "counts")
 
     def _check_metrics(self) -> None:
         for part in ("selection", "report"):
@@ -217,7 +230,7 @@ class SamplerCard(_Part):
             raise _explain(error, source) from None
 
     def check_backbone(self, backbone: AnyBackbone) -> None:
-        """Raise InputError unless this is the backbone that the card was made for."""
+        """Raise InputError unless this is the backbone that the card was made for, and is as the card says."""
         if backbone.fingerprint != self.backbone.fingerprint:
             raise InputError(
                 f"fingerprint of backbone {backbone.name}",
@@ -225,6 +238,12 @@ class SamplerCard(_Part):
                 backbone.fingerprint,
                 "name the store that holds the card's backbone (--store or LSD_STORE)",
             )
+        told = {"family": self.backbone.family, "process": plain(self.process)}
+        found = {"family": backbone.family, "process": plain(backbone.process.to_dict())}
+        for field, value in told.items():
+            if value != found[field]:
+                remedy = "restore the card from its store, or distil it again"
+                raise InputError(f"card {field}", f"be the backbone's, {found[field]}", value, remedy)
 
 
 def text_sha256(text: str) -> str:

@@ -28,19 +28,25 @@ def rollback(backbone: str, alias: str, *, registry: Registry = None) -> int:
 
 @app.command(group=care)
 def register(*, store: Store = None, registry: Registry = None) -> int:
-    """Rebuild the registry from the store: every card a version, every champion its alias."""
+    """Rebuild the registry from the store: every card a version, every champion its alias.
+
+    A file that cannot be read is named and left out: exit 1.
+    """
     from flows.pipeline.champions import rebuild_registry
     from flows.settings import resolve
 
     settings = resolve(command_line={"store": store, "tracking_uri": registry})
-    cards, aliases = rebuild_registry(settings, console)
+    cards, aliases, problems = rebuild_registry(settings, console)
+    for problem in problems:
+        console.print(f"left out: {problem}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"{cards} cards and {aliases} aliases in {settings.tracking_uri}", highlight=False)
-    return 0
+    return 1 if problems else 0
 
 
 @app.command(group=care)
 def verify(url: str | None = None, *, store: Store = None) -> int:
-    """Check shards against their manifests and weights against their names; exit 1 if a file is bad, and name it.
+    """Check shards against their manifests, weights against their names and cards against the files of their cells;
+    exit 1 if a file is bad, and name it.
 
     Parameters
     ----------
@@ -49,14 +55,15 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     """
     from flows.settings import resolve
     from lsd_core.backbones.publish import damaged
+    from lsd_core.candidates.verify import damaged_cells
     from lsd_core.storage.store import Store as Place
     from lsd_core.trajectories.verify import verify as check
 
     place = Place(resolve(command_line={"store": url or store}).store)
     place.check(writable=False)
-    problems = [*damaged(place).values(), *map(str, check(place))]
+    problems = [*damaged(place).values(), *damaged_cells(place).values(), *map(str, check(place))]
     for problem in problems:
-        console.print(problem, highlight=False, soft_wrap=True)
+        console.print(problem, highlight=False, markup=False, soft_wrap=True)
     console.print("no bad file" if not problems else f"{len(problems)} bad: run the same `lsd grid` again")
     return 1 if problems else 0
 

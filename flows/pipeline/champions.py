@@ -8,7 +8,8 @@ from flows.pipeline.progress import progress_on
 from flows.settings import Settings
 from lsd_core import registry
 from lsd_core.cards import SamplerCard
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
+from lsd_core.numerics.names import FINGERPRINT
 from lsd_core.storage.store import Store
 
 
@@ -26,28 +27,47 @@ def remember_champions(store: Store, backbone: str, fingerprint: str, champions:
         store.write_json(key, record)
 
 
-def rebuild_registry(settings: Settings, console: Console) -> tuple[int, int]:
-    """File every card of the store and give every alias to its champion; returns how many of each."""
+def rebuild_registry(settings: Settings, console: Console) -> tuple[int, int, list[str]]:
+    """Register every card of the store and give every alias to its champion.
+
+    Returns how many of each, and a line for every file that cannot be read; the others do not wait for it.
+    """
     store = Store(settings.store)
     store.check(writable=False)
     keys = [key for key in store.list("cells") if key.endswith("/card.json")]
     if not keys:
         raise InputError("store", "hold sampler cards", settings.store, "run `lsd grid` first")
     uris: dict[str, str] = {}
+    problems: list[str] = []
     with progress_on(console).phase("register", len(keys), "cards") as advance:
         for key in keys:
-            card = SamplerCard.from_json(store.read_bytes(key).decode(), source=store.locate(key))
+            advance(1)
+            try:
+                text = store.read_bytes(key).decode(errors="replace")
+                card = SamplerCard.from_json(text, source=store.locate(key))
+            except Unreachable:
+                raise
+            except (InputError, FileNotFoundError) as error:
+                problems.append(str(error))
+                continue
             uri = registry.register(card, tracking_uri=settings.tracking_uri, store_url=settings.store)
             uris[card.sha256] = uri
-            advance(1)
     moved = 0
     for key in store.list("champions"):
-        record = store.read_json(key)
-        held = {alias: uris[sha] for alias, sha in record["champions"].items() if sha in uris}
-        versions = {alias: uri.rsplit("/", 1)[1] for alias, uri in held.items()}
-        if versions:
-            registry.set_champions(
-                record["backbone"], record["fingerprint"], versions, tracking_uri=settings.tracking_uri
+        try:
+            record = store.read_json(key)
+            backbone, fingerprint = (
+                record["backbone"],
+                FINGERPRINT.check("fingerprint", record["fingerprint"]),
             )
-        moved += len(versions)
-    return len(keys), moved
+            held = {alias: uris[sha] for alias, sha in record["champions"].items() if sha in uris}
+            versions = {alias: uri.rsplit("/", 1)[1] for alias, uri in held.items()}
+            if versions:
+                registry.set_champions(backbone, fingerprint, versions, tracking_uri=settings.tracking_uri)
+        except Unreachable:
+            raise
+        except (InputError, KeyError, TypeError, AttributeError) as error:
+            problems.append(f"{store.locate(key)}: {error}")
+        else:
+            moved += len(versions)
+    return len(uris), moved, problems

@@ -40,6 +40,7 @@ class Grammar:
         return str(value)
 
 
+_PRINTABLE = "[^\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+"
 _FREE = r"\w(?:[\w .,=+()-]*[\w=+()-])?"
 
 FINGERPRINT = Grammar("64 hexadecimal digits, lower case", r"[0-9a-f]{64}")
@@ -56,9 +57,12 @@ COMPONENT = Grammar("a name of ASCII letters, digits, _ and -, at most 64", r"[A
 """A sampler, method, task, family or process: part of keys, tags and aliases."""
 REPOSITORY = Grammar("OWNER/NAME on the hub", r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*", 200)
 REVISION = Grammar("a branch, tag or commit", r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*", 200)
+LINE = Grammar("one line of text without control characters", _PRINTABLE, 2000)
+"""What is only shown: judges, metrics, labels."""
 
 # The same for fields of pydantic's models; whoever explains their errors puts the field's name in.
 BackboneName = Annotated[str, AfterValidator(partial(BACKBONE.check, ""))]
 ComponentName = Annotated[str, AfterValidator(partial(COMPONENT.check, ""))]
 Fingerprint = Annotated[str, AfterValidator(partial(FINGERPRINT.check, ""))]
+Line = Annotated[str, AfterValidator(partial(LINE.check, ""))]
 RunName = Annotated[str, AfterValidator(partial(RUN.check, ""))]

@@ -25,9 +25,12 @@ def parse_json(text: str | bytes, source: str, rule: str = "be JSON") -> Any:
     """The content of a JSON file; InputError names `source` that it must `rule`."""
     try:
         decoded = text if isinstance(text, str) else text.decode()
-        return json.loads(
+        value = json.loads(
             decoded, object_pairs_hook=_record, parse_constant=_not_finite, parse_float=_finite_float
         )
+        if "\\u" in decoded:
+            json.dumps(value, ensure_ascii=False).encode()  # an escape may be half of a character
+        return value
     except RecursionError:
         raise InputError(source, rule, "text nested too deeply") from None
     except ValueError as error:  # syntax, encoding, and what the hooks refuse

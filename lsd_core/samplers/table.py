@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from lsd_core.errors import InputError
 
+MOST_STEPS = 10**5  # of a few-step sampler; more than any grid asks for
 GainOn = Literal["score", "log_score"]
 Grid = Literal["times", "counts"]
 
@@ -79,13 +80,24 @@ class StepTable:
         unknown = set(record) - {"times", "counts", "gains", "gain_on"}
         if unknown:
             raise InputError("table", "have times or counts, gains and gain_on", sorted(unknown))
-        times, counts = record.get("times"), record.get("counts")
+        times, counts, gains = (_numbers(name, record.get(name)) for name in ("times", "counts", "gains"))
         return StepTable(
-            times=None if times is None else tuple(float(value) for value in times),
-            counts=None if counts is None else tuple(counts),
-            gains=tuple(float(value) for value in record.get("gains", ())),
+            times=None if times is None else tuple(map(float, times)),
+            counts=counts,
+            gains=tuple(map(float, gains or ())),
             gain_on=record.get("gain_on", "log_score"),
         )
+
+
+def _numbers(name: str, values: Any) -> tuple[Any, ...] | None:
+    """A list of numbers as JSON has them; text that reads like one, or a list without end, is none."""
+    if values is None:
+        return None
+    if not isinstance(values, list | tuple) or any(type(value) not in (int, float) for value in values):
+        raise InputError(f"table.{name}", "be a list of numbers", values)
+    if len(values) > MOST_STEPS + 1:
+        raise InputError(f"table.{name}", f"have at most {MOST_STEPS + 1} entries", len(values))
+    return tuple(values)
 
 
 def uniform_times(num_steps: int) -> StepTable:

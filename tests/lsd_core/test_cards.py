@@ -85,7 +85,17 @@ def test_a_metric_that_is_not_finite_is_null(make_card, value):
         ("nfe", 2.5, "card.nfe must be a valid integer"),
         ("nfe", "2", "card.nfe must be a valid integer"),
         ("nfe", ..., "card.nfe must be present"),
-        ("nfe", 1, "card.calls.max must be at most the budget nfe = 1, got 2"),
+        ("nfe", 1, "card.nfe must be at least the number of steps, 2, got 1"),
+        ("calls.max", 3, "card.calls.max must be at most the budget nfe = 2, got 3"),
+        ("table.gains", ["1.0", 1.5], "table.gains must be a list of numbers"),
+        ("table.gains", [True, 1.5], "table.gains must be a list of numbers"),
+        ("table.times", 5, "table.times must be a list of numbers, got 5"),
+        ("table.times", [1.0] * 100_002, "table.times must have at most 100001 entries"),
+        ("process", {}, "process.kind must be one of"),
+        ("process", {"kind": "absorbing"}, "card.process must be a forward process"),
+        ("process.kind", "magic", "process.kind must be one of"),
+        ("draw.dtype", "float16", "card.draw.dtype must be 'float64', got float16"),
+        ("evaluation.judge", "two\nlines", "card.evaluation.judge must be one line of text"),
         ("calls.mean", 2.5, "card.calls.mean must be at most calls.max = 2, got 2.5"),
         ("started_at", "noon", "card.started_at must not be there, got noon"),
         ("schema_version", 2, "card.schema_version must be 1, got 2"),
@@ -101,6 +111,23 @@ def test_a_card_that_contradicts_itself_is_refused_by_field(make_card, path, val
     with pytest.raises(InputError) as caught:
         SamplerCard.from_json(changed(make_card(), path, value))
     assert message in str(caught.value)
+
+
+def test_a_card_with_a_key_twice_or_a_figure_that_is_no_number_is_refused(make_card):
+    text = make_card().to_json()
+    for spoiled in (text.replace('"nfe":2', '"nfe":8,"nfe":2'), text.replace('"mean":0.25', '"mean":NaN')):
+        assert spoiled != text
+        with pytest.raises(InputError, match="must be a sampler card in JSON"):
+            SamplerCard.from_json(spoiled)
+
+
+def test_a_card_whose_family_or_process_is_not_its_backbones_is_refused(make_card, tiny_backbone):
+    other = make_card(process=tiny_backbone.process.to_dict() | {"num_tokens": 5})
+    with pytest.raises(InputError, match="card process must be the backbone's"):
+        other.check_backbone(tiny_backbone)
+    backbone = {"name": "tiny", "fingerprint": tiny_backbone.fingerprint, "family": "sedd"}
+    with pytest.raises(InputError, match="card family must be the backbone's, markov, got sedd"):
+        make_card(backbone=backbone).check_backbone(tiny_backbone)
 
 
 def test_text_that_is_no_card_names_its_source():

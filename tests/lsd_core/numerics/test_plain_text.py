@@ -35,6 +35,7 @@ BAD_JSON: dict[str, tuple[str | bytes, str]] = {
     "syntax": ('{"a": ', "Expecting value"),
     "deep nesting": ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
     "5000 digits": ("1" + "0" * 5000, "digits"),
+    "half a character": ('{"a": "\\ud800"}', "surrogates not allowed"),
     "a byte order mark": ("\ufeff{}", "BOM"),
 }
 
