@@ -101,10 +101,12 @@ def write_report(run: Run, outcome: Outcome) -> Path:
     shown = {backbone: outcome.rows_of(backbone) for backbone in outcome.verdicts}
     css = classes([row for rows in shown.values() for row in rows])
     quality = [figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows]
-    write_png(quality, folder / "quality.png", css)
+    if quality:
+        write_png(quality, folder / "quality.png", css)
     prefix = (lambda backbone: f"{backbone}, ") if len(shown) > 1 else (lambda _: "")
     drawn = [each for backbone, rows in shown.items() for each in figures.tables(rows, css, prefix(backbone))]
-    write_png(drawn, folder / "tables.png", css)
+    if drawn:
+        write_png(drawn, folder / "tables.png", css)
     return folder
 
 

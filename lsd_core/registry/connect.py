@@ -4,7 +4,9 @@ import logging
 import os
 from typing import Any
 
+from lsd_core.errors import InputError
 from lsd_core.registry import tracking
+from lsd_core.registry.database import ensure_database
 
 _DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -25,8 +27,12 @@ def connect(tracking_uri: str | None, *, reading: bool = False) -> Any:
 
     logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
     try:
+        if (file := tracking.sqlite_file(uri)) is not None:
+            ensure_database(file)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         client.search_registered_models(max_results=1)
+    except InputError:
+        raise
     except Exception as error:  # whatever a server, a driver or a broken file may raise: there is no registry
         raise tracking.unreachable(uri, error) from None
     return client

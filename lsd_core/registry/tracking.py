@@ -41,6 +41,11 @@ def unreachable(uri: str, error: Exception) -> InputError:
     reason, *_ = str(getattr(error, "reason", error)).splitlines() or [type(error).__name__]
     text = f"{reason} from {uri}"
     text = text.replace(secret, "***") if secret else text
+    if "out-of-date database schema" in reason:
+        remedy = (
+            f"copy it, then: mlflow db upgrade {uri}; or install the MLflow that made it, if that is newer"
+        )
+        return InputError("registry", "be of the schema of the MLflow that is installed", uri, remedy)
     if re.search(r"error code 40[13]", reason):
         remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
         return InputError("tracking server", "let you in", text, remedy)
