@@ -143,7 +143,7 @@ def _cost(run: Run, study: StudyPlan, entry: Entry) -> float:
     costs = []
     for which in range(entry.spec.evaluation.seeds):
         tables = [
-            run.results(of.spec).read_table(table_index(of.spec, which)) for of in _sharing(study, entry)
+            run.results(of.spec).read_learned(table_index(of.spec, which)) for of in _sharing(study, entry)
         ]
         passes = [int(table.diagnostics.get("price_sequences", 0)) for table in tables]
         shared = max(passes) if entry.variant.together else sum(passes)

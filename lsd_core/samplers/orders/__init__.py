@@ -1,19 +1,10 @@
-"""Orders in which positions are unmasked, decided before any token is drawn."""
+"""Orders in which positions are unmasked, decided before any token is drawn: by name, ours and plugins'."""
 
-from lsd_core.samplers.orders.fixed import BISECTION, DILATED, LEFT_TO_RIGHT, Blocks, Permutation
+from lsd_core.plugins import Registry, instance_of
 from lsd_core.samplers.orders.halton import HALTON
-from lsd_core.samplers.orders.halton_2d import HALTON_2D
 from lsd_core.samplers.orders.protocol import Order
 from lsd_core.samplers.orders.uniform import UNIFORM
 
-__all__ = [
-    "BISECTION",
-    "DILATED",
-    "HALTON",
-    "HALTON_2D",
-    "LEFT_TO_RIGHT",
-    "UNIFORM",
-    "Blocks",
-    "Order",
-    "Permutation",
-]
+ORDERS: Registry[Order] = Registry("lsd.orders", instance_of(Order))  # type: ignore[type-abstract]
+
+__all__ = ["HALTON", "ORDERS", "UNIFORM", "Order"]
