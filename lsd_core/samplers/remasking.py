@@ -21,7 +21,7 @@ class RemaskingKernel(Kernel):
     remask_chance: float | Float[Tensor, "b l"]
 
     @cached_property
-    def probs(self) -> Float[Tensor, "b l s"]:
+    def probs(self) -> Float[Tensor, "b l s"]:  # type: ignore[override]  # computed when first read
         """Probabilities of each token after the step, float64; positions are independent."""
         probs, kept = self.unmask.probs.clone(), self.unmask.x != self.unmask.num_tokens
         chance = torch.as_tensor(self.remask_chance, dtype=torch.float64).expand(kept.shape)[kept]
