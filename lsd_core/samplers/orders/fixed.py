@@ -1,4 +1,4 @@
-"""Orders without chance: a given permutation, left to right, blocks, bisection, dilated groups."""
+"""Orders without chance: a given permutation, left to right, bisection, dilated groups."""
 
 import heapq
 from abc import abstractmethod
@@ -98,25 +98,6 @@ class Dilated(FixedOrder):
             out += [i for i in left if (i - begin) % spacing == 0]
             left = [i for i in left if (i - begin) % spacing != 0]
         return out
-
-
-@dataclass(frozen=True)
-class Blocks(Order):
-    """Blocks left to right, another order inside each (semi-autoregressive: LLaDA, SDAR)."""
-
-    name: ClassVar[str] = "blocks"
-    inside: Order
-    """Order of the positions of a block."""
-    block: int = 32
-    """Positions of a block."""
-
-    def __post_init__(self) -> None:
-        if self.block < 1:
-            raise InputError("block", "be an integer >= 1", self.block)
-
-    def keys(self, draws: Draws, length: int) -> Float[Tensor, "b l"]:
-        number = torch.arange(length, device=draws.trajectory.device) // self.block
-        return (number + self.inside.keys(draws, length)) / (number[-1] + 1)
 
 
 LEFT_TO_RIGHT = LeftToRight()
