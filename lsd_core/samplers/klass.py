@@ -12,6 +12,7 @@ from lsd_core.errors import InputError
 from lsd_core.samplers.conditional import Conditioned
 from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.prediction import look
+from lsd_core.samplers.protocol import check_grid
 from lsd_core.samplers.state import Draws, State
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.threshold import Threshold
@@ -35,6 +36,7 @@ class Klass(Threshold):
 
     def step(self, backbone: AnyBackbone, state: State, step: Step, draws: Draws) -> State:
         """One network call, one draw; the features of the call are kept for the next step."""
+        check_grid(self, step.grid)
         masked = Conditioned(absorbing(backbone, self.name))
         if not bool((state.x == masked.process.mask).any()):
             return state

@@ -50,7 +50,10 @@ def test_the_kernel_is_the_formula(sampler: ReMDM, share: float | None) -> None:
     p = seen.features.softmax(-1)
     torch.testing.assert_close(probs[masked][:, :3], chance * p[masked], atol=1e-10, rtol=0)
     torch.testing.assert_close(
-        probs[masked][:, 3], torch.full((int(masked.sum()),), 1 - chance).double(), atol=1e-10, rtol=0
+        probs[masked][:, 3],
+        torch.full((int(masked.sum()),), 1 - chance, dtype=torch.float64),
+        atol=1e-10,
+        rtol=0,
     )
     assert probs[~masked][:, 3].tolist() == pytest.approx([sigma] * int((~masked).sum()))
     torch.testing.assert_close(probs.sum(-1), torch.ones(64, 3, dtype=torch.float64))
@@ -73,8 +76,8 @@ def test_a_step_keeps_the_marginals_of_one_token() -> None:
     for sampler in (ReMDMCap(0.3), ReMDMRescale(1.0)):
         a_t, a_s = alpha(backbone, 0.6), alpha(backbone, 0.35)
         kernel = sampler.kernel(seen_at(backbone, x, STEP), STEP, state_of(x)).probs[:, 0]
-        at_t = torch.cat([a_t * joint, torch.tensor([1 - a_t]).double()])
-        at_s = torch.cat([a_s * joint, torch.tensor([1 - a_s]).double()])
+        at_t = torch.cat([a_t * joint, torch.tensor([1 - a_t], dtype=torch.float64)])
+        at_s = torch.cat([a_s * joint, torch.tensor([1 - a_s], dtype=torch.float64)])
         torch.testing.assert_close(at_t @ kernel, at_s, atol=1e-10, rtol=0)
 
 
