@@ -140,14 +140,15 @@ class ReMDMConfidence(ReMDMCap):
     def step(self, backbone: AnyBackbone, state: State, step: Step, draws: Draws) -> State:
         """Beside the draw, note the probability of each new token; masked positions hold +inf."""
         mask = absorbing(backbone, self.name).process.mask
-        if state.memory is None:
-            state = replace(state, memory=torch.where(state.x == mask, torch.inf, 1.0).double())
+        memory = (
+            torch.where(state.x == mask, torch.inf, 1.0).double() if state.memory is None else state.memory
+        )
+        state = replace(state, memory=memory)
         seen, state = look(backbone, state, step.t, step)
         assert isinstance(seen, MaskedPrediction)
-        assert state.memory is not None
         kernel = self.kernel(seen, step, state)
         state = state.moved(kernel.draw(draws, step.index, (Purpose.TOKEN, step.index)), backbone)
-        memory = torch.where(state.x == mask, torch.inf, state.memory)
+        memory = torch.where(state.x == mask, torch.inf, memory)
         new = (state.x != mask)[seen.rows].nonzero()[:, 0]
         if len(new) > 0:
             rows = (seen.rows[0][new], seen.rows[1][new])
