@@ -130,7 +130,7 @@ PAIRS = [
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
 def test_given_tokens_never_change_and_the_budget_holds(sampler: str, kind: str) -> None:
     backbone, table = countdown_backbone("c", 16, 8), TABLES[kind]
-    calls_a_step = {**SAMPLERS, **COMPATIBILITY}[sampler].calls_per_step
+    calls_a_step = get_sampler(sampler, backbone.process).calls_per_step
     for tokens in ([3, 2, 1], [None] * 5 + [7, None, 0], [None] * 15 + [4], [1] * 15):
         given = template(backbone, tokens)
         drawn = generate(backbone, sampler, table, 24, 5, batch=8, given=given)
