@@ -147,6 +147,8 @@ class SamplerCard(_Part):
     certificate: Json | None = None
     evaluation: Evaluation
     provenance: Provenance
+    components: dict[str, tuple[str, StrictInt]] = Field(default_factory=dict)
+    """(distribution, version) of the components that are not ours at version 1; absent where all are."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "SamplerCard":
@@ -197,7 +199,9 @@ class SamplerCard(_Part):
 
     def to_json(self) -> str:
         """Canonical JSON: equal cards give equal text."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(
+            self.model_dump(mode="json", exclude=None if self.components else {"components"})
+        )
 
     @property
     def sha256(self) -> str:

@@ -62,8 +62,7 @@ class Worker:
                     learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep)
                     results.write_learned(job.which, learned)
             case MeasureJob():
-                shipped = job.part == SHIPPED
-                number = shipped_run(results) if shipped else table_index(spec, job.which)
+                number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
                 table = results.read_learned(number)
                 measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
                 if job.only_across:

@@ -214,9 +214,9 @@ class _Shown:
         if outcome.failure is not None:
             whose = stage if isinstance(job, ShardJob) else job.spec.label
             self.progress.say(f"{whose} failed: {reason_of(outcome.failure)}")
-        elif outcome.result.spent is not None:
+        elif outcome.result is not None and outcome.result.spent is not None:
             self.timing.add(stage, job, outcome.result.spent)
-        if isinstance(job, ShardJob) and outcome.failure is None:
+        if isinstance(job, ShardJob) and outcome.result is not None:
             tally = self.tallies.setdefault(stage, Tally())
             tally.add(outcome.result)
             note = tally.note

@@ -56,6 +56,7 @@ def make_card(
             diversity=task.diversity,
             **{part: metrics_of(measurements[part], task.primary) for part in PARTS},
         ),
+        components=dict(spec.components),
         provenance=Provenance(
             config_hash=digest(spec.to_dict()),
             code_epoch=CODE_EPOCH,

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.paths.divergence import mean_kl
 from lsd_core.samplers.catalog import steps_in_counts
@@ -181,3 +182,13 @@ def _reveal_rate(backbone: Backbone, t: float) -> float:
     """Rate at which a masked token is revealed at time t: 1 / t for log-linear noise."""
     time = torch.tensor(t, dtype=torch.float64)
     return float(backbone.process.noise.rate(time) * backbone.process.score_scale(time))
+
+
+JYS = Method(
+    name="jys",
+    kind="control",
+    description="times that minimise the KLUB, by golden section and doubling",
+    config_class=JYSConfig,
+    fit=fit,
+    reads_paths=True,
+)

@@ -18,6 +18,7 @@ from lsd_core.distillation.controls import plain
 from lsd_core.distillation.jump_alignment import JumpStudent
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.masked_alignment import MaskedStudent, TeacherTransitions
+from lsd_core.distillation.methods import ANY, Method
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import uniform_times
 from lsd_core.trajectories.replay import timed
@@ -57,3 +58,13 @@ def masked_fit(problem: Problem, config: LSDConfig) -> tuple[MaskedStudent, Lear
     paths = timed(problem.trajectories, problem.seed)
     teacher = TeacherTransitions(backbone, paths, list(steps_of(grid, backbone.length)))
     return MaskedStudent(problem, config, teacher), LearnedGains(grid, config)
+
+
+LSD = Method(
+    name="lsd",
+    kind="learned",
+    description="a gain a step that aligns the student's scores with the teacher's",
+    config_class=LSDConfig,
+    fit=fit,
+    processes=ANY,
+)

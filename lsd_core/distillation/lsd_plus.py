@@ -21,6 +21,7 @@ from lsd_core.distillation.alignment import Span, learn
 from lsd_core.distillation.alignment_config import AlignmentConfig, check_count, check_positive
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.masked_alignment import MaskedStudent, TeacherTransitions
+from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import steps_in_counts
 from lsd_core.samplers.protocol import Sampler
@@ -146,3 +147,19 @@ class GainsAndTimes:
         with torch.no_grad():
             self.gains.clamp_(*self.config.gain_bounds)
             self.logits.clamp_(-LARGEST_LOGIT, LARGEST_LOGIT)
+
+
+LSD_PLUS = Method(
+    name="lsd_plus",
+    kind="learned",
+    description="LSD with learned times: aligns what a step does, not its score",
+    config_class=LSDPlusConfig,
+    fit=fit,
+)
+LSD_PLUS_LITERAL = Method(
+    name="lsd_plus_literal",
+    kind="learned",
+    description="LSD+ with the published target, one teacher step; its optimum never leaves the noise",
+    config_class=LSDPlusConfig,
+    fit=fit_literal,
+)

@@ -21,6 +21,7 @@ import torch
 from lsd_core.backbones.protocol import is_dense
 from lsd_core.distillation.gains import Gains, Report, choose_gains, noted
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.methods import ANY, Method
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.distillation.schedule import Schedule, cheapest_schedules
 from lsd_core.numerics.canonical import derive_seed
@@ -148,3 +149,32 @@ def _reporting(problem: Problem, table: StepTable) -> Report:
         problem.watch(step, values)
 
     return report
+
+
+PATH_KL_SCHEDULE = Method(
+    name="path_kl_schedule",
+    kind="learned",
+    description="the schedule of least path divergence, by dynamic programming; gains 1",
+    config_class=PathKLScheduleConfig,
+    fit=fit,
+    processes=ANY,
+    grid="counts",
+)
+PATH_KL = Method(
+    name="path_kl",
+    kind="learned",
+    description="that schedule, and a gain a step settled under the reverse bound",
+    config_class=PathKLConfig,
+    fit=fit,
+    processes=ANY,
+    grid="counts",
+)
+PATH_KL_SHARP = Method(
+    name="path_kl_sharp",
+    kind="learned",
+    description="path_kl with its gains squared: fewer errors than the bound asks for, at a price in diversity",
+    config_class=PathKLSharpConfig,
+    fit=fit,
+    processes=ANY,
+    grid="counts",
+)

@@ -159,7 +159,7 @@ class MaskedKernel(Kernel):
         return (self.quota / masked.clamp(min=1))[self.rows[0]]
 
     @cached_property
-    def probs(self) -> Float[Tensor, "b l s"]:
+    def probs(self) -> Float[Tensor, "b l s"]:  # type: ignore[override]  # computed when first read
         """Marginal probabilities of each token after the step, mask included, float64: for small chains."""
         probs = torch.zeros(*self.x.shape, self.num_tokens + 1, dtype=torch.float64)
         probs.scatter_(-1, self.x[..., None], 1.0)

@@ -62,7 +62,7 @@ class CorrectorKernel(Kernel):
     remask_chance: float
 
     @cached_property
-    def probs(self) -> Float[Tensor, "b l s"]:
+    def probs(self) -> Float[Tensor, "b l s"]:  # type: ignore[override]  # computed when first read
         """Probabilities of each token after the leap, float64; positions are independent."""
         probs = self.unmask.probs.clone()
         kept = self.unmask.x != self.unmask.num_tokens
