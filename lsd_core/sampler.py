@@ -59,7 +59,7 @@ class LoadedSampler:
         card = self.card
         device = device_of(self.backbone)
         return generate(
-            self.backbone, card.sampler, card.step_table, num_samples, seed, device=device, given=given
+            self.backbone, card.sampler, card.table, num_samples, seed, device=device, given=given
         ).tokens
 
     def write(self, tokens: Int[Tensor, "n l"]) -> list[str]:

@@ -25,6 +25,29 @@ from lsd_core.trajectories.spec import TeacherSpec
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A backbone, an NFE and a base sampler, with the samplers that share its kernels and hence its work."""
+
+    backbone: str
+    nfe: int
+    samplers: tuple[str, ...]
+    specs: tuple[CandidateSpec, ...]
+    """Its candidates. What brings its own sampler belongs to the budget's first cell."""
+    plain: CandidateSpec
+    """The baseline, under whose key its work is done."""
+
+    @property
+    def label(self) -> str:
+        """For people: `countdown nfe8 euler+tweedie`."""
+        return f"{self.backbone} nfe{self.nfe} {'+'.join(self.samplers)}"
+
+    @cached_property
+    def work(self) -> tuple[CandidateSpec, ...]:
+        """The candidates for which something is computed: those with equal kernels count once."""
+        return tuple({spec.work.key: spec.work for spec in self.specs}.values())
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a grid comes down to."""
 
@@ -40,10 +63,22 @@ class Plan:
         return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
 
     @cached_property
-    def in_cells(self) -> dict[tuple[str, int, str, str], CandidateSpec]:
-        """The candidates by fingerprint, NFE, base sampler and method."""
-        named = ((s.backbone.fingerprint, s.nfe, s.sampler, s.method) for s in self.candidates)
-        return dict(zip(named, self.candidates, strict=True))
+    def cells(self) -> tuple[Cell, ...]:
+        """The candidates by backbone, NFE and kernels, in the order of the grid."""
+        own, first = set(self.config.samplers), dict[tuple[str, int], str]()
+        groups = dict[tuple[str, int, str], list[CandidateSpec]]()
+        for spec in self.candidates:
+            budget, law = (spec.backbone.fingerprint, spec.nfe), spec.work.sampler
+            law = first.setdefault(budget, law) if spec.sampler not in own else law
+            first.setdefault(budget, law)
+            groups.setdefault((*budget, law), []).append(spec)
+        cells = []
+        for (_, nfe, _), specs in groups.items():
+            named = {spec.sampler for spec in specs}
+            samplers = tuple(sampler for sampler in self.config.samplers if sampler in named)
+            plain = next(s.work for s in specs if s.method == BASELINE)
+            cells.append(Cell(specs[0].backbone.name, nfe, samplers, tuple(specs), plain))
+        return tuple(cells)
 
     @property
     def needs_teacher(self) -> bool:

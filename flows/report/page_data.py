@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flows.pipeline.candidate_seconds import Took
 from flows.pipeline.champions import champions_key
 from flows.pipeline.standings import decide
+from flows.pipeline.timing import Took
 from flows.report.table_rows import Row, distinct, row_of_card, row_of_teacher
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.make_card import metrics_of

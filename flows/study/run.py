@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from flows.pipeline.driver import Driver
 from flows.pipeline.progress import progress_on
 from flows.report.png import write_png
 from flows.report.study import budget, certificates, compare, speed_up
@@ -32,10 +33,12 @@ def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
     plan = make_study_plan(study)
     console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
     console.print(f"{study.backbone}; {study.sizes}", style="yellow", highlight=False)
-    run = do_work(plan, settings, progress_on(console))
+    progress = progress_on(console)
+    driver = Driver(settings=settings, progress=progress, workers=study.workers, num_gpus=study.num_gpus)
+    run = do_work(plan, driver)
     points = read_points(run, plan)
-    for phase, reused in run.reused.items():
-        console.print(f"  {phase}: {reused} reused, {run.made.get(phase, 0)} made", highlight=False)
+    for phase, reused in run.counts.reused.items():
+        console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made", highlight=False)
     failures = {e.variant.label: run.failures[e.spec.work.key] for e in plan.entries if run.failed(e.spec)}
     if points:
         findings = ANALYSES[study.kind](study, points, read_teachers(run, plan))

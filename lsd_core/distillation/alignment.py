@@ -5,7 +5,7 @@ process with their loss (`masked_alignment`, `jump_alignment`).
 """
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -19,6 +19,7 @@ from lsd_core.samplers.table import StepTable
 Span = tuple[Tensor, Tensor] | None  # (t, s) of a step, with their gradient; None where times are fixed
 
 
+@runtime_checkable
 class Numbers(Protocol):
     """The numbers of a table that are learned, and their optimiser."""
 
@@ -41,6 +42,7 @@ class Numbers(Protocol):
         ...
 
 
+@runtime_checkable
 class Walk(Protocol):
     """A batch of student chains beside their teacher paths."""
 
@@ -58,6 +60,7 @@ class Walk(Protocol):
         ...
 
 
+@runtime_checkable
 class Student(Protocol):
     """The student chains of a process, their teacher, and what was counted."""
 

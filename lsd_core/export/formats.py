@@ -54,7 +54,7 @@ def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
 
 def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
     """What the scheduler is told: everything about the table is resolved, so it needs no noise schedule."""
-    table = card.step_table
+    table = card.table
     if is_dense(backbone):
         kind = card.process["kind"]
         raise InputError("process", "be absorbing, to be a scheduler", kind, "--to json takes any sampler")

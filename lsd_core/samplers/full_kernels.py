@@ -9,23 +9,19 @@ from torch import Tensor
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Gaussian, Process
 from lsd_core.samplers.categorical import draw_categorical
-from lsd_core.samplers.kernel import ONCE, TokenUniforms
+from lsd_core.samplers.kernel import ONCE, Kernel, TokenUniforms
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import GainOn
 
 
 @dataclass(frozen=True, eq=False)
-class FullKernel:
+class FullKernel(Kernel):
     """Independent distributions of the positions after a step, and how far the formula strayed from one."""
 
     probs: Float[Tensor, "b l s"]
     """Probabilities, float64, rows sum to 1."""
     most_negative: float = 0.0
     """The least entry before clamping; 0 if none was negative."""
-
-    def log_prob(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l"]:
-        """Log-probability of each of the tokens x."""
-        return self.probs.gather(-1, x[..., None])[..., 0].log()
 
     def draw(self, draws: Draws, call: int, tokens: TokenUniforms = ONCE) -> Int[Tensor, "b l"]:
         """The tokens after the step. Any token may be drawn again: each draw has uniforms of its own."""

@@ -14,7 +14,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose
 from lsd_core.samplers.categorical import HEAD_ELEMENTS, draw_power, pieces, rows_of
 from lsd_core.samplers.grouped import head_of
-from lsd_core.samplers.kernel import ONCE, TokenUniforms
+from lsd_core.samplers.kernel import ONCE, Kernel, TokenUniforms
 from lsd_core.samplers.orders import UNIFORM, Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
@@ -127,7 +127,7 @@ class MaskedPrediction:
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedKernel:
+class MaskedKernel(Kernel):
     """A step of a masked process: which masked tokens are unmasked, and to what.
 
     Either every masked token is unmasked independently with its `chance` (r,), or exactly `quota` (b,) masked
@@ -158,8 +158,8 @@ class MaskedKernel:
         masked = torch.bincount(self.rows[0], minlength=len(self.quota)).double()
         return (self.quota / masked.clamp(min=1))[self.rows[0]]
 
-    @property
-    def probs(self) -> Float[Tensor, "b l s"]:
+    @cached_property
+    def probs(self) -> Float[Tensor, "b l s"]:  # type: ignore[override]  # computed when first read
         """Marginal probabilities of each token after the step, mask included, float64: for small chains."""
         probs = torch.zeros(*self.x.shape, self.num_tokens + 1, dtype=torch.float64)
         probs.scatter_(-1, self.x[..., None], 1.0)
@@ -167,10 +167,6 @@ class MaskedKernel:
         tokens = self.tokens(torch.arange(len(chance))).exp()
         probs[self.rows] = torch.cat([chance * tokens, 1 - chance], dim=-1)
         return probs
-
-    def log_prob(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l"]:
-        """Log of the marginal probability of each of the tokens x."""
-        return self.probs.gather(-1, x[..., None])[..., 0].log()
 
     def choose(self, draws: Draws, call: int) -> Bool[Tensor, " r"]:
         """Which rows are unmasked."""

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -54,24 +55,20 @@ class TauLeaping(Unmasking):
 
 
 @dataclass(frozen=True, eq=False)
-class CorrectorKernel:
+class CorrectorKernel(Kernel):
     """One corrector leap on a masked process: masked tokens are unmasked as by `unmask`, others masked again."""
 
     unmask: MaskedKernel
     remask_chance: float
 
-    @property
-    def probs(self) -> Float[Tensor, "b l s"]:
+    @cached_property
+    def probs(self) -> Float[Tensor, "b l s"]:  # type: ignore[override]  # computed when first read
         """Probabilities of each token after the leap, float64; positions are independent."""
-        probs = self.unmask.probs
+        probs = self.unmask.probs.clone()
         kept = self.unmask.x != self.unmask.num_tokens
         probs[kept] *= 1 - self.remask_chance
         probs[..., -1][kept] = self.remask_chance
         return probs
-
-    def log_prob(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l"]:
-        """Log-probability of each of the tokens x."""
-        return self.probs.gather(-1, x[..., None])[..., 0].log()
 
     def remasked(self, draws: Draws, call: int) -> Bool[Tensor, "b l"]:
         """Which unmasked tokens are masked again."""

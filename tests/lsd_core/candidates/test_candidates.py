@@ -69,7 +69,7 @@ def test_a_card_ships_the_median_seed_of_the_selection_and_reports_all(tmp_path:
     report = [measurement(error, 3.3) for error in (0.2, 0.4, 0.3)]
     card = make_card(spec_of(), tables, {"selection": selection, "report": report}, None, {"device": "cpu"})
     assert card.seed == 2
-    assert card.step_table.gains == (3.0,) * 4
+    assert card.table.gains == (3.0,) * 4
     assert card.primary.mean == pytest.approx(0.3)
     assert card.primary.per_seed == (0.2, 0.4, 0.3)
     assert SamplerCard.from_json(card.to_json()) == card

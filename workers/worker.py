@@ -1,4 +1,4 @@
-"""The candidates' worker: learns, measures and certifies, and leaves each result on the store."""
+"""The worker of a run: generates shards, learns, measures and certifies, and leaves each result on the store."""
 
 from functools import lru_cache
 
@@ -16,13 +16,14 @@ from lsd_core.storage.store import Store
 from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
-from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
+from workers.jobs import CandidateJob, CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
 from workers.messages import Curve, tell
+from workers.shards import ShardDone, make_shard
 from workers.timing import Done, Stopwatch
 
 
-class CandidateWorker:
-    """One per actor, for all candidates of a grid: backbones and trajectories are loaded once and kept.
+class Worker:
+    """One per actor, for all jobs of a run: backbones and trajectories are loaded once and kept.
 
     It computes on the GPU that Ray gave it, else on the CPU.
     """
@@ -34,39 +35,43 @@ class CandidateWorker:
         self._trajectories = lru_cache(maxsize=2)(self._load_trajectories)
         self._kept = lru_cache(maxsize=2)(lambda *paths: Kept())
 
-    def run(self, job: Job) -> Done[str]:
-        """Do the job; gives the key of its result on the store, and what it took."""
+    def run(self, job: Job) -> ShardDone | Done[str]:
+        """Do the job; gives its shard, or the key of its result on the store, and what it took."""
+        if isinstance(job, ShardJob):
+            return self._shard(job)
         done = self._watch.time(lambda: self._do(job))
         if isinstance(job, LearnJob | CertifyJob):  # the long ones; measurements are many
             tell(f"{job} in {done.spent.wall_s:.1f} s")
         return done
 
-    def _do(self, job: Job) -> str:
-        spec = CandidateSpec.from_dict(job.spec)
-        results, backbone = Results(self.store, spec), self._backbone(spec.backbone.fingerprint)
+    def _shard(self, job: ShardJob) -> ShardDone:
+        backbone = self._backbone(job.teacher.backbone_fingerprint)
+        done = make_shard(job, backbone, self.store, self.device, self._watch)
+        took = f"in {done.generate_s:.1f} s, stored in {done.commit_s:.1f} s"
+        tell(f"{job} of {job.teacher.backbone} {took}")
+        return done
+
+    def _do(self, job: CandidateJob) -> str:
+        spec, results = job.spec, Results(self.store, job.spec)
+        backbone, key = self._backbone(spec.backbone.fingerprint), job.key(results)
         match job:
             case LearnJob():
-                paths, key = self._paths(spec), results.table_key(job.which)
+                paths = self._paths(spec)
                 with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
                     keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
                     learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep)
                     results.write_learned(job.which, learned)
-                return key
             case MeasureJob():
-                shipped = job.part == SHIPPED
-                number = shipped_run(results) if shipped else table_index(spec, job.which)
+                number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
                 table = results.read_learned(number)
                 measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
                 if job.only_across:
                     results.write_across(job.part, job.which, measured)
                 else:
                     results.write_measurement(job.part, job.which, job.temperature, measured)
-                return results.measurement_key(job.part, job.which, job.temperature)
             case CertifyJob():
                 certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
-                self.store.write_json(results.certificate_key(job.which, job.kind), certificate)
-                return results.certificate_key(job.which, job.kind)
-
+                self.store.write_json(key, certificate)
             case TeacherJob():
                 paths = self._paths(spec)
                 assert paths is not None
@@ -77,7 +82,7 @@ class CandidateWorker:
                     results.write_teacher_across(measured)
                 else:
                     results.write_teacher(measured)
-                return results.teacher_key
+        return key
 
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:
         return None if spec.teacher is None else self._trajectories(spec.teacher, spec.trajectories)
