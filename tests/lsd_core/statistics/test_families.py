@@ -1,5 +1,6 @@
 """Each family of metrics equals an independent implementation, or a case worked out by hand."""
 
+import inspect
 import math
 
 import pytest
