@@ -49,6 +49,7 @@ def environment(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     program.chmod(0o755)
     shutil.copytree(EXAMPLE, tmp_path / "work", ignore=shutil.ignore_patterns("build", "*.egg-info"))
     names = {"PATH": f"{tmp_path / 'env' / 'bin'}:{os.environ['PATH']}", "LSD_HOME": str(tmp_path / "home")}
+    names["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "600"  # on a machine with other work
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     return tmp_path / "work", kept | names
 
