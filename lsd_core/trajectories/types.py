@@ -95,16 +95,16 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
 
 
 def gather(parts: Iterable[Trajectories], rows: int) -> Trajectories:
-    """Trajectories of one kind, `rows` >= 1 in all, one after another; no part is kept once it is copied."""
+    """The first `rows` >= 1 of trajectories of one kind, one after another; no part is kept once it is copied."""
     held: Trajectories | None = None
     filled = 0
     for part in parts:
         if held is None:
             held = part._map(lambda column: column.new_empty((rows, *column.shape[1:])))
         for whole, piece in zip(_tensors(held), _tensors(part), strict=True):
-            whole[filled : filled + len(part)] = piece
+            whole[filled : filled + len(part)] = piece[: rows - filled]
         filled += len(part)
-    if held is None or filled != rows:
+    if held is None or filled < rows:
         raise InputError("parts", f"be {rows} trajectories", filled)
     return held
 

@@ -12,8 +12,9 @@ from lsd_core.distillation.learned import Problem
 from lsd_core.distillation.path_kl import fit, grid_change
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
 from lsd_core.errors import InputError
-from lsd_core.paths.jump_model import JumpModel, one_call_method
+from lsd_core.paths.jump_model import JumpModel
 from lsd_core.paths.model import EdgeCosts
+from lsd_core.paths.sampler_paths import named
 from lsd_core.processes import Process
 from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.full import growth_between, predict
@@ -34,12 +35,12 @@ def paths(backbone: HiddenMarkov, count: int = 600, nodes: int = NODES) -> Traje
 
 
 def edge_costs_of(backbone: HiddenMarkov, sampler: str, trajectories: Trajectories, batch: int) -> EdgeCosts:
-    method = one_call_method(backbone, sampler)
+    method = named(sampler, backbone)
     return JumpModel(backbone=backbone, method=method, batch=batch).edge_costs(trajectories)
 
 
 def gains_of(backbone: HiddenMarkov, table: StepTable, candidates: tuple[float, ...], draws: Draws) -> Gains:
-    model = JumpModel(backbone=backbone, method=one_call_method(backbone, "tweedie"))
+    model = JumpModel(backbone=backbone, method=named("tweedie", backbone))
     return choose_gains(model, table, candidates, draws)
 
 
