@@ -210,13 +210,14 @@ class _Shown:
 
     def done(self, outcome: Outcome[Job, Any]) -> None:
         job, (stage, _), note = outcome.item, stage_of(outcome.item), ""
+        result: Any = outcome.result
         if outcome.failure is not None:
             whose = stage if isinstance(job, ShardJob) else job.spec.label
             self.progress.say(f"{whose} failed: {reason_of(outcome.failure)}")
-        elif outcome.result.spent is not None:
-            self.timing.add(stage, job, outcome.result.spent)
+        elif result.spent is not None:
+            self.timing.add(stage, job, result.spent)
         if isinstance(job, ShardJob) and outcome.failure is None:
             tally = self.tallies.setdefault(stage, Tally())
-            tally.add(outcome.result)
+            tally.add(result)
             note = tally.note
         self.phases.advance(stage, _amount(job), note)

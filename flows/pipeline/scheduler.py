@@ -21,7 +21,7 @@ from flows.pipeline.retries import DELAYS_S, may_pass
 from workers.jobs import Job
 from workers.pool import Failure, Outcome, Pool
 
-Outcomes = list[Outcome[Job, Any]]
+Outcomes = list[Outcome[Any, Any]]
 Steps = Generator[Sequence[Job], Outcomes, Any]
 """Yields jobs that may be done side by side, is sent their outcomes in that order, and returns the piece's result."""
 
