@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
+from lsd_core.candidates.tested import Tested, measured_key
 from lsd_core.trajectories.spec import TeacherSpec
 
 
@@ -44,12 +45,17 @@ class MeasureJob:
 
     spec: CandidateSpec
     part: str
-    """`selection` or `report`."""
+    """`selection`, `report`, or `shipped`: report seeds on the table that ships."""
     which: int
     temperature: float = 1.0
+    only_across: bool = False
+    """The measurement is there, and lacks the statistics across its samples."""
 
     def key(self, results: Results) -> str:
-        return results.measurement_key(self.part, self.which, self.temperature)
+        if self.part == "selection":
+            return results.measurement_key(self.part, self.which, self.temperature)
+        tested = Tested(part=self.part, which=self.which, temperature=self.temperature)
+        return measured_key(results, tested)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +80,11 @@ class TeacherJob:
 
     spec: CandidateSpec
     """A candidate that learns from this teacher."""
+    only_across: bool = False
+    """As for a MeasureJob."""
 
     def key(self, results: Results) -> str:
-        return results.teacher_key
+        return results.teacher_across_key
 
 
 CandidateJob = LearnJob | MeasureJob | CertifyJob | TeacherJob

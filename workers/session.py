@@ -16,6 +16,11 @@ from workers.messages import Told, listening
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
 WORKER_ENV = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+LOCAL_ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it, a warning
+    "RAY_worker_niceness": "0",  # Ray's 15 gives a worker a thirtieth of a core that another program uses
+}
 OBJECT_STORE_BYTES = 256 * 2**20  # items and results are small: data goes through the store
 LOCAL = "local"
 
@@ -34,7 +39,8 @@ def ray_session(
     What workers `tell` goes to `hear`, one message at a time, from a thread; without it, it is dropped.
 
     A session that is already open is used and left open. "local" starts a private Ray without dashboard,
-    never found by others; anything else joins that cluster, where `num_cpus` does not apply.
+    never found by others, whose workers run at this process's priority; anything else joins that cluster, where
+    `num_cpus` does not apply.
     """
     where, mine = ray_address(address), not ray.is_initialized()
     if mine:
@@ -49,9 +55,8 @@ def ray_session(
 
 def _options(where: str, num_cpus: int | None) -> dict[str, object]:
     """What `ray.init` is asked for."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # The coming default; without it, a warning.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    for name, value in LOCAL_ENV.items():
+        os.environ.setdefault(name, value)
     options: dict[str, object] = {
         "address": where,
         "log_to_driver": False,

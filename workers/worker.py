@@ -7,8 +7,9 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
 from lsd_core.candidates.results import Results
-from lsd_core.candidates.spec import CandidateSpec
+from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path
+from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
 from lsd_core.distillation.learned import Kept
 from lsd_core.storage.store import Store
@@ -59,20 +60,28 @@ class Worker:
                 with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
                     keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
                     learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep)
-                    results.write_table(job.which, learned)
+                    results.write_learned(job.which, learned)
             case MeasureJob():
-                table = results.read_table(table_index(spec, job.which))
+                number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
+                table = results.read_learned(number)
                 measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
-                results.write_measurement(job.part, job.which, job.temperature, measured)
+                if job.only_across:
+                    results.write_across(job.part, job.which, measured)
+                else:
+                    results.write_measurement(job.part, job.which, job.temperature, measured)
             case CertifyJob():
-                certificate = certify(spec, job.which, results.read_table(job.which), backbone, job.kind)
+                certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
                 self.store.write_json(key, certificate)
             case TeacherJob():
                 paths = self._paths(spec)
                 assert paths is not None
                 assert spec.teacher is not None
                 seed, calls = spec.sampling_seed("report", 0), calls_a_path(spec.teacher)
-                results.write_teacher(measure_teacher(spec.evaluation, paths, backbone, seed, calls))
+                measured = measure_teacher(spec.evaluation, paths, backbone, seed, calls)
+                if job.only_across:
+                    results.write_teacher_across(measured)
+                else:
+                    results.write_teacher(measured)
         return key
 
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:

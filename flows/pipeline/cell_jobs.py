@@ -5,7 +5,6 @@ A cell needs no registry: it leaves its cards on the store, where `lsd grid` fin
 `python -m flows.pipeline.cell_jobs JSON`, which is what `lsd submit` has a Ray cluster do.
 """
 
-import json
 import logging
 import sys
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from flows.pipeline.progress import LogProgress
 from flows.settings import Settings, resolve
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.storage.store import Store
 
 
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
     logging.getLogger("lsd").setLevel(logging.INFO)
     try:
-        config = parse_grid(json.loads(arguments[0]))
+        config = parse_grid(parse_json(arguments[0], "grid"))
         settings = resolve(config=config.places)
         progress = LogProgress(logging.getLogger("lsd").info)
         driver = Driver(

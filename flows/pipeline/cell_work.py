@@ -5,7 +5,7 @@ A candidate that fails leaves the others of its cell alone.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 from flows.pipeline.plan import Cell
@@ -14,10 +14,11 @@ from flows.pipeline.scheduler import Piece, Steps, reason_of
 from flows.pipeline.site import Failures, Site, have_done
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certifiable
-from lsd_core.candidates.make_card import make_card, shipped_seed
+from lsd_core.candidates.make_card import make_card
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.temperature import choose_temperature
+from lsd_core.candidates.tested import Tested, all_tested, lacking, shipped_run
 from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.cards import SamplerCard
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
@@ -60,16 +61,21 @@ def _fill(site: Site, cell: Cell, teacher: Piece | None) -> Steps:
             with _noted(failures, spec):
                 _choose(site, cell, spec, failures)
     yield from have_done(site, failures, "measurements", jobs(cooled_selections))
-    yield from have_done(site, failures, "measurements", jobs(reports))
+    fresh = list[CandidateJob]()
+    for spec in cell.work:
+        if spec.key not in failures:
+            with _noted(failures, spec):
+                fresh += reports(site, spec)
+    yield from have_done(site, failures, "measurements", fresh)
     certify = list[CandidateJob]()
     for spec in cell.work:
         if certifiable(spec) and spec.key not in failures:
             with _noted(failures, spec):
-                certify.append(CertifyJob(spec=spec, which=shipped(site.results(spec))))
+                certify.append(CertifyJob(spec=spec, which=shipped_run(site.results(spec))))
     yield from have_done(site, failures, "certificates", certify)
     cards = dict[str, SamplerCard]()
     for spec in cell.specs:
-        if spec.work.key not in failures:
+        if spec.work.key not in failures and site.results(spec).card_key not in site.present:
             with _noted(failures, spec):
                 cards[spec.key] = write_card(site.results(spec))
     named = (f"{spec.label}: {failures[spec.key]}" for spec in cell.work if spec.key in failures)
@@ -98,17 +104,35 @@ def cooled_selections(spec: CandidateSpec) -> Iterator[CandidateJob]:
             yield MeasureJob(spec=spec, part="selection", which=which)
 
 
-def reports(spec: CandidateSpec) -> Iterator[CandidateJob]:
-    """Fresh samples that are quoted: every candidate as it is, the plain sampler at every temperature."""
+def quoted(spec: CandidateSpec) -> Iterator[Tested]:
+    """Fresh samples of every learning run's table, controls at every temperature."""
     for which in range(spec.evaluation.seeds):
         for temperature in temperatures_of(spec):
-            yield MeasureJob(spec=spec, part="report", which=which, temperature=temperature)
+            yield Tested(part="report", which=which, temperature=temperature)
+
+
+def reports(site: Site, spec: CandidateSpec) -> Iterator[CandidateJob]:
+    """Fresh samples that are quoted, and those that promotion tests.
+
+    A store of an earlier version has cards whose controls were not swept, or whose samples were not compared with one
+    another: what promotion lacks is measured then, and the cards stay.
+    """
+    results = site.results(spec)
+    for each in dict.fromkeys([*quoted(spec), *all_tested(results)]):
+        there = results.measurement_key(each.part, each.which, each.temperature) in site.present
+        yield MeasureJob(spec=spec, **asdict(each), only_across=there)
+
+
+def untested(site: Site, spec: CandidateSpec) -> bool:
+    """Whether promotion lacks measurements of a candidate that has a card."""
+    return bool(lacking(site.results(spec.work), site.present))
 
 
 def planned_jobs(site: Site, cell: Cell) -> list[CandidateJob]:
     """What is missing, for a progress bar: which table is certified is not known before."""
-    kinds = (tables, selections, cooled_selections, reports)
+    kinds = (tables, selections, cooled_selections)
     known = [job for spec in cell.work for of in kinds for job in of(spec)]
+    known += [MeasureJob(spec=spec, **asdict(each)) for spec in cell.work for each in quoted(spec)]
     return site.missing(known) + [CertifyJob(spec=spec, which=0) for spec in cell.work if certifiable(spec)]
 
 
@@ -117,21 +141,14 @@ def table_seeds(spec: CandidateSpec) -> range:
     return range(spec.evaluation.seeds if get_method(spec.method).needs_paths else 1)
 
 
-def shipped(results: Results) -> int:
-    """The learning run whose table ships."""
-    spec = results.spec.work
-    selected = [results.read_measurement("selection", which, 1.0) for which in range(spec.evaluation.seeds)]
-    return table_index(spec, shipped_seed(spec, selected))
-
-
 def write_card(results: Results) -> SamplerCard:
     """The card of a candidate whose work is done, last of all its files."""
     spec, seeds = results.spec, range(results.spec.evaluation.seeds)
     measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
-    learned = [results.read_table(table_index(spec, w)) for w in seeds]
+    learned = [results.read_learned(table_index(spec, w)) for w in seeds]
     certificate = None
     if certifiable(spec):
-        certificate = results.store.read_json(results.certificate_key(shipped(results)))
+        certificate = results.store.read_json(results.certificate_key(shipped_run(results)))
     card = make_card(spec, learned, measured, certificate, environment())
     results.store.write_bytes(results.card_key, card.to_json().encode())
     return card
@@ -156,7 +173,7 @@ def _choose(site: Site, cell: Cell, spec: CandidateSpec, failures: Failures) -> 
     if cell.plain.key in failures:
         failures[spec.key] = f"its plain sampler failed: {failures[cell.plain.key]}"
         return
-    results.write_table(0, choose_temperature(site.results(cell.plain)))
+    results.write_learned(0, choose_temperature(site.results(cell.plain)))
 
 
 @contextmanager

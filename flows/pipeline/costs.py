@@ -84,6 +84,8 @@ def plan_cost(plan: Plan, store: Store | None = None, rate: float | None = None)
     for spec in plan.work:
         e = spec.evaluation
         sweep = len(e.temperatures) if get_method(spec.method).sweep else 1
+        if get_method(spec.method).needs_paths:  # the table that ships, on the other seeds' samples too
+            sweep *= 2
         both = sweep if spec.method == BASELINE else 1
         drawn = (e.samples * sweep + e.selection_samples * both) * e.seeds
         sent = drawn * spec.nfe + (e.certificate_paths * (spec.nfe + 1) if certifiable(spec) else 0)

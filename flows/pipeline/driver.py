@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from flows.config import GridConfig
-from flows.pipeline.cell_work import Filled, cell_piece, planned_jobs, read_cards
+from flows.pipeline.cell_work import Filled, cell_piece, planned_jobs, read_cards, untested
 from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import Phases, Progress, listener
 from flows.pipeline.run import Run
@@ -120,7 +120,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
     todo = [spec for spec in plan.candidates if spec.key not in cards]
     driver.counts.add("cells", reused=len(cards), made=len(todo))
-    if not todo and not check_teachers:
+    if not todo and not check_teachers and not any(untested(site, spec) for spec in plan.candidates):
         return replace(run, cards=cards)
     driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
@@ -129,7 +129,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     taught, jobs = teach(site, surveys, learners)
     cells = {}
     for cell in plan.cells:
-        lacking = tuple(spec for spec in cell.specs if spec.key not in cards)
+        lacking = tuple(spec for spec in cell.specs if spec.key not in cards or untested(site, spec))
         if lacking:
             open_cell = replace(cell, specs=lacking)
             teacher = next((taught.get(s.teacher.hash) for s in lacking if s.teacher), None)
@@ -160,7 +160,8 @@ def teach(
     """
     pieces, jobs = dict[str, Piece](), list[Job]()
     for survey in surveys:
-        own = [TeacherJob(spec=s) for s in learners if s.teacher and s.teacher.hash == survey.teacher.hash]
+        taught = (s for s in learners if s.teacher and s.teacher.hash == survey.teacher.hash)
+        own = [TeacherJob(spec=s, only_across=site.results(s).teacher_key in site.present) for s in taught]
         measured = site.missing(own)
         if survey.missing or measured:
             pieces[survey.teacher.hash] = teacher_piece(site, survey, own)
@@ -210,14 +211,13 @@ class _Shown:
 
     def done(self, outcome: Outcome[Job, Any]) -> None:
         job, (stage, _), note = outcome.item, stage_of(outcome.item), ""
-        result: Any = outcome.result
         if outcome.failure is not None:
             whose = stage if isinstance(job, ShardJob) else job.spec.label
             self.progress.say(f"{whose} failed: {reason_of(outcome.failure)}")
-        elif result.spent is not None:
-            self.timing.add(stage, job, result.spent)
-        if isinstance(job, ShardJob) and outcome.failure is None:
+        elif outcome.result is not None and outcome.result.spent is not None:
+            self.timing.add(stage, job, outcome.result.spent)
+        if isinstance(job, ShardJob) and outcome.result is not None:
             tally = self.tallies.setdefault(stage, Tally())
-            tally.add(result)
+            tally.add(outcome.result)
             note = tally.note
         self.phases.advance(stage, _amount(job), note)

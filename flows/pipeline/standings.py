@@ -6,10 +6,15 @@ import numpy as np
 
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
+from lsd_core.candidates.tested import read_tested, tested_at
 from lsd_core.candidates.work import temperatures_of
-from lsd_core.distillation.methods import METHODS, TEMPERATURE, get_method
+from lsd_core.distillation.methods import BASELINE, METHODS, TEMPERATURE, get_method
+from lsd_core.errors import InputError
+from lsd_core.metrics.across import Across
 from lsd_core.samplers import place_of
-from lsd_core.statistics.promotion import Scored, Verdict, promote
+from lsd_core.statistics.guards import Guard
+from lsd_core.statistics.promotion import Verdict, promote
+from lsd_core.statistics.scored import Scored
 from lsd_core.storage.store import Store
 from lsd_core.tasks.catalog import get_task
 
@@ -21,14 +26,23 @@ def decide(store: Store, eligible: Sequence[CandidateSpec], everyone: Sequence[C
     """
     eligible, everyone = sorted(eligible, key=place), sorted(everyone, key=place)
     learned = [spec for spec in one_a_law(eligible) if get_method(spec.method).learned]
-    families = {
-        f"{spec.method} ({spec.sampler})": family(store, spec)
-        for spec in one_a_law(everyone)
-        if not get_method(spec.method).learned and spec.method != TEMPERATURE
-    }
-    keepers = [scored(store, spec) for spec in eligible if not get_method(spec.method).learned]
-    candidates = [scored(store, spec) for spec in learned]
-    return promote(candidates, families, keepers=keepers, teacher_entropy=_teacher_entropy(store, learned))
+    controls = [spec for spec in one_a_law(everyone) if not get_method(spec.method).learned]
+    plain = {spec.sampler: spec for spec in controls if spec.method == BASELINE}
+    families = {f"{spec.method} ({spec.sampler})": family(store, spec) for spec in controls}
+    for spec in controls:  # plain steps at other temperatures: what the temperature control was chosen from
+        if spec.method == TEMPERATURE and spec.sampler in plain:
+            families[f"{spec.method} ({spec.sampler})"] += family(store, plain[spec.sampler])
+    keepers = [scored_as_shipped(store, spec) for spec in eligible if not get_method(spec.method).learned]
+    return promote(
+        [scored_as_shipped(store, spec) for spec in learned],
+        families,
+        guard=Guard(
+            teacher=Results(store, learned[0]).read_teacher_across() if learned else None,
+            baselines={sampler: across(store, spec) for sampler, spec in plain.items()} if learned else {},
+        ),
+        keepers=keepers,
+        teacher_entropy=_teacher_entropy(store, learned),
+    )
 
 
 def place(spec: CandidateSpec) -> tuple[int, int, int]:
@@ -47,17 +61,28 @@ def one_a_law(specs: Sequence[CandidateSpec]) -> list[CandidateSpec]:
 
 
 def family(store: Store, spec: CandidateSpec) -> list[Scored]:
-    """A candidate at every temperature at which it was measured."""
-    return [scored(store, spec, temperature) for temperature in temperatures_of(spec)]
+    """A candidate at every temperature at which it was measured: at 1 alone in stores of earlier versions."""
+    points = [scored(store, spec, temperature) for temperature in temperatures_of(spec)]
+    return [point for point in points if point is not None]
 
 
-def scored(store: Store, spec: CandidateSpec, temperature: float = 1.0) -> Scored:
-    """What a candidate scored, sample by sample."""
+def scored_as_shipped(store: Store, spec: CandidateSpec) -> Scored:
+    """What the table that ships scored, as it ships."""
+    point = scored(store, spec)
+    if point is None:
+        raise InputError(f"measurements of {spec.label}", "be on the store", store.url, "run its grid again")
+    return point
+
+
+def scored(store: Store, spec: CandidateSpec, temperature: float = 1.0) -> Scored | None:
+    """What the table that ships scored, sample by sample; None where it was not measured at the temperature."""
     results, seeds = Results(store, spec), range(spec.evaluation.seeds)
-    report = [results.read_measurement("report", which, temperature) for which in seeds]
+    report = read_tested(results, temperature)
+    if not report:
+        return None
     selection = report
     if temperature == 1:
-        selection = [results.read_measurement("selection", which, temperature) for which in seeds]
+        selection = [results.read_measurement("selection", which, 1.0) for which in seeds]
     diversity = get_task(spec.evaluation.task).diversity
     return Scored(
         method=spec.method,
@@ -68,7 +93,15 @@ def scored(store: Store, spec: CandidateSpec, temperature: float = 1.0) -> Score
         entropy=sum(result.metrics[diversity] for result in report) / len(report),
         temperature=temperature,
         key=spec.key,
+        across=across(store, spec) if temperature == 1 and get_method(spec.method).learned else (),
     )
+
+
+def across(store: Store, spec: CandidateSpec) -> tuple[Across, ...]:
+    """Statistics across the samples of the table that ships; none unless every seed has them."""
+    results = Results(store, spec)
+    found = [results.read_across(each.part, each.which) for each in tested_at(results, 1.0)]
+    return tuple(each for each in found if each is not None) if all(found) else ()
 
 
 def _teacher_entropy(store: Store, learned: Sequence[CandidateSpec]) -> float | None:

@@ -69,6 +69,7 @@ def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:
             raise WorkFailed(
                 f"teacher {teacher.backbone} {teacher.hash}: {outcome.item}: {reason_of(outcome.failure)}"
             )
+        assert outcome.result is not None
         tally.add(outcome.result)
     for rate in tally.rates:
         record_rate(site.store, teacher, rate)

@@ -27,9 +27,12 @@ def end_with_this_process() -> None:
     if _watchers or not Path("/proc/self/stat").exists():
         return
     command = [sys.executable, "-S", "-E", __file__, str(os.getpid())]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     # A session of its own: Ctrl-C in a terminal is for the run.
-    _watchers.append(subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, **quiet))
+    quiet = subprocess.DEVNULL
+    watcher = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+    )
+    _watchers.append(watcher)
 
 
 def below(pid: int) -> dict[int, int]:

@@ -11,6 +11,7 @@ from flows.report.table_rows import Row, distinct, row_of_card, row_of_teacher
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.make_card import metrics_of
 from lsd_core.candidates.results import Results
+from lsd_core.candidates.tested import read_tested
 from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.cards import SamplerCard
 from lsd_core.distillation.learned import Learned
@@ -132,19 +133,16 @@ def _entry(store: Store, row: Row, spec: CandidateSpec, cards: Mapping[str, Samp
         temperature: replace(
             row,
             label=f"{row.label} at temperature {temperature:g}",
-            metrics=metrics_of(
-                [results.read_measurement("report", which, temperature) for which in seeds],
-                row.primary_metric,
-            ),
+            metrics=metrics_of(measured, row.primary_metric),
         )
         for temperature in temperatures_of(spec)
-        if temperature != 1
+        if temperature != 1 and (measured := read_tested(results, temperature))
     }
     return Entry(
         row=row,
         spec=spec,
         card=cards[spec.key],
-        tables=tuple(results.read_table(table_index(spec, which)) for which in seeds),
+        tables=tuple(results.read_learned(table_index(spec, which)) for which in seeds),
         sweep=tuple(each for _, each in sorted((swept | {1.0: row}).items())) if swept else (),
     )
 

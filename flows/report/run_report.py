@@ -118,6 +118,7 @@ def verdicts_markdown(outcome: Outcome) -> str:
         for alias, verdict in verdicts.items():
             parts.append(f"## {alias}\n\n{verdict.sentence}\n")
             parts += [f"- {comparison.sentence}" for comparison in verdict.comparisons]
+            parts += [f"- {guarded.sentence}" for guarded in verdict.guarded]
             parts.append("")
     if outcome.failures:
         parts.append("# Failed\n")

@@ -23,10 +23,9 @@ from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.numerics.allocator import keep_freed_memory
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
-from workers.jobs import ShardJob
+from workers.jobs import Job, ShardJob
 from workers.pool import Pool
 from workers.session import LOCAL, ray_session
-from workers.shards import ShardDone
 from workers.worker import Worker
 
 TARGET = 0.95
@@ -74,7 +73,7 @@ def plain_seconds(url: str, spec: dict[str, Any], shards: int) -> float:
 
 def pool_seconds(url: str, spec: dict[str, Any], shards: int) -> tuple[float, float]:
     """Seconds for all shards, and the share of them in which a worker was at work."""
-    with Pool[ShardJob, ShardDone](Worker, (url,), num_workers=WORKERS) as pool:
+    with Pool[Job, Any](Worker, (url,), num_workers=WORKERS) as pool:
         warm = [job(spec, shard) for shard in range(2_000_000, 2_000_000 + WORKERS)]
         list(pool.map(warm, raise_errors=True))
         begin = time.perf_counter()

@@ -10,8 +10,9 @@ from lsd_core.candidates.results import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
 from lsd_core.distillation.learned import Keep, Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method
+from lsd_core.metrics.across import Across
 from lsd_core.samplers import generate, num_steps
-from lsd_core.tasks.evaluate import evaluate_tokens
+from lsd_core.tasks.evaluate import evaluate_across, evaluate_tokens
 from lsd_core.trajectories.types import Trajectories
 
 SHOWN = 4  # sequences of each measurement that are kept to be looked at
@@ -82,6 +83,7 @@ def measure(
         calls_max=int(samples.calls.max()),
         scores=scores.primary,
         first=_first(samples.tokens) if part == "report" and temperature == 1 else (),
+        across=_across(spec.evaluation, samples.tokens, backbone) if compared(part, temperature) else None,
         device_kind="" if device.type == "cpu" else device_kind(device),
     )
 
@@ -92,7 +94,7 @@ def table_index(spec: CandidateSpec, which: int) -> int:
 
 
 def temperatures_of(spec: CandidateSpec) -> tuple[float, ...]:
-    """Temperatures at which a candidate is reported: a sweep for the plain sampler, for comparison at equal entropy."""
+    """Temperatures at which a candidate is reported: a sweep for controls, for comparison at equal entropy."""
     return spec.evaluation.temperatures if get_method(spec.method).sweep else (1.0,)
 
 
@@ -109,7 +111,17 @@ def measure_teacher(
         calls_max=calls,
         scores=scores.primary,
         first=_first(tokens),
+        across=_across(evaluation, tokens, backbone),
     )
+
+
+def compared(part: str, temperature: float) -> bool:
+    """Whether these samples are compared with one another too: what is reported, as it ships."""
+    return part != "selection" and temperature == 1
+
+
+def _across(evaluation: EvaluationSpec, tokens: Tensor, backbone: AnyBackbone) -> Across:
+    return evaluate_across(evaluation.task, tokens.long(), backbone.process.num_tokens)
 
 
 def _first(tokens: Tensor) -> tuple[tuple[int, ...], ...]:

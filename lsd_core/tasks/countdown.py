@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.countdown_chain import draw_sequences
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.metrics import countdown, entropy
 from lsd_core.metrics.likelihood import own_likelihood
 from lsd_core.metrics.scores import Scores
 from lsd_core.tasks.specimen import Specimen, Strip
+from lsd_core.tasks.task import Task
 
 
 def evaluate_countdown(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
@@ -24,6 +26,16 @@ def evaluate_countdown(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scor
     return Scores(primary=errors.numpy(), metrics=metrics)
 
 
+def later_start(tokens: Tensor, num_tokens: int) -> dict[str, Tensor]:
+    """`start`: the value that follows each sequence's first zero, where a countdown starts again, (n, 1).
+
+    `num_tokens` stands for none. The first countdown's start is the marginal of position 0.
+    """
+    after_zero = torch.nn.functional.pad(tokens[:, :-1] == 0, (1, 0))
+    first = after_zero.int().argmax(dim=1, keepdim=True)
+    return {"start": torch.where(after_zero.any(1, keepdim=True), tokens.gather(1, first), num_tokens)}
+
+
 def show_countdown(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     """A strip a sequence; a token is wrong where it does not follow from the one before it."""
     broken = torch.nn.functional.pad(countdown.violations(tokens), (1, 0))
@@ -32,3 +44,16 @@ def show_countdown(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
         Strip(tuple(row), top, tuple(wrong))
         for row, wrong in zip(tokens.tolist(), broken.tolist(), strict=True)
     ]
+
+
+TASK = Task(
+    name="countdown",
+    primary="error",
+    diversity="unigram_entropy",
+    judge="countdown-v1",
+    evaluate=evaluate_countdown,
+    draw=draw_sequences,
+    columns=("start_tv",),
+    places=later_start,
+    show=show_countdown,
+)

@@ -1,4 +1,4 @@
-"""Scores of finished samples: the task's metrics, and those that a grid asks for beside them."""
+"""Scores of finished samples: the task's metrics, those that a grid asks for beside them, statistics across samples."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
+from lsd_core.metrics.across import Across, across_samples
 from lsd_core.metrics.extra import compute_extras
 from lsd_core.metrics.scores import Scores
 from lsd_core.tasks.catalog import get_task
@@ -30,3 +31,8 @@ def evaluate_tokens(
         if extras
         else scores
     )
+
+
+def evaluate_across(task_name: str, tokens: Int[Tensor, "n l"], num_tokens: int) -> Across:
+    """Statistics across finished samples (n, l), for every task: what promotion guards beside the scores."""
+    return across_samples(tokens, num_tokens, get_task(task_name).places(tokens, num_tokens))

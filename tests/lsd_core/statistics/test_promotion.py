@@ -8,13 +8,9 @@ import pytest
 
 from lsd_core.errors import InputError
 from lsd_core.statistics.bootstrap import bootstrap_upper, bootstrap_uppers
-from lsd_core.statistics.promotion import (
-    Scored,
-    compare,
-    interpolation,
-    median_seed,
-    promote,
-)
+from lsd_core.statistics.envelope import compare, envelope_rivals
+from lsd_core.statistics.promotion import median_seed, promote
+from lsd_core.statistics.scored import Scored
 
 
 def scored(report, *, selection=None, entropy=3.0, method="plain", temperature=1.0, key="") -> Scored:
@@ -101,9 +97,14 @@ def test_pairing_cancels_noise_that_both_share():
         (2.979, {}),
     ],
 )
-def test_interpolation_in_entropy(entropy, weights):
-    found = interpolation(entropy, [3.0, 3.2, 3.4])
-    assert found == pytest.approx(weights)
+def test_envelope_at_an_entropy(entropy, weights):
+    """The neighbours' mixture at this entropy, or the nearest end, is among what must be beaten; beyond, nothing is."""
+    found = envelope_rivals(entropy, [3.0, 3.2, 3.4])
+    if not weights:
+        assert found == []
+    else:
+        assert any(rival == pytest.approx(weights) for rival in found if rival.keys() == weights.keys())
+        assert all(sum(rival.values()) == pytest.approx(1) for rival in found)
 
 
 def test_out_of_reach_the_nearest_end_stands_in_for_whoever_is_no_further_from_the_teacher():
@@ -121,8 +122,10 @@ def test_out_of_reach_the_nearest_end_stands_in_for_whoever_is_no_further_from_t
 
 
 def test_controls_with_equal_entropies_are_no_division_by_zero():
-    assert interpolation(3.2, [3.0, 3.2, 3.2, 3.4]) == {2: 1.0}
-    assert interpolation(3.0, [3.0, 3.0]) == {0: 1.0}
+    found = envelope_rivals(3.2, [3.0, 3.2, 3.2, 3.4])
+    assert found[:3] == [{1: 1.0}, {2: 1.0}, {3: 1.0}]
+    assert found[3:] == [pytest.approx({0: 0.5, 3: 0.5})]
+    assert envelope_rivals(3.0, [3.0, 3.0]) == [{0: 1.0}, {1: 1.0}]
 
 
 def test_candidate_meets_the_control_at_its_own_entropy():
