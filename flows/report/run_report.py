@@ -98,6 +98,8 @@ def write_report(run: Run, outcome: Outcome) -> Path:
     with (folder / "table.csv").open("w", newline="") as file:
         write_csv([record(row, names) for row in outcome.rows], file)
     (folder / "verdicts.md").write_text(verdicts_markdown(outcome))
+    if not outcome.rows:  # every candidate failed: there is nothing to draw
+        return folder
     shown = {backbone: outcome.rows_of(backbone) for backbone in outcome.verdicts}
     css = classes([row for rows in shown.values() for row in rows])
     quality = [figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows]
