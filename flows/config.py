@@ -4,11 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StrictInt,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
 from lsd_core.numerics.plain_text import parse_yaml
+from lsd_core.settings import settings_schema
 
 GRIDS = Path(__file__).parent / "grids"
 MOST = 10**9  # of anything that is counted: more is a slip of the hand
@@ -17,6 +29,27 @@ Calls = Annotated[StrictInt, Field(ge=1, le=10**5)]
 Workers = Annotated[StrictInt, Field(ge=1, le=10**4)]
 Gpus = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+
+
+class MethodSettings:
+    """Checks each method's settings against its own dataclass, and shows them in the form of Prefect."""
+
+    @staticmethod
+    def checked(given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        from lsd_core.distillation.methods import METHODS  # with torch, once there are settings to check
+
+        for name, settings in given.items():
+            METHODS[name].config(settings)
+        return given
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from lsd_core.distillation.methods import METHODS
+
+        forms = {name: settings_schema(method.config_class) for name, method in METHODS.items()}
+        return {"type": "object", "properties": forms, "additionalProperties": False}
 
 
 class Section(BaseModel):
@@ -79,8 +112,11 @@ class GridConfig(Section):
         min_length=1,
         description="what fills a cell, or `all`; `plain` is always there, as the baseline",
     )
-    method_configs: dict[str, dict[str, Any]] = Field(
+    method_configs: Annotated[dict[str, dict[str, Any]], MethodSettings()] = Field(
         default_factory=dict, description="settings of a method other than its defaults"
+    )
+    task: str | None = Field(
+        None, description="what the backbones are judged on; what each declares if left out"
     )
     teacher: TeacherConfig = TeacherConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -14,6 +14,7 @@ from lsd_core.backbones.publish import find
 from lsd_core.backbones.vocabulary import written
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
+from lsd_core.plugins import require
 from lsd_core.registry import resolve
 from lsd_core.samplers import generate
 from lsd_core.samplers.memory import check_tokens
@@ -58,7 +59,7 @@ class LoadedSampler:
         card = self.card
         device = device_of(self.backbone)
         return generate(
-            self.backbone, card.sampler, card.step_table, num_samples, seed, device=device, given=given
+            self.backbone, card.sampler, card.table, num_samples, seed, device=device, given=given
         ).tokens
 
     def write(self, tokens: Int[Tensor, "n l"]) -> list[str]:
@@ -95,6 +96,7 @@ def sampler_of(
     device: torch.device | str = "cpu",
 ) -> LoadedSampler:
     """The sampler that a card describes, its backbone from `store`, or from the usual places and then `hint`."""
+    require(card.components)
     places = [store] if store else [os.environ.get("LSD_STORE"), hint, default_store()]
     backbone = _find_backbone(card, list(dict.fromkeys(filter(None, places))))
     return LoadedSampler(card, place(backbone, known_device(device)))

@@ -60,18 +60,17 @@ class Worker:
                 with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
                     keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
                     learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep)
-                    results.write_table(job.which, learned)
+                    results.write_learned(job.which, learned)
             case MeasureJob():
-                shipped = job.part == SHIPPED
-                number = shipped_run(results) if shipped else table_index(spec, job.which)
-                table = results.read_table(number)
+                number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
+                table = results.read_learned(number)
                 measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
                 if job.only_across:
                     results.write_across(job.part, job.which, measured)
                 else:
                     results.write_measurement(job.part, job.which, job.temperature, measured)
             case CertifyJob():
-                certificate = certify(spec, job.which, results.read_table(job.which), backbone, job.kind)
+                certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
                 self.store.write_json(key, certificate)
             case TeacherJob():
                 paths = self._paths(spec)

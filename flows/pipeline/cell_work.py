@@ -145,7 +145,7 @@ def write_card(results: Results) -> SamplerCard:
     """The card of a candidate whose work is done, last of all its files."""
     spec, seeds = results.spec, range(results.spec.evaluation.seeds)
     measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
-    learned = [results.read_table(table_index(spec, w)) for w in seeds]
+    learned = [results.read_learned(table_index(spec, w)) for w in seeds]
     certificate = None
     if certifiable(spec):
         certificate = results.store.read_json(results.certificate_key(shipped_run(results)))
@@ -173,7 +173,7 @@ def _choose(site: Site, cell: Cell, spec: CandidateSpec, failures: Failures) -> 
     if cell.plain.key in failures:
         failures[spec.key] = f"its plain sampler failed: {failures[cell.plain.key]}"
         return
-    results.write_table(0, choose_temperature(site.results(cell.plain)))
+    results.write_learned(0, choose_temperature(site.results(cell.plain)))
 
 
 @contextmanager

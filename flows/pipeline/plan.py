@@ -8,18 +8,19 @@ from typing import Any
 from flows.config import EvaluationConfig, GridConfig
 from flows.pipeline.teacher_batches import planned_teacher
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
-from lsd_core.distillation.methods import BASELINE, get_method, method_names
+from lsd_core.distillation.methods import BASELINE, METHODS, get_method, method_names
 from lsd_core.errors import InputError
-from lsd_core.metrics.extra import check_extras
+from lsd_core.metrics.extra import METRICS, check_extras, family
 from lsd_core.processes import Process
-from lsd_core.samplers import calls_per_step, num_steps, steps_in_counts
+from lsd_core.samplers import SAMPLERS, calls_per_step, num_steps, steps_in_counts
 from lsd_core.samplers.memory import check_tokens
 from lsd_core.storage.store import Store
-from lsd_core.tasks.catalog import get_task, task_of
+from lsd_core.tasks.catalog import TASKS, get_task, task_of
 from lsd_core.trajectories.spec import TeacherSpec
 
 
@@ -116,7 +117,7 @@ def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> No
 
 
 def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
-    evaluation = evaluation_spec(config.evaluation, backbone)
+    evaluation = evaluation_spec(config.evaluation, backbone, config.task)
     named = dict.fromkeys([BASELINE, *_named(config, backbone.process)])
     served = {name: _served(config, backbone, name) for name in named}
     for nfe in config.nfe:
@@ -150,9 +151,11 @@ def _served(config: GridConfig, backbone: AnyBackbone, name: str) -> list[str]:
     return served or ([] if config.methods == ["all"] else config.samplers)
 
 
-def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
-    """How candidates of this backbone are measured."""
-    task = get_task(task_of(backbone))
+def evaluation_spec(
+    section: EvaluationConfig, backbone: AnyBackbone, task_name: str | None = None
+) -> EvaluationSpec:
+    """How candidates of this backbone are measured: by the task that is asked for, else the one it declares."""
+    task = get_task(task_name or task_of(backbone))
     task.check(backbone)
     for field in ("samples", "selection_samples"):
         check_tokens(f"evaluation.{field}", getattr(section, field) or 1, backbone)
@@ -202,9 +205,14 @@ def candidate_spec(
         sampler=sampler,
         method=method,
         nfe=nfe,
-        method_config=filled.settings(chosen),
+        method_config=filled.settings(chosen, settings),
         teacher=teacher if filled.needs_paths else None,
         trajectories=trajectories if filled.needs_paths else None,
         evaluation=evaluation,
         seed=seed,
+        components=FAMILIES.recorded(*({backbone.family} & set(FAMILIES)))
+        | SAMPLERS.recorded(sampler)
+        | METHODS.recorded(method)
+        | TASKS.recorded(evaluation.task)
+        | METRICS.recorded(*map(family, evaluation.metrics)),
     )

@@ -93,7 +93,7 @@ def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Seque
     histories: dict[int, dict[str, Sequence[float]]] = {}
     for which in range(spec.evaluation.seeds):
         series: dict[str, Sequence[float]] = {}
-        for name, values in run.results(spec).read_table(which).history.items():
+        for name, values in run.results(spec).read_learned(which).history.items():
             if values and isinstance(values[0], list):
                 columns = zip(*values, strict=True)
                 series |= {f"{name}/{k:02d}": list(column) for k, column in enumerate(columns)}

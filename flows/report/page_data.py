@@ -142,7 +142,7 @@ def _entry(store: Store, row: Row, spec: CandidateSpec, cards: Mapping[str, Samp
         row=row,
         spec=spec,
         card=cards[spec.key],
-        tables=tuple(results.read_table(table_index(spec, which)) for which in seeds),
+        tables=tuple(results.read_learned(table_index(spec, which)) for which in seeds),
         sweep=tuple(each for _, each in sorted((swept | {1.0: row}).items())) if swept else (),
     )
 

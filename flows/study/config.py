@@ -74,6 +74,7 @@ class StudyConfig(Section):
         None, description="those at which samples are drawn; all if left out"
     )
     variants: list[Variant] = Field(min_length=1)
+    task: str | None = Field(None, description="what the backbone is judged on; what it declares if left out")
     baseline: str | None = Field(None, description="speed-up: label of the variant that is to catch up")
     beat: bool = Field(False, description="compare: whether the variants are held against the exact teacher")
     teacher: TeacherConfig = TeacherConfig()

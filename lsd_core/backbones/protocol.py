@@ -45,7 +45,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class DenseBackbone(Protocol):
-    """A frozen network for a uniform or gaussian process; see `samplers.dense.backbone.X0Backbone` too."""
+    """A frozen network for a uniform or gaussian process; see `scores.X0Backbone` too."""
 
     name: str
     family: str

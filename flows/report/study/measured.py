@@ -89,7 +89,7 @@ def _point(run: Run, study: StudyPlan, entry: Entry) -> Point:
     spec, results = entry.spec, run.results(entry.spec)
     seeds, task = range(spec.evaluation.seeds), get_task(spec.evaluation.task)
     measured = [results.read_measurement("report", which, 1.0) for which in seeds]
-    tables = [results.read_table(table_index(spec, which)) for which in seeds]
+    tables = [results.read_learned(table_index(spec, which)) for which in seeds]
     certificates = _certificates(run, entry) if certifiable(spec) else {}
     bound = certificates.get("reverse")
     per_path = 0 if spec.teacher is None else calls_a_path(spec.teacher)
@@ -143,7 +143,7 @@ def _cost(run: Run, study: StudyPlan, entry: Entry) -> float:
     costs = []
     for which in range(entry.spec.evaluation.seeds):
         tables = [
-            run.results(of.spec).read_table(table_index(of.spec, which)) for of in _sharing(study, entry)
+            run.results(of.spec).read_learned(table_index(of.spec, which)) for of in _sharing(study, entry)
         ]
         passes = [int(table.diagnostics.get("price_sequences", 0)) for table in tables]
         shared = max(passes) if entry.variant.together else sum(passes)

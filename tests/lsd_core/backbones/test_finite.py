@@ -1,6 +1,7 @@
 """A network that returns NaN or infinity ends the run in one line with its name; no finished sample holds MASK."""
 
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -12,7 +13,6 @@ from lsd_core.errors import InputError
 from lsd_core.metrics.likelihood import any_order_nll
 from lsd_core.processes import Uniform
 from lsd_core.samplers import SAMPLERS, StepTable, generate
-from lsd_core.samplers.dense.generate import generate_dense
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import uniform_times
@@ -78,6 +78,16 @@ def test_impossible_tokens_are_no_fault_and_nothing_is_left_masked(sampler: str)
     assert set(tokens.flatten().tolist()) == {2, 5}
 
 
+class Named(X0Scores):
+    """With all that a backbone has."""
+
+    name = family = fingerprint = "X0Scores"
+    config: ClassVar[dict[str, Any]] = {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("sampler", ["euler", "tau_leaping"])
 def test_processes_without_a_mask_name_it_too(sampler: str, value: float) -> None:
@@ -86,6 +96,6 @@ def test_processes_without_a_mask_name_it_too(sampler: str, value: float) -> Non
         out[..., 3] = value
         return out
 
-    backbone = X0Scores(Uniform(5), LENGTH, law)
+    backbone = Named(Uniform(5), LENGTH, law)
     with pytest.raises(InputError, match="output of backbone X0Scores must have a finite largest value"):
-        generate_dense(backbone, sampler, uniform_times(2), 2, 0)
+        generate(backbone, sampler, uniform_times(2), 2, 0)
