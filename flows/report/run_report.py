@@ -9,17 +9,11 @@ from rich.table import Table
 
 from flows.pipeline.run import Run
 from flows.report import figures
+from flows.report.csv_columns import metric_names, record, write_csv
+from flows.report.number_text import certificate_cell, reference_notes
 from flows.report.palette import classes
 from flows.report.png import write_png
-from flows.report.table_rows import (
-    Row,
-    certificate_cell,
-    distinct,
-    metric_names,
-    record,
-    reference_notes,
-    write_csv,
-)
+from flows.report.table_rows import Row, distinct
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import Task
 
