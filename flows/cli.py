@@ -3,6 +3,7 @@
 Wrong input ends with one line and exit code 2, before any work; a grid in which a cell failed with 1.
 """
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     keep_freed_memory()
     try:
         result: Any = app(arguments, result_action="return_value", exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
         text = " ".join(str(error).split())
         complaints.print(f"[bold red]error:[/] {escape(text)} (see lsd --help)", highlight=False)
@@ -30,10 +32,22 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         complaints.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        complaints.print(f"[bold red]error:[/] {escape(_of_a_file(error))}", highlight=False)
+        sys.exit(2)
     except KeyboardInterrupt:
         complaints.print("interrupted; run the same command again to resume")
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _of_a_file(error: OSError) -> str:
+    """Which file could not be read or written, and why."""
+    reason = error.strerror or type(error).__name__
+    return str(InputError(str(error.filename or "a file"), "be a file that can be read or written", reason))
 
 
 def _terminated(number: int, frame: FrameType | None) -> Never:

@@ -4,14 +4,52 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StrictInt,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
+from lsd_core.numerics.plain_text import parse_yaml
+from lsd_core.settings import settings_schema
 
 GRIDS = Path(__file__).parent / "grids"
-Count = Annotated[StrictInt, Field(ge=1)]
+MOST = 10**9  # of anything that is counted: more is a slip of the hand
+Count = Annotated[StrictInt, Field(ge=1, le=MOST)]
+Calls = Annotated[StrictInt, Field(ge=1, le=10**5)]
+Workers = Annotated[StrictInt, Field(ge=1, le=10**4)]
+Gpus = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[StrictInt, Field(ge=0, lt=2**63)]
+
+
+class MethodSettings:
+    """Checks each method's settings against its own dataclass, and shows them in the form of Prefect."""
+
+    @staticmethod
+    def checked(given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        from lsd_core.distillation.methods import METHODS  # with torch, once there are settings to check
+
+        for name, settings in given.items():
+            METHODS[name].config(settings)
+        return given
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        from lsd_core.distillation.methods import METHODS
+
+        forms = {name: settings_schema(method.config_class) for name, method in METHODS.items()}
+        return {"type": "object", "properties": forms, "additionalProperties": False}
 
 
 class Section(BaseModel):
@@ -31,10 +69,10 @@ class TeacherConfig(Section):
     batch: Count | None = Field(
         64, description="trajectories a network call; if null, what memory holds, frozen when first planned"
     )
-    memory_gib: Annotated[float, Field(gt=0)] | None = Field(
+    memory_gib: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="memory of a worker (of its GPU, if it has one), for a batch of null"
     )
-    seed: Annotated[StrictInt, Field(ge=0)] = Field(0, description="root of the teacher's random numbers")
+    seed: Seed = Field(0, description="root of the teacher's random numbers")
 
 
 class EvaluationConfig(Section):
@@ -46,7 +84,7 @@ class EvaluationConfig(Section):
     )
     seeds: Count = Field(3, description="seeds, for learning and for sampling")
     batch: Count = Field(64, description="sequences a network call")
-    temperatures: list[float] = Field(
+    temperatures: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(
         [1.25, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6],
         description="temperatures at which controls are measured, to compare at matched entropy",
     )
@@ -55,7 +93,7 @@ class EvaluationConfig(Section):
         description="metrics beside the task's own: distinct, self_bleu, generative_perplexity:MODEL, "
         "mauve:MODEL:REFERENCE, fid:WEIGHTS:REFERENCE, inception_score:WEIGHTS",
     )
-    certificate_paths: Annotated[StrictInt, Field(ge=0)] = Field(
+    certificate_paths: Annotated[StrictInt, Field(ge=0, le=MOST)] = Field(
         256, description="fresh paths for the certificates; 0 computes none"
     )
 
@@ -67,27 +105,30 @@ class GridConfig(Section):
     backbones: list[str] = Field(
         ["countdown"], min_length=1, description="names, hf://OWNER/NAME, folders or files"
     )
-    nfe: list[Count] = Field([4, 8, 16], min_length=1, description="budgets of network calls")
+    nfe: list[Calls] = Field([4, 8, 16], min_length=1, description="budgets of network calls")
     samplers: list[str] = Field(["euler", "tweedie"], min_length=1, description="base samplers")
     methods: list[str] = Field(
         ["plain", "cosine", "temperature", "lsd"],
         min_length=1,
         description="what fills a cell, or `all`; `plain` is always there, as the baseline",
     )
-    method_configs: dict[str, dict[str, Any]] = Field(
+    method_configs: Annotated[dict[str, dict[str, Any]], MethodSettings()] = Field(
         default_factory=dict, description="settings of a method other than its defaults"
+    )
+    task: str | None = Field(
+        None, description="what the backbones are judged on; what each declares if left out"
     )
     teacher: TeacherConfig = TeacherConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    seed: Annotated[StrictInt, Field(ge=0)] = Field(0, description="root of everything random")
+    seed: Seed = Field(0, description="root of everything random")
     sizes: str = Field("", description="said with the results where sizes are too small for claims")
     store: str | None = Field(None, description="folder or URL; else LSD_STORE, else ./lsd-data/store")
     tracking_uri: str | None = Field(None, description="MLflow; else LSD_TRACKING_URI, MLFLOW_TRACKING_URI")
     ray_address: str | None = Field(
         None, description="Ray cluster; else LSD_RAY_ADDRESS, RAY_ADDRESS, else local"
     )
-    workers: Count | None = Field(None, description="Ray workers; as many as fit if left out")
-    num_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs a worker; fractions share one")
+    workers: Workers | None = Field(None, description="Ray workers; as many as fit if left out")
+    num_gpus: Gpus = Field(0, description="GPUs a worker; fractions share one")
 
     @property
     def places(self) -> dict[str, str | None]:
@@ -116,13 +157,12 @@ def load_grid(name: str, **overrides: Any) -> GridConfig:
 def read_yaml(what: str, name: str, folder: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The record in `folder`/`name`.yaml, or in the .yaml file of that name, with overrides put in."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
-    if not path.is_file():
-        ready = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
-        raise InputError(what, f"be one of {ready}", name, "or name a .yaml file")
     try:
-        record = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(f"{what} {path}", "be YAML", " ".join(str(error).split())) from None
+        data = path.read_bytes()
+    except (OSError, ValueError):  # no file, a folder, no permission, no name that a file can have
+        ready = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+        raise InputError(what, f"be one of {ready}", name, "or name a .yaml file") from None
+    record = parse_yaml(data, f"{what} {path}")
     if not isinstance(record, dict):
         raise InputError(f"{what} {path}", "be a mapping of fields", type(record).__name__)
     for field, value in overrides.items():
@@ -132,6 +172,8 @@ def read_yaml(what: str, name: str, folder: Path, overrides: Mapping[str, Any]) 
         target = record
         for section in sections:
             target = target.setdefault(section, {})
+            if not isinstance(target, dict):
+                raise InputError(f"{what}.{section}", "be a mapping of fields", target)
         target[last] = value
     return record
 
@@ -148,13 +190,17 @@ def explain(what: str, error: ValidationError, model: type[BaseModel]) -> InputE
     """The first thing that is wrong, in our words."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
-    inner = first.get("ctx", {}).get("error")
+    limits = first.get("ctx", {})
+    inner = limits.get("error")
     if isinstance(inner, InputError):
         return InputError(inner.field or f"{what}.{field}", inner.rule, inner.value, inner.remedy)
     known = {"extra_forbidden": f"be one of {', '.join(model.model_fields)}"}
     rule = {
         "int_type": "be an integer",
-        "greater_than_equal": f"be >= {first.get('ctx', {}).get('ge')}",
+        "greater_than_equal": f"be >= {limits.get('ge')}",
+        "less_than_equal": f"be <= {limits.get('le')}",
+        "less_than": f"be < {limits.get('lt')}",
+        "finite_number": "be a finite number",
         "missing": "be given",
         **known,
     }.get(first["type"], f"be right ({first['msg']})")

@@ -2,37 +2,34 @@
 
 from typing import Any
 
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow
 from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.config import GridConfig
-from flows.pipeline.progress import LogProgress, Progress
-from flows.pipeline.retries import PATIENT
-from flows.pipeline.run import Run
-from flows.pipeline.state_hooks import close_cancelled, close_crashed
-from flows.pipeline.teacher_work import make_trajectories
-from flows.settings import Settings, resolve
+from flows.pipeline import tasks
+from flows.pipeline.driver import Driver, make_trajectories
+from flows.pipeline.grid_flow import OPTIONS
+from flows.pipeline.plan import make_plan
+from flows.pipeline.progress import LogProgress
+from flows.settings import resolve
+from lsd_core.storage.store import Store
 
 
-@task(cache_policy=NO_CACHE, task_run_name="trajectories", **PATIENT)
-def trajectories(config: GridConfig, settings: Settings, progress: Progress) -> Run:
-    """Have them generated and their manifests published."""
-    return make_trajectories(config, settings, progress)
-
-
-@flow(
-    name="teacher",
-    flow_run_name="teacher {config.name}",
-    persist_result=False,
-    result_serializer="json",
-    on_cancellation=[close_cancelled],
-    on_crashed=[close_crashed],
-)
+@flow(name="teacher", flow_run_name="teacher {config.name}", **OPTIONS)
 def teacher(config: GridConfig = GridConfig()) -> State[Any]:
     """Generate and publish the trajectories of every backbone of a grid."""
-    settings = resolve(config=config.places)
+    settings, task_runs = resolve(config=config.places), tasks.TaskRuns()
     settings.apply()
-    run = trajectories(config, settings, LogProgress(get_run_logger().info))
-    return Completed(message=f"{run.made['shards']} shards made, {run.reused['shards']} reused")
+    tasks.check_places(settings, with_registry=False)
+    driver = Driver(
+        settings=settings,
+        progress=LogProgress(get_run_logger().info),
+        workers=config.workers,
+        num_gpus=config.num_gpus,
+        publish=tasks.publish_backbones,
+        begun=task_runs.begin,
+    )
+    counts = make_trajectories(make_plan(config, Store(settings.store)), driver)
+    task_runs.wait()
+    return Completed(message=f"{counts.made['shards']} shards made, {counts.reused['shards']} reused")

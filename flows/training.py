@@ -38,6 +38,16 @@ def default_path(name: str, family: str, length: int) -> Path:
     return Path(f"{stem[:LONGEST]}-{family}-{length}.safetensors")
 
 
+def _check_out(path: Path, name: str) -> None:
+    """Raise InputError, before any work, where the weights cannot go: the file is called as the backbone is."""
+    BACKBONE.check("out", path.stem)
+    if not path.absolute().parent.is_dir():
+        raise InputError("out", "lie in a folder that exists", str(path), f"mkdir -p {path.parent}")
+    for file in (path, path.with_suffix(".checkpoint")):
+        if file.is_dir() or (file.exists() and Path(name).exists() and file.samefile(name)):
+            raise InputError("out", "be another file than the one that is learned from", str(path))
+
+
 def train_backbone(
     name: str,
     path: Path | None,
@@ -56,7 +66,7 @@ def train_backbone(
     given = {key: value for key, value in settings.items() if value is not None}
     config = TrainConfig(family=family, **{**source.settings, **given})
     path = path or default_path(name, family, source.length)
-    BACKBONE.check("out", path.stem)  # the file is called as the backbone is
+    _check_out(path, name)
     start = None if init is None else storage.load_file(init)
     if start is not None and not (isinstance(start, DDiTBackbone) and isinstance(process, Absorbing)):
         raise InputError("init", "hold a sedd or radd network, for one of these families", str(init))

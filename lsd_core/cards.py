@@ -5,7 +5,6 @@ name in the registry.
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     StrictInt,
     ValidationError,
     model_validator,
@@ -24,6 +24,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json, digest
 from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.samplers.table import StepTable
 
 SCHEMA_VERSION = 1
@@ -44,6 +45,21 @@ Json = Annotated[dict[str, Any], BeforeValidator(plain)]
 Number = Annotated[float | None, BeforeValidator(plain)]  # null: what was measured is not a finite number
 Count = Annotated[StrictInt, Field(ge=1)]
 Seed = Annotated[StrictInt, Field(ge=0)]
+
+
+def _read_table(value: Any) -> StepTable:
+    """A table, or its JSON."""
+    if isinstance(value, StepTable):
+        return value
+    if not isinstance(value, Mapping):
+        raise InputError("table", "have times or counts, gains and gain_on", value)
+    try:
+        return StepTable.from_dict(dict(value))
+    except TypeError as error:  # null, or a list where a number belongs
+        raise InputError("table", "hold numbers", value) from error
+
+
+Table = Annotated[StepTable, BeforeValidator(_read_table), PlainSerializer(StepTable.to_dict)]
 
 
 class _Part(BaseModel):
@@ -118,8 +134,8 @@ class SamplerCard(_Part):
     """Budget of network calls; no sample uses more."""
     steps: Count
     calls: Calls
-    table: Json
-    """`StepTable.to_dict()`."""
+    table: Table
+    """What was learned; in JSON, `StepTable.to_dict()`."""
     draw: Draw = Draw()
     teacher: Json | None = None
     """`TeacherSpec.to_dict()`, if the method learned from trajectories."""
@@ -131,15 +147,16 @@ class SamplerCard(_Part):
     certificate: Json | None = None
     evaluation: Evaluation
     provenance: Provenance
+    components: dict[str, tuple[str, StrictInt]] = Field(default_factory=dict)
+    """(distribution, version) of the components that are not ours at version 1; absent where all are."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> "SamplerCard":
         if self.schema_version != SCHEMA_VERSION:
             remedy = "read it with the version of this program that wrote it"
             raise InputError("card.schema_version", f"be {SCHEMA_VERSION}", self.schema_version, remedy)
-        table = self.step_table
-        if table.num_steps != self.steps:
-            raise InputError("card.steps", f"be the table's number of steps, {table.num_steps}", self.steps)
+        if (num_steps := self.table.num_steps) != self.steps:
+            raise InputError("card.steps", f"be the table's number of steps, {num_steps}", self.steps)
         if self.calls.max > self.nfe:
             raise InputError("card.calls.max", f"be at most the budget nfe = {self.nfe}", self.calls.max)
         if self.calls.mean > self.calls.max:
@@ -171,11 +188,6 @@ class SamplerCard(_Part):
         return f"{self.backbone.name} nfe{self.nfe} {self.sampler} {self.method}"
 
     @property
-    def step_table(self) -> StepTable:
-        """The learned table, validated."""
-        return StepTable.from_dict(self.table)
-
-    @property
     def primary(self) -> Metric:
         """The metric that decides, on the report seeds."""
         return self.evaluation.report[self.evaluation.primary]
@@ -187,7 +199,9 @@ class SamplerCard(_Part):
 
     def to_json(self) -> str:
         """Canonical JSON: equal cards give equal text."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(
+            self.model_dump(mode="json", exclude=None if self.components else {"components"})
+        )
 
     @property
     def sha256(self) -> str:
@@ -198,9 +212,7 @@ class SamplerCard(_Part):
     def from_json(cls, text: str, source: str = "card") -> "SamplerCard":
         """The card in `text`; anything else raises InputError that names `source` and the field."""
         try:
-            return cls.model_validate(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise InputError(source, "be a sampler card in JSON", f"text with an error ({error})") from None
+            return cls.model_validate(parse_json(text, source, "be a sampler card in JSON"))
         except ValidationError as error:
             raise _explain(error, source) from None
 

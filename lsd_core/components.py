@@ -9,6 +9,7 @@ DISTRIBUTION = "lsd-samplers"
 _SAMPLERS = "lsd_core.samplers"
 _METHODS = "lsd_core.distillation"
 _BACKBONES = "lsd_core.backbones"
+_TASKS = "lsd_core.tasks"
 _METRICS = "lsd_core.metrics"
 
 OURS: dict[str, dict[str, str]] = {
@@ -24,11 +25,48 @@ OURS: dict[str, dict[str, str]] = {
         "balanced_split": f"{_SAMPLERS}.balanced_split:BalancedSplit",
     },
     "lsd.orders": {
-        "uniform": f"{_SAMPLERS}.order:UNIFORM",
-        "halton": f"{_SAMPLERS}.order:HALTON",
+        "uniform": f"{_SAMPLERS}.orders.uniform:UNIFORM",
+        "halton": f"{_SAMPLERS}.orders.halton:HALTON",
     },
-    "lsd.methods": {},
-    "lsd.backbones": {},
-    "lsd.tasks": {},
-    "lsd.metrics": {},
+    "lsd.methods": {
+        "plain": f"{_METHODS}.controls:PLAIN",
+        "cosine": f"{_METHODS}.controls:COSINE",
+        "temperature": f"{_METHODS}.controls:TEMPERATURE",
+        "theta_trapezoidal": f"{_METHODS}.controls:THETA_TRAPEZOIDAL",
+        "jys": f"{_METHODS}.jys:JYS",
+        "lsd": f"{_METHODS}.lsd:LSD",
+        "lsd_plus": f"{_METHODS}.lsd_plus:LSD_PLUS",
+        "lsd_plus_literal": f"{_METHODS}.lsd_plus:LSD_PLUS_LITERAL",
+        "path_kl_schedule": f"{_METHODS}.path_kl:PATH_KL_SCHEDULE",
+        "path_kl": f"{_METHODS}.path_kl:PATH_KL",
+        "path_kl_sharp": f"{_METHODS}.path_kl:PATH_KL_SHARP",
+    },
+    "lsd.backbones": {
+        "markov": f"{_BACKBONES}.markov:FAMILY",
+        "hidden_markov": f"{_BACKBONES}.hidden_markov:FAMILY",
+        "pixel_mlp": f"{_BACKBONES}.pixels:PIXEL_MLP",
+        "sedd-uniform": f"{_BACKBONES}.sedd_uniform:FAMILY",
+        "sedd": f"{_BACKBONES}.sedd:FAMILY",
+        "radd": f"{_BACKBONES}.radd:FAMILY",
+        "mdlm": f"{_BACKBONES}.mdlm:FAMILY",
+        "mdlm-timed": f"{_BACKBONES}.mdlm:TIMED_FAMILY",
+        "duo": f"{_BACKBONES}.duo:FAMILY",
+        "tauldr": f"{_BACKBONES}.tauldr:FAMILY",
+    },
+    "lsd.tasks": {
+        "countdown": f"{_TASKS}.countdown:TASK",
+        "text": f"{_TASKS}.text:TASK",
+        "sequences": f"{_TASKS}.sequences:TASK",
+        "digits": f"{_TASKS}.digits:TASK",
+        "openwebtext": f"{_TASKS}.openwebtext:TASK",
+        "cifar10": f"{_TASKS}.cifar10:TASK",
+    },
+    "lsd.metrics": {
+        "distinct": f"{_METRICS}.distinct:METRIC",
+        "self_bleu": f"{_METRICS}.self_bleu:METRIC",
+        "generative_perplexity": f"{_METRICS}.generative_perplexity:METRIC",
+        "mauve": f"{_METRICS}.mauve_score:METRIC",
+        "fid": f"{_METRICS}.image_metrics:FID",
+        "inception_score": f"{_METRICS}.image_metrics:INCEPTION_SCORE",
+    },
 }

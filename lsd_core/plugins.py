@@ -51,7 +51,7 @@ class Registry(Generic[T]):
         return iter(_sources(self.group))
 
     def __len__(self) -> int:
-        return len(_sources(self.group))
+        return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
         return name in _sources(self.group)
@@ -67,6 +67,10 @@ class Registry(Generic[T]):
     def items(self) -> Iterator[tuple[str, T]]:
         """All of them, imported."""
         return ((name, self[name]) for name in self)
+
+    def values(self) -> Iterator[T]:
+        """All of them, imported, without their names."""
+        return (self[name] for name in self)
 
     def recorded(self, *names: str) -> dict[str, tuple[str, int]]:
         """(distribution, version) of these components, for keys and cards; ours at version 1 are left out."""

@@ -14,8 +14,10 @@ from lsd_core.backbones.publish import find
 from lsd_core.backbones.vocabulary import written
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
+from lsd_core.plugins import require
 from lsd_core.registry import resolve
 from lsd_core.samplers import generate
+from lsd_core.samplers.memory import check_tokens
 from lsd_core.samplers.prompts import BLANK, Given, given_tokens
 from lsd_core.storage.home import default_store
 from lsd_core.storage.store import Store
@@ -52,11 +54,12 @@ class LoadedSampler:
         `prompt` (token numbers, or text in the backbone's own tokens) is what all begin with; `infill` is a
         template with None, or in text `blank`, where tokens are to be drawn. What is given never changes.
         """
+        check_tokens("num_samples", num_samples, self.backbone)
         given = given_tokens(self.backbone, prompt, infill, blank)
         card = self.card
         device = device_of(self.backbone)
         return generate(
-            self.backbone, card.sampler, card.step_table, num_samples, seed, device=device, given=given
+            self.backbone, card.sampler, card.table, num_samples, seed, device=device, given=given
         ).tokens
 
     def write(self, tokens: Int[Tensor, "n l"]) -> list[str]:
@@ -93,6 +96,7 @@ def sampler_of(
     device: torch.device | str = "cpu",
 ) -> LoadedSampler:
     """The sampler that a card describes, its backbone from `store`, or from the usual places and then `hint`."""
+    require(card.components)
     places = [store] if store else [os.environ.get("LSD_STORE"), hint, default_store()]
     backbone = _find_backbone(card, list(dict.fromkeys(filter(None, places))))
     return LoadedSampler(card, place(backbone, known_device(device)))

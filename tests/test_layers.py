@@ -25,6 +25,7 @@ LSD_CORE = (
     "numerics",
     "components",
     "plugins",
+    "settings",
     "storage",
     "processes",
     "backbones",

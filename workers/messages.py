@@ -1,22 +1,44 @@
-"""Lines from a worker to whoever started its work, among all that libraries print: remarks, points of curves."""
+"""Messages from Ray workers to their driver: remarks for its log, and points of learning curves.
 
-import json
+They travel through a small actor of the driver's, whose name workers know. Sending never waits for it: a message is
+dropped where nobody listens, and where the actor has just died, which Ray then restarts.
+"""
+
+import asyncio
+import contextlib
 import math
+import os
+import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
-MARK = "lsd: "
-POINTS = "points "
+import ray
+from ray.exceptions import RayError
+from ray.util import get_node_ip_address
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+MAILBOX = "lsd-messages"  # in the namespace of the driver, so that drivers of one cluster do not meet
+ROOM = 10_000  # messages that wait for the driver; the oldest go first
+PENDING = 1_000  # messages of one worker on their way
+TAKE_S = 0.5  # how long the driver waits in one call for messages
+LAST_S = 1.0  # how long the end of a curve may take to arrive
 EVERY_S = 1.0  # how often a curve is told
-MOST_POINTS = 200  # in a line
+MOST_POINTS = 200  # in a message
 
 
-def tell(text: str) -> None:
-    """On a worker: say something in the log of the run."""
-    print(f"{MARK}{text}", flush=True)
+def tell(said: str | Mapping[str, Any], wait_s: float = 0.0) -> None:
+    """On a worker: send a remark, or a record of points. Waits for its arrival only where asked to."""
+    if not ray.is_initialized():
+        return
+    with contextlib.suppress(ValueError, RayError):  # nobody listens; too many are on their way
+        sent = ray.get_actor(MAILBOX).post.remote(get_node_ip_address(), os.getpid(), said)
+        if wait_s:
+            ray.wait([sent], timeout=wait_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,33 +56,33 @@ class Points:
 
 @dataclass(frozen=True)
 class Told:
-    """A line that a worker told."""
+    """A message as the driver gets it."""
 
     host: str
     pid: int
-    text: str
+    said: str | Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"[{self.host} {self.pid}] {self.text}"
+        return f"[{self.host} {self.pid}] {self.said}"
 
     @property
     def is_points(self) -> bool:
         """Whether it is for curves, and not for people."""
-        return self.text.startswith(POINTS)
+        return not isinstance(self.said, str)
 
     def points(self) -> Points | None:
-        """The points it carries; None for a line that did not arrive whole."""
+        """The points it carries; None for a record of another form, as another version's worker may send."""
         try:
-            record = json.loads(self.text.removeprefix(POINTS))
+            record = dict(self.said)  # type: ignore[arg-type]
             return Points(**record | {"points": [(step, values) for step, values in record["points"]]})
         except (ValueError, TypeError, KeyError):
             return None
 
 
 class Curve:
-    """On a worker: tells what a job learns while it learns, at most once a second; a watch of `learn`.
+    """On a worker: sends what a job learns while it learns, at most once a second; a watch of `learn`.
 
-    As a context manager it tells the rest at the end, and whether the job failed.
+    As a context manager it sends the rest at the end, and whether the job failed.
     """
 
     def __init__(self, *, key: str, backbone: str, title: str) -> None:
@@ -81,10 +103,10 @@ class Curve:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._points or self._told_at > float("-inf"):  # nothing is learned where nothing was noted
-            self._tell("FINISHED" if kind is None else "FAILED")
+            self._tell("FINISHED" if kind is None else "FAILED", LAST_S)
 
-    def _tell(self, status: str) -> None:
-        tell(POINTS + json.dumps({**self._job, "points": self._points, "status": status}))
+    def _tell(self, status: str, wait_s: float = 0.0) -> None:
+        tell({**self._job, "points": self._points, "status": status}, wait_s)
         self._points, self._told_at = [], time.monotonic()
 
 
@@ -97,3 +119,57 @@ def flat(values: Mapping[str, Any]) -> dict[str, float]:
         elif math.isfinite(value):
             flattened[name] = float(f"{value:.6g}")
     return flattened
+
+
+class Mailbox:
+    """The actor: keeps messages until the driver takes them."""
+
+    def __init__(self) -> None:
+        self._told, self._came = deque[tuple[str, int, Any]](maxlen=ROOM), asyncio.Event()
+
+    async def post(self, host: str, pid: int, said: Any) -> None:
+        """Keep a message."""
+        self._told.append((host, pid, said))
+        self._came.set()
+
+    async def take(self, wait_s: float) -> list[tuple[str, int, Any]]:
+        """Everything sent so far; waits for something."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._came.wait(), wait_s)
+        self._came.clear()
+        told = list(self._told)
+        self._told.clear()
+        return told
+
+
+@contextmanager
+def listening(hear: Callable[[Told], None]) -> Iterator[None]:
+    """In the driver, with Ray open: hand what workers tell to `hear`, one after another, from a thread."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    options = {"num_cpus": 0, "max_restarts": -1, "max_pending_calls": PENDING, "scheduling_strategy": here}
+    box = ray.remote(Mailbox).options(name=MAILBOX, **options).remote()
+    closed = threading.Event()
+    thread = threading.Thread(target=_listen, args=(box, hear, closed), name="messages", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        closed.set()
+        thread.join(4 * TAKE_S)
+        if ray.is_initialized():
+            ray.kill(box)
+
+
+def _listen(box: Any, hear: Callable[[Told], None], closed: threading.Event) -> None:
+    last = False
+    while not last:
+        last = closed.is_set()
+        try:
+            for told in ray.get(box.take.remote(0.0 if last else TAKE_S)):
+                hear(Told(*told))
+        except RayError:  # the mailbox died: Ray restarts it
+            closed.wait(TAKE_S)
+        except Exception:  # Ray was closed by whoever opened it
+            if not ray.is_initialized():
+                return
+            raise

@@ -26,7 +26,7 @@ ItemIn = TypeVar("ItemIn", contravariant=True)
 ResultOut = TypeVar("ResultOut", covariant=True)
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray colours its tracebacks
-POLL_S = 0.5  # how soon stop() is heard
+POLL_S = 0.5  # how soon stop() is heard, and a source that had nothing to do is asked again
 # Spot machines are taken away: an item may lose its worker this often before it is suspected of killing it.
 MAX_TASK_RETRIES = 8
 INTERRUPT_GRACE_S = 10.0  # how long Ctrl-C waits for what is being worked on; a second one does not wait
@@ -36,6 +36,19 @@ class Worker(Protocol[ItemIn, ResultOut]):
     """What a pool runs; `run` must give the same result each time, since a lost item is run again."""
 
     def run(self, item: ItemIn) -> ResultOut: ...
+
+
+class Source(Protocol[Item]):  # type: ignore[misc]
+    """Items that are not all known from the start."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more will come."""
+        ...
+
+    def take(self) -> Item | None:
+        """The next, if there is one now."""
+        ...
 
 
 class PoolStopped(RuntimeError):
@@ -116,27 +129,36 @@ class _Call(Generic[Item]):
     alone: bool = False  # a last try, with nothing queued beside it
 
 
-class _Queue(Generic[Item]):
-    """What is to be done, as (item, workers it has lost): what came back first, then the source, read as needed."""
+class _Listed(Generic[Item]):
+    """The source of an iterable, read as needed."""
 
-    def __init__(self, source: Iterable[Item]) -> None:
-        self._source, self._again = iter(source), deque[tuple[Item, int]]()
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items, self.closed = iter(items), False
+
+    def take(self) -> Item | None:
+        try:
+            return next(self._items)
+        except StopIteration:
+            self.closed = True
+            return None
+
+
+class _Queue(Generic[Item]):
+    """What is to be done, as (item, workers it has lost): what came back first, then the source."""
+
+    def __init__(self, source: Source[Item]) -> None:
+        self._source, self._again = source, deque[tuple[Item, int]]()
         self.alone = list[tuple[Item, int]]()
-        self.exhausted = False
 
     @property
     def empty(self) -> bool:
-        return self.exhausted and not self._again and not self.alone
+        return self._source.closed and not self._again and not self.alone
 
     def take(self) -> tuple[Item, int] | None:
         if self._again:
             return self._again.popleft()
-        if not self.exhausted:
-            try:
-                return next(self._source), 0
-            except StopIteration:
-                self.exhausted = True
-        return None
+        item = None if self._source.closed else self._source.take()
+        return None if item is None else (item, 0)
 
     def give_back(self, call: _Call[Item]) -> None:
         """An item whose worker died."""
@@ -176,6 +198,7 @@ class Pool(Generic[Item, Result]):
         self._stop = threading.Event()
         self._stop_at = 0.0  # when the grace is over, once stopped
         self._interrupt: KeyboardInterrupt | None = None
+        self._waited_s = 0.0  # for a first worker
 
     @property
     def num_workers(self) -> int:
@@ -210,14 +233,19 @@ class Pool(Generic[Item, Result]):
         self._stop.set()
 
     def map(
-        self, items: Iterable[Item], *, progress: Progress | None = None, raise_errors: bool = False
+        self,
+        items: Iterable[Item] | Source[Item],
+        *,
+        progress: Progress | None = None,
+        raise_errors: bool = False,
     ) -> Iterator[Outcome[Item, Result]]:
         """Outcomes in the order they finish. `items` is read only as fast as the workers take them.
 
         With `raise_errors` the first failure is raised as ItemFailed. Leaving early closes the pool. Ctrl-C is
         a `stop` with INTERRUPT_GRACE_S, then KeyboardInterrupt.
         """
-        queue, calls, finished = _Queue(items), dict[Any, _Call[Item]](), 0
+        source = _Listed(items) if isinstance(items, Iterable) else items
+        queue, calls, finished = _Queue(source), dict[Any, _Call[Item]](), 0
         complete = False
         try:
             while True:
@@ -248,14 +276,18 @@ class Pool(Generic[Item, Result]):
 
     def _feed(self, queue: _Queue[Item], calls: dict[Any, _Call[Item]]) -> None:
         """Give each free place on a ready actor an item, the emptiest first; what must be alone comes last."""
-        while self._load:
-            actor = min(self._load, key=self._load.__getitem__)
-            if self._load[actor] >= self._depth or (found := queue.take()) is None:
-                break
-            self._submit(_Call(actor, *found), calls)
-        for actor, load in self._load.items() if queue.exhausted else ():
-            if load == 0 and queue.alone:
+        alone = {call.actor for call in calls.values() if call.alone}
+        while ready := [actor for actor in self._load if actor not in alone]:
+            actor = min(ready, key=self._load.__getitem__)
+            if self._load[actor] >= self._depth:
+                return
+            if (found := queue.take()) is not None:
+                self._submit(_Call(actor, *found), calls)
+            elif self._load[actor] == 0 and queue.alone:
                 self._submit(_Call(actor, *queue.alone.pop(), alone=True), calls)
+                alone.add(actor)
+            else:
+                return
 
     def _submit(self, call: _Call[Item], calls: dict[Any, _Call[Item]]) -> None:
         ref = heard_meanwhile(lambda: call.actor.run.remote(call.item))
@@ -268,28 +300,23 @@ class Pool(Generic[Item, Result]):
             self._starting[actor.ready.options(max_task_retries=-1).remote()] = actor
 
     def _wait(self, calls: dict[Any, _Call[Item]]) -> list[Any]:
-        """Finished calls; also takes in actors that have become ready. Empty only when one of those came."""
+        """Calls that finished within POLL_S; also takes in actors that have become ready."""
         if not self._actors:
             raise RuntimeError("pool must be open, got a closed one; use it inside its `with` block")
-        waited_s = 0.0
-        while True:
-            if self._stop.is_set():
-                _only_running(calls)
-                if not calls or time.monotonic() >= self._stop_at:
-                    raise self._interrupt or PoolStopped(
-                        "stopped before all was done; what was published stays"
-                    )
-            ready = self._poll([*calls, *self._starting])
-            for ref in [ref for ref in ready if ref in self._starting]:
-                self._load[self._started(ref)] = 0
-            if ready:
-                return [ref for ref in ready if ref in calls]
-            waited_s += POLL_S
-            if not self._load and waited_s > self._start_timeout_s:
-                raise RuntimeError(
-                    f"a worker with {self._resources} must start within {self._start_timeout_s:g} s, "
-                    "got none; ask for less per worker or add nodes to the Ray cluster"
-                )
+        if self._stop.is_set():
+            _only_running(calls)
+            if not calls or time.monotonic() >= self._stop_at:
+                raise self._interrupt or PoolStopped("stopped before all was done; what was published stays")
+        ready = self._poll([*calls, *self._starting])
+        for ref in [ref for ref in ready if ref in self._starting]:
+            self._load[self._started(ref)] = 0
+        self._waited_s = 0.0 if ready or self._load else self._waited_s + POLL_S
+        if self._waited_s > self._start_timeout_s:
+            raise RuntimeError(
+                f"a worker with {self._resources} must start within {self._start_timeout_s:g} s, "
+                "got none; ask for less per worker or add nodes to the Ray cluster"
+            )
+        return [ref for ref in ready if ref in calls]
 
     def _poll(self, pending: list[Any]) -> list[Any]:
         """What is ready now, or becomes so within POLL_S; Ctrl-C, the first time, is a stop with some grace."""
@@ -313,6 +340,9 @@ class Pool(Generic[Item, Result]):
 
 
 def _ready(pending: list[Any]) -> list[Any]:
+    if not pending:
+        time.sleep(POLL_S)
+        return []
     ready, _ = ray.wait(pending, num_returns=len(pending), timeout=0)
     return ready or ray.wait(pending, num_returns=1, timeout=POLL_S)[0]
 

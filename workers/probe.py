@@ -1,5 +1,7 @@
-"""What the nodes of a Ray cluster are like, asked by `lsd doctor` from a process of its own: a driver that joins a
-cluster which does not answer waits for minutes, and a process can be given up.
+"""Hosts, versions and access to the store of each node of a Ray cluster.
+
+`lsd doctor` runs it as a process of its own: a driver that joins a cluster which does not answer waits for minutes,
+and a process can be given up.
 
     python -m workers.probe ADDRESS STORE      prints one JSON object
 """

@@ -5,19 +5,22 @@ import math
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import ray
 
 from lsd_core.errors import InputError
-from workers.messages import MARK, Told
+from workers.messages import Told, listening
 
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
 WORKER_ENV = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+LOCAL_ENV = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; without it, a warning
+    "RAY_worker_niceness": "0",  # Ray's 15 gives a worker a thirtieth of a core that another program uses
+}
 OBJECT_STORE_BYTES = 256 * 2**20  # items and results are small: data goes through the store
 LOCAL = "local"
 
@@ -33,22 +36,30 @@ def ray_session(
 ) -> Iterator[str]:
     """Ray for the length of the block; yields the address in use.
 
-    What workers `tell` goes to `hear`, a line at a time, from a thread of Ray's; without it, to Ray's files alone.
+    What workers `tell` goes to `hear`, one message at a time, from a thread; without it, it is dropped.
 
     A session that is already open is used and left open. "local" starts a private Ray without dashboard,
-    never found by others; anything else joins that cluster, where `num_cpus` does not apply.
+    never found by others, whose workers run at this process's priority; anything else joins that cluster, where
+    `num_cpus` does not apply.
     """
-    where = ray_address(address)
-    if ray.is_initialized():
-        yield where
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # the coming default; without it, a warning
+    where, mine = ray_address(address), not ray.is_initialized()
+    if mine:
+        _start(_options(where, num_cpus))
+    try:
+        with listening(hear) if hear is not None else nullcontext():
+            yield where
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def _options(where: str, num_cpus: int | None) -> dict[str, object]:
+    """What `ray.init` is asked for."""
+    for name, value in LOCAL_ENV.items():
+        os.environ.setdefault(name, value)
     options: dict[str, object] = {
         "address": where,
-        "log_to_driver": hear is not None,
+        "log_to_driver": False,
         "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": WORKER_ENV},
     }
@@ -58,35 +69,7 @@ def ray_session(
             "include_dashboard": False,
             "object_store_memory": OBJECT_STORE_BYTES,
         }
-    _start(options)
-    try:
-        with _heard(hear) if hear is not None else nullcontext():
-            yield where
-    finally:
-        ray.shutdown()
-
-
-@contextmanager
-def _heard(hear: Callable[[Told], None]) -> Iterator[None]:
-    """Take the lines that Ray would print. It has no public way to do so; its notebook integration uses this one."""
-    from ray._private.ray_logging import global_worker_stdstream_dispatcher as streams
-
-    recent = deque[tuple[int, str]](
-        maxlen=64
-    )  # two nodes of one machine both send the lines that they find there
-
-    def take(batch: dict[str, Any]) -> None:
-        for line in batch["lines"]:
-            if line.startswith(MARK) and (batch["pid"], line) not in recent:
-                recent.append((batch["pid"], line))
-                hear(Told(batch["ip"], batch["pid"], line.removeprefix(MARK)))
-
-    streams.remove_handler("ray_print_logs")
-    streams.add_handler("lsd", take)
-    try:
-        yield
-    finally:
-        streams.remove_handler("lsd")
+    return options
 
 
 def _start(options: dict[str, object], tries: int = 3) -> None:

@@ -1,4 +1,4 @@
-"""Signals and Ray: what a handler raises inside Ray's compiled code is lost there, or comes out as another error."""
+"""Wait for Ray in a thread: what a signal handler raises inside Ray's compiled code is lost or changed."""
 
 import threading
 from collections.abc import Callable

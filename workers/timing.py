@@ -1,4 +1,4 @@
-"""What a job took, and how much of it was the network: for people and plans, and in no shard, table or card."""
+"""Wall and CPU time of a job, and the share spent inside the network: never part of a result."""
 
 import time
 from collections.abc import Callable

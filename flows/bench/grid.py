@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.bench.figures import Figure, Setting
 from flows.bench.timing import Spread
-from flows.pipeline.timing import Ledger, Stage
+from flows.pipeline.timing import Stage, Timing
 
 TITLE = (
     "a grid run in an empty home: each stage's share of its workers' time, and how much of that is network"
@@ -23,10 +23,10 @@ def ask(setting: Setting) -> list[Figure]:
         command = [sys.executable, "-m", "flows.cli", "grid", setting.grid]
         subprocess.run(command, check=True, env=environment | {"LSD_HOME": home}, stdout=sys.stderr)
         [file] = Path(home).rglob("timing.json")
-        return figures_of(Ledger.read(file.parent))
+        return figures_of(Timing.read(file.parent))
 
 
-def figures_of(ledger: Ledger) -> list[Figure]:
+def figures_of(ledger: Timing) -> list[Figure]:
     """The shares of a run's ledger."""
     workers = max(stage.workers for stage in ledger.stages.values())
     total = sum(stage.wall_s - stage.start_up_s for stage in ledger.stages.values())

@@ -15,7 +15,7 @@ from flows.config import parse_grid
 from flows.pipeline.plan import make_plan
 from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.generate import run_chains
+from lsd_core.samplers.loop import run_chains
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import uniform_times
 from lsd_core.trajectories.write import encode_shard

@@ -12,13 +12,13 @@ from lsd_core.backbones.protocol import Backbone, log_weights
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Absorbing
 from lsd_core.samplers.categorical import draw_categorical
-from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.one_call import Unmasking
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 
 
 def plain_step(
-    backbone: Backbone, method: Euler, x: Int[Tensor, "b l"], step: Step, draws: Draws
+    backbone: Backbone, method: Unmasking, x: Int[Tensor, "b l"], step: Step, draws: Draws
 ) -> Int[Tensor, "b l"]:
     """A step on a grid of times as its formula says: a law and a draw for every position, then a choice."""
     b, length = x.shape

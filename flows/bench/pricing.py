@@ -7,9 +7,12 @@ from flows.bench.figures import Figure, Setting
 from flows.bench.shapes import Shape, get_shape, random_backbone
 from flows.bench.timing import Race, Spread
 from lsd_core.backbones.device import computing_on
-from lsd_core.distillation.prices import EdgePrices, price_counts, price_times
 from lsd_core.distillation.schedule import cheapest_schedules
-from lsd_core.paths.teacher_paths import TeacherPaths
+from lsd_core.paths.masked_model import MaskedModel
+from lsd_core.paths.model import EdgeCosts
+from lsd_core.samplers.euler import Euler
+from lsd_core.trajectories.replay import timed
+from lsd_core.trajectories.types import TIME_GRID, Trajectories
 
 TITLE = "one pass over teacher paths prices every edge, for all budgets"
 LEAST = 0.9
@@ -23,15 +26,16 @@ def ask(setting: Setting) -> list[Figure]:
     backbone = random_backbone(shape, "sedd", body_dtype=setting.body_dtype, device=setting.device)
     device = torch.device(setting.device)
     paths = random_paths(shape, setting.batch, device)
+    model = MaskedModel(backbone=backbone, method=Euler(), batch=setting.batch)
     over_counts = shape.length <= 256
-    kept: list[EdgePrices] = []
+    kept: list[EdgeCosts] = []
 
     def price() -> None:
         with computing_on(device):
             if over_counts:
-                kept.append(price_counts(backbone, paths, setting.batch))
+                kept.append(model.edge_costs(paths))
             else:
-                kept.append(price_times(backbone, paths, TIMES, setting.batch))
+                kept.append(model.edge_costs_over_times(paths, TIMES))
 
     run: Race = race({"forward": forward(backbone, setting), "prices": price}, setting)
     grid = shape.length if over_counts else len(TIMES) - 1
@@ -49,15 +53,15 @@ def ask(setting: Setting) -> list[Figure]:
     return figures
 
 
-def random_paths(shape: Shape, num_paths: int, device: torch.device) -> TeacherPaths:
+def random_paths(shape: Shape, num_paths: int, device: torch.device) -> Trajectories:
     """Paths of random tokens in random order: what pricing costs does not depend on them."""
     gen = torch.Generator().manual_seed(0)
     size = (num_paths, shape.length)
-    time = torch.rand(size, generator=gen, dtype=torch.float64).to(device)
-    return TeacherPaths(
-        index=torch.arange(num_paths, device=device),
-        x_end=torch.randint(shape.num_tokens, size, generator=gen).to(device),
-        reveal_time=time,
-        rank=time.argsort(dim=1, descending=True).argsort(dim=1),
-        mask=shape.num_tokens,
+    ticks = torch.randint(TIME_GRID, size, generator=gen)
+    paths = Trajectories(
+        index=torch.arange(num_paths),
+        num_tokens=shape.num_tokens,
+        x_end=torch.randint(shape.num_tokens, size, generator=gen),
+        reveal_time=ticks,
     )
+    return timed(paths.to(device), seed=0)

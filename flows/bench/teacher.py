@@ -8,8 +8,8 @@ from flows.bench.shapes import get_shape, random_backbone
 from flows.bench.timing import Thunk
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers.first_hitting import first_hitting
+from lsd_core.samplers.recording import record_steps
 from lsd_core.samplers.state import Draws
-from lsd_core.samplers.stepping import record_steps
 
 TITLE = "bare forward passes' time over a teacher's, for as many sequences"
 UNIT = "bare forward's throughput"

@@ -118,12 +118,14 @@ def teacher(
     config = load_grid(name, **changed)
     settings = resolve(config=config.places)
     settings.apply()  # before Ray is imported
-    from flows.pipeline.teacher_work import make_trajectories
+    from flows.pipeline.driver import Driver, make_trajectories, prepare
 
-    run = make_trajectories(config, settings, progress_on(console))
-    for spec in run.plan.teachers:
+    plan, progress = prepare(config, settings, with_registry=False), progress_on(console)
+    driver = Driver(settings=settings, progress=progress, workers=config.workers, num_gpus=config.num_gpus)
+    counts = make_trajectories(plan, driver)
+    for spec in plan.teachers:
         console.print(f"{settings.store}/{spec.folder}", highlight=False, soft_wrap=True)
-    console.print(f"shards: {run.reused['shards']} reused, {run.made['shards']} made", highlight=False)
+    console.print(f"shards: {counts.reused['shards']} reused, {counts.made['shards']} made", highlight=False)
     return 0
 
 

@@ -1,5 +1,6 @@
 """What every command is made of: the app, its two consoles, and the types of common options."""
 
+import re
 from typing import Annotated, Any
 
 from cyclopts import App, Group, Parameter
@@ -29,7 +30,7 @@ Listed = Parameter(consume_multiple=True, negative="")
 def whole(kind: Any, tokens: Any) -> int:
     """An integer as it was typed: 2.5 is not 2."""
     text = tokens[0].value
-    if not text.lstrip("+-").isdigit():
+    if not re.fullmatch("[+-]?[0-9]{1,18}", text):
         raise ValueError(f"must be an integer, got {text}")
     return int(text)
 

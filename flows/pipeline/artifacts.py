@@ -12,6 +12,7 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext
 
+from flows.pipeline.plan import Plan
 from flows.pipeline.run import Run
 from flows.report.publish import Page
 from flows.report.run_report import Outcome, verdicts_markdown
@@ -24,15 +25,15 @@ PICTURES = {
 NOT_SHOWN = ("backbone", "label", "samplers", "seed", "primary_metric", "diversity_metric")
 
 
-def show_plan(run: Run) -> None:
+def show_plan(plan: Plan) -> None:
     """The candidates, before any work."""
     if FlowRunContext.get() is None:
         return
     rows = [
         {"backbone": spec.backbone.name, "nfe": spec.nfe, "sampler": spec.sampler, "method": spec.method}
-        for spec in run.plan.candidates
+        for spec in plan.candidates
     ]
-    create_table_artifact(rows, key="plan", description=f"{len(rows)} candidates of {run.plan.config.name}")
+    create_table_artifact(rows, key="plan", description=f"{len(rows)} candidates of {plan.config.name}")
 
 
 def show_outcome(run: Run, outcome: Outcome, pages: Sequence[Page]) -> None:

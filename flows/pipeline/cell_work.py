@@ -1,119 +1,139 @@
-"""The phases of a run that Ray works through once the trajectories are there: tables, measurements, certificates.
+"""What a cell is filled with: tables, measurements, a certificate and a card for each of its candidates.
 
-Each asks the store what is there, has the rest made, and records what failed. None raises because one
-candidate did: the others go on.
+A candidate that fails leaves the others of its cell alone.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
-from flows.pipeline.retries import DELAYS_S, failure_may_pass
-from flows.pipeline.run import Run
+from flows.pipeline.plan import Cell
+from flows.pipeline.retries import may_pass
+from flows.pipeline.scheduler import Piece, Steps, reason_of
+from flows.pipeline.site import Failures, Site, have_done
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certifiable
+from lsd_core.candidates.make_card import make_card
+from lsd_core.candidates.results import Results
+from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.temperature import choose_temperature
-from lsd_core.candidates.tested import Tested, all_tested, lacking, measured_key, shipped_run
+from lsd_core.candidates.tested import Tested, all_tested, lacking, shipped_run
+from lsd_core.candidates.work import table_index, temperatures_of
+from lsd_core.cards import SamplerCard
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
-from workers.candidates import CandidateWorker
-from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
-from workers.pool import Pool
-from workers.session import workers_for
+from lsd_core.numerics.environment import environment
+from workers.jobs import CandidateJob, CertifyJob, LearnJob, MeasureJob
 
 
-def measure_teachers(run: Run, pool: Pool[Any, Any]) -> None:
-    """What the teachers' own sequences score, once each."""
-    present = set(run.store.list("cells"))
-    learners = {run.results(spec).teacher_key: spec for spec in _working(run) if spec.teacher is not None}
-    jobs = [
-        TeacherJob(
-            spec=spec.to_dict(),
-            only_across=key in present and run.results(spec).teacher_across_key not in present,
-        )
-        for key, spec in learners.items()
-    ]
-    have_done(
-        run, pool, "measurements", "measure: teacher", jobs, lambda s, job: run.results(s).teacher_across_key
-    )
+@dataclass(frozen=True)
+class Filled:
+    """What has become of a cell."""
+
+    cards: Mapping[str, SamplerCard] = field(default_factory=dict)
+    """By key of the candidate."""
+    failures: Mapping[str, str] = field(default_factory=Failures)
+    """By key of the work."""
+    reason: str = ""
+    """The failures in one line."""
 
 
-def distill(run: Run, pool: Pool[Any, Any]) -> None:
-    """Learn every table that is missing; a control's one table serves all its seeds."""
-    jobs = [
-        LearnJob(spec=spec.to_dict(), which=which)
-        for spec in _alive(run)
-        if spec.method != TEMPERATURE
-        for which in table_seeds(spec)
-    ]
-    have_done(run, pool, "tables", "distil", jobs, lambda spec, job: run.results(spec).table_key(job.which))
+def cell_piece(site: Site, cell: Cell, teacher: Piece | None) -> Piece:
+    """The work of a cell, whose learners wait for their teacher; its result is a `Filled`."""
+    after = () if teacher is None or not any(spec.teacher for spec in cell.specs) else (teacher,)
+    return Piece(cell.label, partial(_fill, site, cell, teacher), 4 * len(cell.work), after)
 
 
-def measure_selection(run: Run, pool: Pool[Any, Any]) -> None:
+def _fill(site: Site, cell: Cell, teacher: Piece | None) -> Steps:
+    failures = Failures()
+    if teacher is not None and teacher.future.done() and teacher.error is not None:
+        reason = reason_of(teacher.error)
+        failures |= {spec.work.key: reason for spec in cell.work if spec.teacher is not None}
+
+    def jobs(of: Callable[[CandidateSpec], Iterator[CandidateJob]]) -> list[CandidateJob]:
+        """Of the candidates that have not failed."""
+        return [job for spec in cell.work if spec.key not in failures for job in of(spec)]
+
+    yield from have_done(site, failures, "tables", jobs(tables))
+    yield from have_done(site, failures, "measurements", jobs(selections))
+    for spec in cell.work:
+        if spec.method == TEMPERATURE and spec.key not in failures:
+            with _noted(failures, spec):
+                _choose(site, cell, spec, failures)
+    yield from have_done(site, failures, "measurements", jobs(cooled_selections))
+    fresh = list[CandidateJob]()
+    for spec in cell.work:
+        if spec.key not in failures:
+            with _noted(failures, spec):
+                fresh += reports(site, spec)
+    yield from have_done(site, failures, "measurements", fresh)
+    certify = list[CandidateJob]()
+    for spec in cell.work:
+        if certifiable(spec) and spec.key not in failures:
+            with _noted(failures, spec):
+                certify.append(CertifyJob(spec=spec, which=shipped_run(site.results(spec))))
+    yield from have_done(site, failures, "certificates", certify)
+    cards = dict[str, SamplerCard]()
+    for spec in cell.specs:
+        if spec.work.key not in failures and site.results(spec).card_key not in site.present:
+            with _noted(failures, spec):
+                cards[spec.key] = write_card(site.results(spec))
+    named = (f"{spec.label}: {failures[spec.key]}" for spec in cell.work if spec.key in failures)
+    return Filled(cards, failures, "; ".join(named))
+
+
+def tables(spec: CandidateSpec) -> Iterator[CandidateJob]:
+    """Every learning run; a control's one table serves all its seeds."""
+    if spec.method != TEMPERATURE:
+        for which in table_seeds(spec):
+            yield LearnJob(spec=spec, which=which)
+
+
+def selections(spec: CandidateSpec) -> Iterator[CandidateJob]:
     """Samples that select: every candidate at temperature 1, the plain sampler at all temperatures."""
-    jobs = [
-        MeasureJob(spec=spec.to_dict(), part="selection", which=which, temperature=temperature)
-        for spec in _alive(run)
-        if spec.method != TEMPERATURE
-        for which in range(spec.evaluation.seeds)
-        for temperature in (spec.evaluation.temperatures if spec.method == BASELINE else (1.0,))
-    ]
-    _measure(run, pool, "measure: selection", jobs)
-    for spec in _alive(run):
-        if spec.method == TEMPERATURE:
-            _settle_temperature(run, spec)
-    jobs = [
-        MeasureJob(spec=spec.to_dict(), part="selection", which=which)
-        for spec in _alive(run)
-        if spec.method == TEMPERATURE
-        for which in range(spec.evaluation.seeds)
-    ]
-    _measure(run, pool, "measure: temperature", jobs)
+    if spec.method != TEMPERATURE:
+        for which in range(spec.evaluation.seeds):
+            for temperature in spec.evaluation.temperatures if spec.method == BASELINE else (1.0,):
+                yield MeasureJob(spec=spec, part="selection", which=which, temperature=temperature)
 
 
-def measure_report(run: Run, pool: Pool[Any, Any]) -> None:
-    """Fresh samples that are quoted, every table's, and those that promotion tests, cards or no cards.
+def cooled_selections(spec: CandidateSpec) -> Iterator[CandidateJob]:
+    """The same of the temperature control, whose table follows from the plain sampler's."""
+    if spec.method == TEMPERATURE:
+        for which in range(spec.evaluation.seeds):
+            yield MeasureJob(spec=spec, part="selection", which=which)
+
+
+def quoted(spec: CandidateSpec) -> Iterator[Tested]:
+    """Fresh samples of every learning run's table, controls at every temperature."""
+    for which in range(spec.evaluation.seeds):
+        for temperature in temperatures_of(spec):
+            yield Tested(part="report", which=which, temperature=temperature)
+
+
+def reports(site: Site, spec: CandidateSpec) -> Iterator[CandidateJob]:
+    """Fresh samples that are quoted, and those that promotion tests.
 
     A store of an earlier version has cards whose controls were not swept, or whose samples were not compared with one
     another: what promotion lacks is measured then, and the cards stay.
     """
-    present = set(run.store.list("cells"))
-    jobs: dict[tuple[str, Tested], MeasureJob] = {}
-    alive = {spec.key for spec in _alive(run)}
-    for spec in _working(run):
-        results = run.results(spec)
-        quoted = [Tested(part="report", which=which) for which in range(spec.evaluation.seeds)]
-        for each in [*(quoted if spec.key in alive else []), *all_tested(results)]:
-            there = results.measurement_key(each.part, each.which, each.temperature) in present
-            jobs[spec.key, each] = MeasureJob(
-                spec=spec.to_dict(),
-                **asdict(each),
-                only_across=there and measured_key(results, each) not in present,
-            )
-    _measure(run, pool, "measure: report", list(jobs.values()))
+    results = site.results(spec)
+    for each in dict.fromkeys([*quoted(spec), *all_tested(results)]):
+        there = results.measurement_key(each.part, each.which, each.temperature) in site.present
+        yield MeasureJob(spec=spec, **asdict(each), only_across=there)
 
 
-def untested(run: Run) -> bool:
-    """Whether promotion lacks measurements of candidates that have cards."""
-    present = set(run.store.list("cells"))
-    done = {spec.work.key: run.results(spec.work) for spec in run.plan.candidates if spec.key in run.cards}
-    return any(lacking(results, present) for results in done.values())
+def untested(site: Site, spec: CandidateSpec) -> bool:
+    """Whether promotion lacks measurements of a candidate that has a card."""
+    return bool(lacking(site.results(spec.work), site.present))
 
 
-def certify_tables(run: Run, pool: Pool[Any, Any]) -> None:
-    """Certificates of the tables that ship."""
-    certified = [spec for spec in _alive(run) if certifiable(spec)]
-    jobs = [CertifyJob(spec=spec.to_dict(), which=shipped(run, spec)) for spec in certified]
-    have_done(
-        run, pool, "certificates", "certify", jobs, lambda s, job: run.results(s).certificate_key(job.which)
-    )
-
-
-def candidate_pool(run: Run) -> Pool[Any, Any]:
-    """Workers for all candidates of the run: each loads a backbone once."""
-    num_gpus = run.plan.config.num_gpus
-    workers = run.plan.config.workers or workers_for(len(run.plan.work) * 4, num_gpus=num_gpus)
-    return Pool(CandidateWorker, (run.settings.store,), num_workers=workers, num_gpus=num_gpus)
+def planned_jobs(site: Site, cell: Cell) -> list[CandidateJob]:
+    """What is missing, for a progress bar: which table is certified is not known before."""
+    kinds = (tables, selections, cooled_selections)
+    known = [job for spec in cell.work for of in kinds for job in of(spec)]
+    known += [MeasureJob(spec=spec, **asdict(each)) for spec in cell.work for each in quoted(spec)]
+    return site.missing(known) + [CertifyJob(spec=spec, which=0) for spec in cell.work if certifiable(spec)]
 
 
 def table_seeds(spec: CandidateSpec) -> range:
@@ -121,78 +141,47 @@ def table_seeds(spec: CandidateSpec) -> range:
     return range(spec.evaluation.seeds if get_method(spec.method).needs_paths else 1)
 
 
-def shipped(run: Run, spec: CandidateSpec) -> int:
-    """The learning run whose table ships."""
-    return shipped_run(run.results(spec))
+def write_card(results: Results) -> SamplerCard:
+    """The card of a candidate whose work is done, last of all its files."""
+    spec, seeds = results.spec, range(results.spec.evaluation.seeds)
+    measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
+    learned = [results.read_learned(table_index(spec, w)) for w in seeds]
+    certificate = None
+    if certifiable(spec):
+        certificate = results.store.read_json(results.certificate_key(shipped_run(results)))
+    card = make_card(spec, learned, measured, certificate, environment())
+    results.store.write_bytes(results.card_key, card.to_json().encode())
+    return card
 
 
-def _alive(run: Run) -> list[CandidateSpec]:
-    """Candidates that have no card yet and have not failed; equal laws once, big ones first."""
-    waiting = {spec.work.key for spec in run.plan.candidates if spec.key not in run.cards}
-    return [spec for spec in _working(run) if spec.key in waiting]
+def read_cards(site: Site, specs: Sequence[CandidateSpec]) -> dict[str, SamplerCard]:
+    """The cards of candidates that are done; a damaged one raises InputError that names its file."""
+    cards = {}
+    for spec in specs:
+        key = site.results(spec).card_key
+        if key in site.present:
+            text = site.store.read_bytes(key).decode()
+            cards[spec.key] = SamplerCard.from_json(text, source=site.store.locate(key))
+    return cards
 
 
-def _working(run: Run) -> list[CandidateSpec]:
-    """Candidates that have not failed, with a card or without; equal laws once, big ones first."""
-    works = {spec.work.key: spec.work for spec in run.plan.candidates if not run.failed(spec)}
-    return sorted(works.values(), key=lambda spec: -spec.nfe)
-
-
-def _settle_temperature(run: Run, spec: CandidateSpec) -> None:
-    results = run.results(spec)
-    if not run.store.exists(results.table_key(0)):
-        plain = run.results(run.plan.in_cells[spec.backbone.fingerprint, spec.nfe, spec.sampler, BASELINE])
-        results.write_table(0, choose_temperature(plain))
-
-
-def _measure(run: Run, pool: Pool[Any, Any], title: str, jobs: Sequence[MeasureJob]) -> None:
-    def key(spec: CandidateSpec, job: Any) -> str:
-        if job.part == "selection":
-            return run.results(spec).measurement_key(job.part, job.which, job.temperature)
-        tested = Tested(part=job.part, which=job.which, temperature=job.temperature)
-        return measured_key(run.results(spec), tested)
-
-    have_done(run, pool, "measurements", title, jobs, key)
-
-
-def have_done(
-    run: Run,
-    pool: Pool[Any, Any],
-    phase: str,
-    title: str,
-    jobs: Sequence[Job],
-    key: Callable[[CandidateSpec, Any], str],
-) -> None:
-    """Have done what is not on the store yet."""
-    specs = [CandidateSpec.from_dict(job.spec) for job in jobs]
-    present = set(run.store.list("cells"))
-    todo = [job for spec, job in zip(specs, jobs, strict=True) if key(spec, job) not in present]
-    run.count(phase, reused=len(jobs) - len(todo), made=len(todo))
-    if not todo:
+def _choose(site: Site, cell: Cell, spec: CandidateSpec, failures: Failures) -> None:
+    """Write the table of the temperature control, unless it is there."""
+    results = site.results(spec)
+    if results.table_key(0) in site.present:
         return
-    with (
-        run.progress.phase(title, len(todo), phase) as advance,
-        run.ledger.stage(title, pool.num_workers) as entry,
-    ):
-        for delay_s in (*DELAYS_S, None):
-            again: list[Job] = []
-            for outcome in pool.map(todo):
-                if outcome.result is not None:
-                    entry.add(outcome.result.spent)
-                    run.clock.add(
-                        CandidateSpec.from_dict(outcome.item.spec), outcome.item, outcome.result.spent
-                    )
-                if outcome.failure is not None:
-                    spec = CandidateSpec.from_dict(outcome.item.spec)
-                    reason = f"{outcome.failure.kind}: {outcome.failure.message}".splitlines()[0]
-                    if delay_s is not None and failure_may_pass(outcome.failure.kind):
-                        again.append(outcome.item)
-                        run.progress.say(f"{spec.label}: again in {delay_s} s, since {reason}")
-                        continue
-                    run.failures[spec.work.key] = reason
-                    run.progress.say(f"{spec.label} failed: {reason}")
-                advance(1)
-            if not again or delay_s is None:
-                return
-            time.sleep(delay_s)
-            todo = again
+    if cell.plain.key in failures:
+        failures[spec.key] = f"its plain sampler failed: {failures[cell.plain.key]}"
+        return
+    results.write_learned(0, choose_temperature(site.results(cell.plain)))
+
+
+@contextmanager
+def _noted(failures: Failures, spec: CandidateSpec) -> Iterator[None]:
+    """An error that will not pass is this candidate's alone."""
+    try:
+        yield
+    except Exception as error:
+        if may_pass(error):
+            raise
+        failures[spec.work.key] = reason_of(error)

@@ -1,4 +1,4 @@
-"""`lsd register`: the registry is an index of the store, so the store can rebuild it."""
+"""Champions as the store remembers them, and the registry rebuilt from the store (`lsd register`)."""
 
 from collections.abc import Mapping
 

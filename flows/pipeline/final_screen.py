@@ -1,4 +1,4 @@
-"""The last screen of `lsd grid`: what came out, where it lies, what to type next."""
+"""The last screen of `lsd grid`: tables and verdicts, paths of the results, the next commands."""
 
 import shutil
 import sys
@@ -13,14 +13,13 @@ from flows.settings import Settings
 from lsd_core.tasks.catalog import get_task
 
 
-def print_ending(
-    state: Any, run: Run | None, outcome: Outcome | None, settings: Settings, console: Console
-) -> int:
+def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settings, console: Console) -> int:
     """Print it and return the exit code: 0 where every cell is done, 1 where one failed."""
-    if run is None or outcome is None:
+    if ended is None:
         console.print(f"[bold red]{state.type.value}:[/] {state.message}", highlight=False)
         console.print("what was published stays; run the same command again to resume", highlight=False)
         return 1
+    run, outcome = ended
     for backbone in outcome.verdicts:
         task = next(s.evaluation.task for s in run.plan.candidates if s.backbone.name == backbone)
         console.print()
@@ -32,8 +31,8 @@ def print_ending(
                     if not comparison.wins:
                         console.print(f"      {comparison.sentence}", highlight=False)
     console.print()
-    for phase, reused in run.reused.items():
-        console.print(f"  {phase}: {reused} reused, {run.made.get(phase, 0)} made", highlight=False)
+    for phase, reused in run.counts.reused.items():
+        console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made", highlight=False)
     if run.plan.config.sizes:
         console.print(f"  {run.plan.config.sizes}", style="yellow", highlight=False)
     console.print()

@@ -1,4 +1,4 @@
-"""Learning curves in the registry while cells train: what workers tell is filed as it comes, from a thread of its own.
+"""Log learning curves to the registry while cells train, from a thread of its own.
 
 Curves are for watching: a run neither waits for them nor fails because the registry is away. What could not be
 filed is kept for a while and tried again; the whole history is filed with each sampler in any case.

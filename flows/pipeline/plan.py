@@ -8,18 +8,43 @@ from typing import Any
 from flows.config import EvaluationConfig, GridConfig
 from flows.pipeline.teacher_batches import planned_teacher
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
-from lsd_core.distillation.methods import BASELINE, get_method, method_names
+from lsd_core.distillation.methods import BASELINE, METHODS, get_method, method_names
 from lsd_core.errors import InputError
-from lsd_core.metrics.extra import check_extras
+from lsd_core.metrics.extra import METRICS, check_extras, family
 from lsd_core.processes import Process
-from lsd_core.samplers import calls_per_step, num_steps, steps_in_counts
+from lsd_core.samplers import SAMPLERS, calls_per_step, num_steps, steps_in_counts
+from lsd_core.samplers.memory import check_tokens
 from lsd_core.storage.store import Store
-from lsd_core.tasks.catalog import get_task, task_of
+from lsd_core.tasks.catalog import TASKS, get_task, task_of
 from lsd_core.trajectories.spec import TeacherSpec
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A backbone, an NFE and a base sampler, with the samplers that share its kernels and hence its work."""
+
+    backbone: str
+    nfe: int
+    samplers: tuple[str, ...]
+    specs: tuple[CandidateSpec, ...]
+    """Its candidates. What brings its own sampler belongs to the budget's first cell."""
+    plain: CandidateSpec
+    """The baseline, under whose key its work is done."""
+
+    @property
+    def label(self) -> str:
+        """For people: `countdown nfe8 euler+tweedie`."""
+        return f"{self.backbone} nfe{self.nfe} {'+'.join(self.samplers)}"
+
+    @cached_property
+    def work(self) -> tuple[CandidateSpec, ...]:
+        """The candidates for which something is computed: those with equal kernels count once."""
+        return tuple({spec.work.key: spec.work for spec in self.specs}.values())
 
 
 @dataclass(frozen=True)
@@ -38,10 +63,22 @@ class Plan:
         return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
 
     @cached_property
-    def in_cells(self) -> dict[tuple[str, int, str, str], CandidateSpec]:
-        """The candidates by fingerprint, NFE, base sampler and method."""
-        named = ((s.backbone.fingerprint, s.nfe, s.sampler, s.method) for s in self.candidates)
-        return dict(zip(named, self.candidates, strict=True))
+    def cells(self) -> tuple[Cell, ...]:
+        """The candidates by backbone, NFE and kernels, in the order of the grid."""
+        own, first = set(self.config.samplers), dict[tuple[str, int], str]()
+        groups = dict[tuple[str, int, str], list[CandidateSpec]]()
+        for spec in self.candidates:
+            budget, law = (spec.backbone.fingerprint, spec.nfe), spec.work.sampler
+            law = first.setdefault(budget, law) if spec.sampler not in own else law
+            first.setdefault(budget, law)
+            groups.setdefault((*budget, law), []).append(spec)
+        cells = []
+        for (_, nfe, _), specs in groups.items():
+            named = {spec.sampler for spec in specs}
+            samplers = tuple(sampler for sampler in self.config.samplers if sampler in named)
+            plain = next(s.work for s in specs if s.method == BASELINE)
+            cells.append(Cell(specs[0].backbone.name, nfe, samplers, tuple(specs), plain))
+        return tuple(cells)
 
     @property
     def needs_teacher(self) -> bool:
@@ -80,7 +117,7 @@ def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> No
 
 
 def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
-    evaluation = evaluation_spec(config.evaluation, backbone)
+    evaluation = evaluation_spec(config.evaluation, backbone, config.task)
     named = dict.fromkeys([BASELINE, *_named(config, backbone.process)])
     served = {name: _served(config, backbone, name) for name in named}
     for nfe in config.nfe:
@@ -114,10 +151,14 @@ def _served(config: GridConfig, backbone: AnyBackbone, name: str) -> list[str]:
     return served or ([] if config.methods == ["all"] else config.samplers)
 
 
-def evaluation_spec(section: EvaluationConfig, backbone: AnyBackbone) -> EvaluationSpec:
-    """How candidates of this backbone are measured."""
-    task = get_task(task_of(backbone))
+def evaluation_spec(
+    section: EvaluationConfig, backbone: AnyBackbone, task_name: str | None = None
+) -> EvaluationSpec:
+    """How candidates of this backbone are measured: by the task that is asked for, else the one it declares."""
+    task = get_task(task_name or task_of(backbone))
     task.check(backbone)
+    for field in ("samples", "selection_samples"):
+        check_tokens(f"evaluation.{field}", getattr(section, field) or 1, backbone)
     check_extras(section.metrics, backbone, max(section.samples, section.selection_samples or 0))
     return EvaluationSpec(
         task=task.name,
@@ -151,9 +192,12 @@ def candidate_spec(
     sampler = filled.own_sampler or sampler
     filled.check_sampler(sampler, backbone.process, chosen)
     steps = num_steps(sampler, nfe, backbone.process)
-    if steps_in_counts(sampler) and steps > backbone.length:
+    in_counts = (
+        sampler if steps_in_counts(sampler) else filled.name if filled.counts(backbone.process) else ""
+    )
+    if in_counts and steps > backbone.length:
         remedy = "a step on counts reveals at least one token"
-        raise InputError("nfe", f"be at most {backbone.length}, the length, for {sampler}", nfe, remedy)
+        raise InputError("nfe", f"be at most {backbone.length}, the length, for {in_counts}", nfe, remedy)
     return CandidateSpec(
         backbone=BackboneRef(name=backbone.name, fingerprint=backbone.fingerprint, family=backbone.family),
         process=backbone.process.to_dict(),
@@ -161,9 +205,14 @@ def candidate_spec(
         sampler=sampler,
         method=method,
         nfe=nfe,
-        method_config=filled.settings(chosen),
+        method_config=filled.settings(chosen, settings),
         teacher=teacher if filled.needs_paths else None,
         trajectories=trajectories if filled.needs_paths else None,
         evaluation=evaluation,
         seed=seed,
+        components=FAMILIES.recorded(*({backbone.family} & set(FAMILIES)))
+        | SAMPLERS.recorded(sampler)
+        | METHODS.recorded(method)
+        | TASKS.recorded(evaluation.task)
+        | METRICS.recorded(*map(family, evaluation.metrics)),
     )

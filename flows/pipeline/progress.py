@@ -1,11 +1,9 @@
-"""How a run shows that it lives: bars on a terminal, log lines elsewhere."""
+"""How a run shows its progress: bars on a terminal, log lines elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -24,7 +22,7 @@ LINE_EVERY_S = 10.0
 
 
 class Progress(Protocol):
-    """Somewhere to say what is going on."""
+    """Where progress is shown. Phases may overlap."""
 
     def phase(self, title: str, total: int, unit: str) -> AbstractContextManager[Advance]: ...
     def say(self, text: str) -> None: ...
@@ -35,26 +33,38 @@ class TerminalProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._bars: RichProgress | None = None
 
     @contextmanager
     def phase(self, title: str, total: int, unit: str) -> Iterator[Advance]:
-        columns = (
+        bars = self._bars = self._bars or self._new()
+        bar = bars.add_task(title, total=total, note="", unit=unit)
+
+        def advance(done: int, note: str = "") -> None:
+            bars.update(bar, advance=done, note=note)
+
+        try:
+            yield advance
+        finally:
+            bars.stop_task(bar)
+            if all(task.stop_time is not None for task in bars.tasks):
+                bars.stop()
+                self._bars = None
+
+    def _new(self) -> RichProgress:
+        bars = RichProgress(
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
-            TextColumn(unit),
+            TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
+            console=self.console,
         )
-        with RichProgress(*columns, console=self.console) as bars:
-            bar = bars.add_task(title, total=total, note="")
-
-            def advance(done: int, note: str = "") -> None:
-                bars.update(bar, advance=done, note=note)
-
-            yield advance
+        bars.start()
+        return bars
 
     def say(self, text: str) -> None:
         self.console.print(text, highlight=False)
@@ -86,6 +96,37 @@ class LogProgress:
         self.say(f"{title}: done in {time.monotonic() - begin:.1f} s{noted}")
 
 
+class Phases:
+    """Phases that overlap, each shown from its first job to its last; use as a context manager."""
+
+    def __init__(self, progress: Progress, totals: Mapping[str, int]) -> None:
+        self._progress, self._totals = progress, totals
+        self._shown = dict[str, Advance]()
+        self._done = dict[str, int]()
+        self._open = dict[str, ExitStack]()
+
+    def begin(self, title: str, unit: str) -> None:
+        """A job of this phase is about to be done."""
+        if title not in self._shown:
+            stack = self._open[title] = ExitStack()
+            total = self._totals.get(title, 0)
+            self._shown[title] = stack.enter_context(self._progress.phase(title, total, unit))
+
+    def advance(self, title: str, done: int, note: str = "") -> None:
+        """So much of it has been done."""
+        self._shown[title](done, note)
+        self._done[title] = self._done.get(title, 0) + done
+        if self._done[title] >= self._totals.get(title, 0) and title in self._open:
+            self._open.pop(title).close()
+
+    def __enter__(self) -> "Phases":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+
 def progress_on(console: Console) -> Progress:
     """Bars where a person looks on; lines in a file or a pipe, where bars would show nothing until their end."""
     if console.is_terminal:
@@ -94,33 +135,5 @@ def progress_on(console: Console) -> Progress:
 
 
 def listener(progress: Progress) -> Callable[[Told], None] | None:
-    """Who hears what workers tell: a log does, a terminal with bars on it does not."""
+    """What takes remarks of workers: a log does, a terminal with bars on it does not."""
     return (lambda told: progress.say(str(told))) if isinstance(progress, LogProgress) else None
-
-
-@dataclass
-class Shown:
-    """What a run leaves behind for whoever started it in this process."""
-
-    progress: Progress
-    run: Any = None
-    outcome: Any = None
-
-
-_shown: ContextVar[Shown | None] = ContextVar("shown", default=None)
-
-
-@contextmanager
-def showing(progress: Progress) -> Iterator[Shown]:
-    """Runs started inside the block show themselves here instead of in the flow's log."""
-    shown = Shown(progress)
-    token = _shown.set(shown)
-    try:
-        yield shown
-    finally:
-        _shown.reset(token)
-
-
-def current() -> Shown | None:
-    """Where a run in this context is shown, if anywhere."""
-    return _shown.get()

@@ -1,9 +1,9 @@
-"""From results to what people find: cards on the store, versions and aliases in the registry."""
+"""Put the cards of a run into the registry, and give its aliases to the champions."""
 
 from collections.abc import Mapping, Sequence
 
-from flows.pipeline.cell_work import shipped
 from flows.pipeline.champions import remember_champions
+from flows.pipeline.progress import Progress
 from flows.pipeline.run import Run
 from flows.pipeline.standings import decide
 from flows.report.run_report import Outcome
@@ -11,69 +11,33 @@ from flows.report.table_rows import Row, row_of_card, row_of_teacher
 from lsd_core import registry
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
-from lsd_core.candidates.certify import certifiable
-from lsd_core.candidates.make_card import make_card
-from lsd_core.candidates.spec import PARTS
-from lsd_core.candidates.work import table_index
-from lsd_core.cards import SamplerCard
-from lsd_core.distillation.methods import get_method
-from lsd_core.numerics.environment import environment
+from lsd_core.distillation.methods import BASELINE, get_method
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
 
 
-def check_registry(tracking_uri: str) -> None:
-    """Raise InputError unless the registry answers."""
-    registry.check(tracking_uri)
-
-
-def read_cards(run: Run) -> None:
-    """Take the cards of candidates that are done; a damaged one raises InputError that names its file."""
-    present = set(run.store.list("cells"))
-    for spec in run.plan.candidates:
-        key = run.results(spec).card_key
-        if key in present:
-            text = run.store.read_bytes(key).decode()
-            run.cards[spec.key] = SamplerCard.from_json(text, source=run.store.locate(key))
-
-
-def write_cards(run: Run) -> None:
-    """A card for each candidate whose work is done, last of all its files."""
-    record = environment()
-    for spec in run.plan.candidates:
-        if spec.key in run.cards or run.failed(spec):
-            continue
-        results, seeds = run.results(spec), range(spec.evaluation.seeds)
-        measured = {part: [results.read_measurement(part, w, 1.0) for w in seeds] for part in PARTS}
-        certificate = None
-        if certifiable(spec):
-            certificate = run.store.read_json(results.certificate_key(shipped(run, spec.work)))
-        card = make_card(
-            spec, [results.read_table(table_index(spec, w)) for w in seeds], measured, certificate, record
-        )
-        run.store.write_bytes(results.card_key, card.to_json().encode())
-        run.cards[spec.key] = card
-
-
-def register_cards(run: Run) -> None:
-    """File the cards; what is filed already keeps its version."""
-    with run.progress.phase("register", len(run.cards), "samplers") as advance:
+def register_cards(run: Run, progress: Progress) -> dict[str, str]:
+    """Register the cards and return their URIs by key of the candidate; a registered one keeps its version."""
+    uris = dict[str, str]()
+    with progress.phase("register", len(run.cards), "samplers") as advance:
         for spec in run.plan.candidates:
             if spec.key in run.cards:
-                run.uris[spec.key] = registry.register(
+                uris[spec.key] = registry.register(
                     run.cards[spec.key],
                     tracking_uri=run.settings.tracking_uri,
                     store_url=run.settings.store,
                     histories=_histories(run, spec),
                 )
                 advance(1)
+    return uris
 
 
 def promote_champions(run: Run) -> Outcome:
     """Decide who holds each alias, and move them.
 
     `nfe8` is held against all controls at 8 calls, `nfe8-euler` against those of Euler steps and those that bring a
-    base sampler of their own.
+    base sampler of their own. Where the plain sampler failed there is nothing to hold anything against: the alias
+    stays where it is.
     """
     rows: list[Row] = []
     verdicts: dict[str, dict[str, Verdict]] = {}
@@ -83,15 +47,18 @@ def promote_champions(run: Run) -> Outcome:
             for spec in run.plan.candidates
             if spec.backbone.fingerprint == backbone.fingerprint and spec.key in run.cards
         ]
+        if not specs:
+            continue
         mine = verdicts[backbone.name] = {}
         for nfe in run.plan.config.nfe:
             cell = [spec for spec in specs if spec.nfe == nfe]
+            compared = {spec.sampler for spec in cell if spec.method == BASELINE}
             for sampler in run.plan.config.samplers:
-                if any(spec.sampler == sampler for spec in cell):
+                if sampler in compared:
                     own = [spec for spec in cell if spec.sampler == sampler]
                     beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
                     mine[f"nfe{nfe}-{sampler}"] = decide(run.store, own, [*own, *beside])
-            if cell:
+            if compared:
                 mine[f"nfe{nfe}"] = decide(run.store, cell, cell)
         if mine:
             champions = {alias: run.uris[verdict.key].rsplit("/", 1)[1] for alias, verdict in mine.items()}
@@ -105,7 +72,7 @@ def promote_champions(run: Run) -> Outcome:
             uri = run.uris[spec.key]
             rows.append(row_of_card(run.cards[spec.key], aliases=held, uri=uri, work=spec.work.key))
         rows += _teacher_rows(run, backbone)
-    return Outcome(rows=rows, verdicts=verdicts, failures=_reasons(run))
+    return Outcome(rows=rows, verdicts=verdicts, failures=run.reasons)
 
 
 def _teacher_rows(run: Run, backbone: AnyBackbone) -> list[Row]:
@@ -126,7 +93,7 @@ def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Seque
     histories: dict[int, dict[str, Sequence[float]]] = {}
     for which in range(spec.evaluation.seeds):
         series: dict[str, Sequence[float]] = {}
-        for name, values in run.results(spec).read_table(which).history.items():
+        for name, values in run.results(spec).read_learned(which).history.items():
             if values and isinstance(values[0], list):
                 columns = zip(*values, strict=True)
                 series |= {f"{name}/{k:02d}": list(column) for k, column in enumerate(columns)}
@@ -134,7 +101,3 @@ def _histories(run: Run, spec: CandidateSpec) -> Mapping[int, Mapping[str, Seque
                 series[name] = values
         histories[which] = series
     return histories
-
-
-def _reasons(run: Run) -> dict[str, str]:
-    return {spec.label: run.failures[spec.work.key] for spec in run.plan.candidates if run.failed(spec)}

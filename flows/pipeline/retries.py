@@ -1,10 +1,14 @@
-"""What is worth another try: a place that did not answer, a worker that died. Everything else fails at once."""
+"""What is tried again: a store or server that did not answer, a worker that died. Everything else fails at once.
+
+One rule for exceptions and for what workers report, and one layer: jobs and what is between them are tried again by
+the scheduler, the driver's other steps by Prefect.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from lsd_core.errors import InputError, Unreachable
-from workers.pool import WorkerNotBuilt
+from workers.pool import Failure, WorkerNotBuilt
 
 DELAYS_S = (2, 10, 30, 60)
 """Together more than a server needs to restart."""
@@ -17,10 +21,14 @@ _PASSING_CODES = (
     "ABORTED",
     "CANCELLED",
 )
+# Of a worker's failure only the name travels. The pool has seen to workers that died.
+_PASSING_KINDS = (Unreachable.__name__, ConnectionError.__name__, TimeoutError.__name__)
 
 
-def may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException | Failure) -> bool:
     """Whether the same work may succeed a little later."""
+    if isinstance(error, Failure):
+        return error.kind in _PASSING_KINDS
     if isinstance(error, WorkerNotBuilt) and error.__cause__ is not None:
         return may_pass(error.__cause__)
     if isinstance(error, InputError):
@@ -28,15 +36,7 @@ def may_pass(error: BaseException) -> bool:
     code = getattr(error, "error_code", None)
     if code is not None:
         return code in _PASSING_CODES
-    passing = getattr(error, "may_pass", None)
-    if passing is not None:
-        return bool(passing)
     return isinstance(error, (ConnectionError, TimeoutError)) or _is_of(error, "requests", "urllib3", "ray")
-
-
-def failure_may_pass(kind: str) -> bool:
-    """The same for a worker's failure, known by its exception's name. The pool has seen to workers that died."""
-    return kind in (Unreachable.__name__, ConnectionError.__name__, TimeoutError.__name__)
 
 
 def if_it_may_pass(task: Any, task_run: Any, state: Any) -> bool:

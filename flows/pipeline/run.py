@@ -1,46 +1,34 @@
-"""One run of a grid: its plan, its places, its progress, and what became of each candidate."""
+"""What a run of a grid came to: the cards, registry URIs and failures of its candidates, counts and times."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from flows.pipeline.candidate_seconds import Clock
 from flows.pipeline.plan import Plan
-from flows.pipeline.progress import Progress
-from flows.pipeline.timing import Ledger
+from flows.pipeline.site import Counts
+from flows.pipeline.timing import Timing
 from flows.settings import Settings
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.cards import SamplerCard
 from lsd_core.storage.store import Store
-from lsd_core.trajectories.write import ShardRecord
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """What the phases share. Facts that matter lie on the store; this only remembers them."""
+    """Values that the steps of a flow hand on; facts that matter lie on the store."""
 
     plan: Plan
     settings: Settings
-    progress: Progress
-    failures: dict[str, str] = field(default_factory=dict)
-    """Why a candidate's work failed, by key of the work."""
-    reused: dict[str, int] = field(default_factory=dict)
-    """How many results of each phase were there already."""
-    made: dict[str, int] = field(default_factory=dict)
-    """How many were made."""
-    cards: dict[str, SamplerCard] = field(default_factory=dict)
+    store: Store
+    cards: Mapping[str, SamplerCard] = field(default_factory=dict)
     """By key of the candidate."""
-    uris: dict[str, str] = field(default_factory=dict)
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Why a candidate's work failed, by key of the work."""
+    uris: Mapping[str, str] = field(default_factory=dict)
     """Registry URIs by key of the candidate."""
-    surveys: dict[str, dict[int, ShardRecord]] = field(default_factory=dict)
-    """Shards found intact on the store, by hash of their teacher: looked at once, since that reads them all."""
-
-    ledger: Ledger = field(default_factory=Ledger)
-    """Where the time went."""
-    clock: Clock = field(default_factory=Clock)
-    """What each candidate took."""
-
-    def __post_init__(self) -> None:
-        self.store = Store(self.settings.store)
+    counts: Counts = field(default_factory=Counts)
+    timing: Timing = field(default_factory=Timing)
 
     def results(self, spec: CandidateSpec) -> Results:
         return Results(self.store, spec)
@@ -48,6 +36,7 @@ class Run:
     def failed(self, spec: CandidateSpec) -> bool:
         return spec.work.key in self.failures
 
-    def count(self, phase: str, *, reused: int = 0, made: int = 0) -> None:
-        self.reused[phase] = self.reused.get(phase, 0) + reused
-        self.made[phase] = self.made.get(phase, 0) + made
+    @cached_property
+    def reasons(self) -> dict[str, str]:
+        """Why candidates failed, by their labels."""
+        return {s.label: self.failures[s.work.key] for s in self.plan.candidates if self.failed(s)}

@@ -1,4 +1,4 @@
-"""Who stands where: the measured candidates of a cell against its controls, at matched entropy."""
+"""Which candidate of a cell holds its alias: the measured ones against the controls, at matched entropy."""
 
 from collections.abc import Sequence
 

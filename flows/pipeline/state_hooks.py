@@ -1,4 +1,4 @@
-"""How a run that was cut off ends in the books: no task is left running, no curve open, none called crashed in vain."""
+"""Prefect state hooks: close open task runs and MLflow runs when a flow is cancelled or crashes."""
 
 from contextlib import suppress
 from typing import Any

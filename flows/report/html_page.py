@@ -9,15 +9,16 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from flows.pipeline.candidate_seconds import Took
+from flows.pipeline.timing import Took
 from flows.report import figures
 from flows.report.charts import Bar, Drawing, bars
 from flows.report.page_data import Entry, PageData
 from flows.report.palette import MARKS, classes, style_sheet
 from flows.report.png import write_png
 from flows.report.sample_drawings import gallery
-from flows.report.table_rows import metric_names, metric_text, nats_text, record, short, write_csv
-from flows.report.verdict_text import findings, speed_ups, summary
+from flows.report.sortable_table import FACETS, Cell, Line, SortableTable, facet_values, rules
+from flows.report.table_rows import Row, metric_names, metric_text, nats_text, record, short, write_csv
+from flows.report.verdict_text import certainty, findings, speed_ups, summary
 from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.distillation.methods import METHODS
 
@@ -71,9 +72,11 @@ def legend(data: PageData) -> dict[str, str]:
 def _context(data: PageData, samples: bool) -> dict[str, Any]:
     css, rows = legend(data), [*data.rows, *([data.teacher] if data.teacher else [])]
     exhibits = gallery(data) if samples else []
+    tables = compared, costs, listed = _comparisons(data, css), _costs(data, css), _numbers(data, css)
+    values = facet_values(tables)
     return {
         "data": data,
-        "style": Markup(_resource("page.css") + style_sheet(css.values())),
+        "style": Markup(_resource("page.css") + style_sheet(css.values()) + rules(tables)),
         "facts": _facts(data),
         "summary": summary(data),
         "metric": data.task.primary,
@@ -90,12 +93,13 @@ def _context(data: PageData, samples: bool) -> dict[str, Any]:
         "journeys": figures.journeys(data),
         "certificates": figures.certificates(data),
         "references": sorted({row.certificate_reference for row in data.rows} - {""}),
-        "costs": [_cost(data, entry) for entry in data.entries],
         "timed": any(entry.spec.work.key in data.seconds for entry in data.entries),
         "exhibits": exhibits,
         "gallery_notes": sorted({exhibit.note for exhibit in exhibits} - {""}),
-        "metrics": metric_names(data.rows),
-        "rows": [_row(data, entry, css) for entry in data.entries],
+        "comparisons": compared,
+        "costs": costs,
+        "numbers": listed,
+        "facets": list(zip(FACETS, values, strict=True)),
         "origin": _origin(data),
     }
 
@@ -113,20 +117,24 @@ def _facts(data: PageData) -> list[str]:
 
 
 def _champion(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, Any]:
-    plain, row = data.baseline(entry.spec.nfe), entry.row
-    against = ""
-    if plain is not None and plain is not entry and plain.row.mean:
-        against = f"{row.mean / plain.row.mean:.3g} times"
+    row, plain = entry.row, data.baseline(entry.spec.nfe)
+    controls = [each for each in data.at(row.nfe) if not each.row.learned and each is not entry]
+    against = {"plain steps": plain} if plain is not None and plain is not entry else {}
+    if controls and controls[0] is not plain:
+        against[f"the best {'' if row.learned else 'other '}control, {controls[0].row.label}"] = controls[0]
     speed = next((s.text for s in speed_ups(data) if s.entry is entry and s.telling), "")
+    proved = row.certificate_at_most_nats
     return {
-        "nfe": row.nfe,
-        "label": row.label,
+        "row": row,
         "colour": css[row.label],
         "primary": metric_text(row.primary),
-        "against": against,
+        "against": [
+            (name, f"{row.mean / o.row.mean:.3g} times") for name, o in against.items() if o.row.mean
+        ],
         "entropy": f"{short(row.metrics[row.diversity_metric].mean)} nat",
-        "certificate": nats_text(row),
+        "certificate": "" if proved is None else f"{nats_text(row)}, so at most {proved:.3g}",
         "speed": speed,
+        "certainty": certainty(data, row.nfe),
         "uri": f"models:/{data.backbone}@nfe{row.nfe}",
     }
 
@@ -144,41 +152,90 @@ def _speed_bars(data: PageData, css: dict[str, str]) -> list[Drawing]:
     return drawn
 
 
-def _cost(data: PageData, entry: Entry) -> dict[str, Any]:
-    spec, card = entry.spec, entry.card
-    learning = sum(table.sequences for table in entry.tables) / len(entry.tables)
-    teacher = 0 if spec.teacher is None else calls_a_path(spec.teacher) * (spec.trajectories or 0)
-    took = data.seconds.get(spec.work.key, Took())
-    calls = f"{card.calls.mean:.4g}"
-    if calls != str(card.calls.max):
-        calls += f" (at most {card.calls.max})"
-    return {
-        "nfe": spec.nfe,
-        "label": entry.row.label,
-        "calls": calls,
-        "learning": _grouped(learning),
-        "teacher": _grouped(teacher),
-        "certificate": _grouped(float((card.certificate or {}).get("sequences") or 0)),
-        "samples": _grouped(learning / card.calls.mean),
-        "learning_s": "" if took.a_table_s is None else f"{took.a_table_s:.3g}",
-        "drawing_s": "" if took.a_thousand_s is None else f"{took.a_thousand_s:.3g}",
-        "holds": entry is data.champion(spec.nfe),
-    }
+def _comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
+    """Every comparison behind the verdicts of budgets."""
+    named: dict[str, list[Row]] = {}
+    for row in data.rows:
+        for sampler in row.samplers:
+            named.setdefault(f"{row.method} ({sampler}, nfe {row.nfe})", []).append(row)
+    lines = []
+    for verdict in data.verdicts.values():
+        for made in verdict.comparisons:
+            rows, (low, high) = named[made.candidate], made.control_entropy
+            row, label = rows[0], rows[0].label if len(rows) == 1 else made.candidate
+            said = "wins" if made.wins else "not comparable" if made.difference is None else "does not win"
+            cells = (
+                Cell(str(row.nfe), row.nfe),
+                Cell(label, label, css[row.label]),
+                Cell(made.control, made.control),
+                Cell("" if made.difference is None else f"{made.difference:+.4g}", made.difference),
+                Cell("" if made.upper is None else f"{made.upper:+.4g}", made.upper),
+                Cell(f"{made.entropy:.3f}", made.entropy),
+                Cell(f"{low:.3f} to {high:.3f}", low),
+                Cell(said, said),
+            )
+            lines.append(Line(cells, _facets(row), made.candidate == verdict.champion))
+    columns = ("NFE", "candidate", "control", f"difference of {data.task.primary}", "95% bound", "entropy")
+    return SortableTable(
+        "comparisons", (*columns, "control's entropies", "verdict"), tuple(lines), (0, 1, 2, 3, 4, 5, 7)
+    )
 
 
-def _row(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, Any]:
-    row = entry.row
-    return {
-        "nfe": row.nfe,
-        "label": f"{row.label} ({' = '.join(row.samplers)})",
-        "colour": css[row.label],
-        "cells": [
-            metric_text(row.metrics[name]) if name in row.metrics else "" for name in metric_names(data.rows)
-        ],
-        "certificate": nats_text(row),
-        "reference": row.certificate_reference,
-        "holds": ", ".join(row.aliases),
-    }
+def _costs(data: PageData, css: dict[str, str]) -> SortableTable:
+    """What learning, the teacher's paths and the certificate cost."""
+    timed = any(entry.spec.work.key in data.seconds for entry in data.entries)
+    lines = []
+    for entry in data.entries:
+        spec, card, row = entry.spec, entry.card, entry.row
+        learning = sum(table.sequences for table in entry.tables) / len(entry.tables)
+        teacher = 0 if spec.teacher is None else calls_a_path(spec.teacher) * (spec.trajectories or 0)
+        took = data.seconds.get(spec.work.key, Took())
+        at_most = "" if f"{row.calls_mean:.4g}" == str(row.calls_max) else f" (at most {row.calls_max})"
+        certificate = float((card.certificate or {}).get("sequences") or 0)
+        seconds = [took.a_table_s, took.a_thousand_s] if timed else []
+        cells = (
+            Cell(str(row.nfe), row.nfe),
+            Cell(row.label, row.label, css[row.label]),
+            Cell(f"{row.calls_mean:.4g}{at_most}", row.calls_mean),
+            *(Cell(_grouped(x), x) for x in (learning, teacher, certificate, learning / row.calls_mean)),
+            *(Cell("" if value is None else f"{value:.3g}", value) for value in seconds),
+        )
+        lines.append(Line(cells, _facets(row), entry is data.champion(row.nfe)))
+    columns = ["NFE", "method", "calls a sample", "learning", "teacher's paths", "certificate"]
+    columns += ["learning, in samples", *(["seconds to learn", "seconds for 1000 samples"] if timed else [])]
+    return SortableTable("costs", tuple(columns), tuple(lines), tuple(range(len(columns))))
+
+
+def _numbers(data: PageData, css: dict[str, str]) -> SortableTable:
+    """Every metric of every entry."""
+    names = metric_names(data.rows)
+    mixed = len({row.certificate_reference for row in data.rows} - {""}) > 1
+    lines = []
+    for row in data.rows:
+        label = f"{row.label} ({' = '.join(row.samplers)})"
+        metrics = [row.metrics.get(name) for name in names]
+        cells = (
+            Cell(str(row.nfe), row.nfe),
+            Cell(label, label, css[row.label]),
+            *(Cell(metric_text(m), m.mean) if m else Cell("") for m in metrics),
+            Cell(nats_text(row), row.certificate_at_most_nats),
+            *([Cell(row.certificate_reference, row.certificate_reference or None)] if mixed else []),
+            Cell(", ".join(row.aliases)),
+        )
+        lines.append(Line(cells, _facets(row), bool(row.aliases)))
+    columns = (
+        "NFE",
+        "method",
+        *names,
+        "certificate_value_nats",
+        *(["certificate_reference"] if mixed else []),
+    )
+    sort_by = (0, 1, *range(2, 3 + len(names)))
+    return SortableTable("numbers", (*columns, "holds"), tuple(lines), sort_by)
+
+
+def _facets(row: Row) -> tuple[str, str, str]:
+    return f"{row.nfe} calls", row.method, row.sampler
 
 
 def _temperatures(entry: Entry) -> str:

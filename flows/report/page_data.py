@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flows.pipeline.candidate_seconds import Took
 from flows.pipeline.champions import champions_key
 from flows.pipeline.standings import decide
+from flows.pipeline.timing import Took
 from flows.report.table_rows import Row, distinct, row_of_card, row_of_teacher
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.make_card import metrics_of
@@ -142,7 +142,7 @@ def _entry(store: Store, row: Row, spec: CandidateSpec, cards: Mapping[str, Samp
         row=row,
         spec=spec,
         card=cards[spec.key],
-        tables=tuple(results.read_table(table_index(spec, which)) for which in seeds),
+        tables=tuple(results.read_learned(table_index(spec, which)) for which in seeds),
         sweep=tuple(each for _, each in sorted((swept | {1.0: row}).items())) if swept else (),
     )
 

@@ -1,6 +1,7 @@
 """Charts as one PNG, for slides, READMEs and Prefect: the shapes of the page, painted by matplotlib."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path as File
 from typing import Any
@@ -11,7 +12,7 @@ from matplotlib.patches import Circle as Disc
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
-from flows.report.charts import Circle, Drawing, Path, Point, Shape, Text
+from flows.report.charts import WIDTH, Circle, Drawing, Path, Point, Shape, Text
 from flows.report.palette import colour, style_of
 
 DPI, SCALE = 100, 2
@@ -25,8 +26,8 @@ def write_png(
     drawings: Sequence[Drawing], file: File, legend: Mapping[str, str] | None = None, title: str = ""
 ) -> None:
     """Paint the drawings side by side, below a title and the names of the classes of their colours."""
-    across = min(ACROSS, len(drawings))
-    cell = max(d.width for d in drawings) + GAP, max(d.height for d in drawings) + GAP
+    across = max(1, min(ACROSS, len(drawings)))
+    cell = max([WIDTH, *(d.width for d in drawings)]) + GAP, max([0, *(d.height for d in drawings)]) + GAP
     width = GAP + across * cell[0]
     shapes, y = _heading(title, legend or {}, width)
     height = y + GAP / 2 + math.ceil(len(drawings) / across) * cell[1]
@@ -46,8 +47,9 @@ def write_png(
 
 def _heading(title: str, legend: Mapping[str, str], width: float) -> tuple[list[Shape], float]:
     """The title and the legend's keys in lines, and where they end."""
-    shapes: list[Shape] = [Text("title", (GAP, LINE), title)] if title else []
-    x, y = float(GAP), LINE * (2.0 if title else 1.0)
+    lines = textwrap.wrap(title, int((width - 2 * GAP) / 9))
+    shapes: list[Shape] = [Text("title", (GAP, LINE * (k + 1)), line) for k, line in enumerate(lines)]
+    x, y = float(GAP), LINE * (len(lines) + 1.0)
     for name, css in legend.items():
         room = 26 + 7.2 * len(name)
         if x > GAP and x + room > width - GAP:

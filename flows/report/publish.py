@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.pipeline.candidate_seconds import seconds_under
 from flows.pipeline.run import Run
+from flows.pipeline.timing import seconds_under
 from flows.report.candidates_on_store import specs_on
 from flows.report.html_page import write
 from flows.report.page_data import make_page_data
@@ -47,7 +47,7 @@ def report_backbone(
 def report_run(run: Run, outcome: Outcome) -> list[Page]:
     """A page for each backbone of a grid, of this grid's candidates alone."""
     pages, folder = [], run.settings.reports / run.plan.config.name
-    run.clock.write(folder)
+    run.timing.write_candidates(folder)
     seconds = seconds_under(run.settings.reports)
     for backbone, verdicts in outcome.verdicts.items():
         specs = [s for s in run.plan.candidates if s.backbone.name == backbone and s.key in run.cards]

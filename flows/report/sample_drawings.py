@@ -53,7 +53,7 @@ def _tokens(data: PageData, entry: Entry, backbone: AnyBackbone) -> Sequence[Seq
     if kept:
         return kept
     spec, seed = entry.spec, entry.spec.sampling_seed("report", which)
-    drawn = generate(backbone, spec.sampler, entry.card.step_table, 4, seed, batch=4)
+    drawn = generate(backbone, spec.sampler, entry.card.table, 4, seed, batch=4)
     return [[int(token) for token in row] for row in drawn.tokens]
 
 

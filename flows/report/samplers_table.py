@@ -72,7 +72,7 @@ def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
         caption_justify="left",
         header_style="bold",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
     )
     metric = shown[0].primary_metric if shown else "primary"
     for column in ("NFE", "sampler", "method", metric, "entropy", "nats", "ver.", "alias"):

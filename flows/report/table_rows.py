@@ -103,7 +103,7 @@ def row_of_card(card: SamplerCard, **others: Any) -> Row:
         certificate_value_nats=certificate.get("value_nats"),
         certificate_standard_error=certificate.get("standard_error") or 0.0,
         certificate_reference=str(certificate.get("reference") or ""),
-        step_table=card.step_table,
+        step_table=card.table,
         method_config=card.method_config,
         seed=card.seed,
         **{"samplers": (card.sampler,)} | others,

@@ -41,6 +41,9 @@ class Finding:
     headline: str
     sentences: tuple[str, ...]
     losses: tuple[str, ...]
+    """Every comparison that was not won, in words, and the remarks."""
+    remarks: tuple[str, ...]
+    """The losses that no table of comparisons shows."""
 
 
 def speed_ups(data: PageData) -> list[SpeedUp]:
@@ -89,16 +92,17 @@ def _finding(data: PageData, nfe: int, faster: dict[int, SpeedUp]) -> Finding:
         sentences.append(_speed(faster.get(id(best)), data))
     if best is not None:
         sentences += [_teacher(data, best), _proof(best, plain)]
-    losses = (
+    worse = (
         [_worse(data, best, plain)] if best is not None and plain is not None and best is not plain else []
     )
-    losses += _not_won(data, nfe)
+    remarks = [*filter(None, worse), *(each.sentence for each in verdict.guarded if not each.passes)]
     return Finding(
         nfe=nfe,
         won=verdict.won,
         headline=headline,
         sentences=tuple(filter(None, sentences)),
-        losses=tuple(filter(None, losses)),
+        losses=(*(each.sentence for each in verdict.comparisons if not each.wins), *remarks),
+        remarks=tuple(remarks),
     )
 
 
@@ -157,17 +161,14 @@ def _worse(data: PageData, best: Entry, plain: Entry) -> str:
     return f"Further from the teacher than plain steps in {_join(worse)}." if worse else ""
 
 
-def _not_won(data: PageData, nfe: int) -> list[str]:
-    """Learned samplers that did not beat every control or did not pass the guard, each with what stopped it."""
-    lost: dict[str, list[str]] = {}
-    verdict = data.verdicts[f"nfe{nfe}"]
-    for comparison in verdict.comparisons:
-        if not comparison.wins:
-            lost.setdefault(comparison.candidate, []).append(comparison.sentence)
-    for guarded in verdict.guarded:
-        if not guarded.passes:
-            lost.setdefault(guarded.candidate, []).append(guarded.sentence)
-    return [" ".join(sentences) for sentences in lost.values()]
+def certainty(data: PageData, nfe: int) -> str:
+    """By how much the champion beats the controls, at 95% confidence; or that it is one."""
+    verdict = data.verdicts.get(f"nfe{nfe}")
+    if verdict is None or not verdict.won:
+        return "a control: no learned sampler beats every control" if verdict else ""
+    uppers = [each.upper for each in verdict.comparisons if each.candidate == verdict.champion]
+    least = -max(upper for upper in uppers if upper is not None)
+    return f"beats each of {len(uppers)} controls at its entropy, by {least:.2g} or more at 95% confidence"
 
 
 def _join(words: list[str]) -> str:

@@ -3,11 +3,22 @@
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, StrictInt, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from flows.config import Count, EvaluationConfig, Section, TeacherConfig, explain, read_yaml
+from flows.config import (
+    Calls,
+    Count,
+    EvaluationConfig,
+    Gpus,
+    Section,
+    Seed,
+    TeacherConfig,
+    Workers,
+    explain,
+    read_yaml,
+)
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
 
@@ -29,7 +40,7 @@ class Variant(Section):
         default_factory=dict, description="fields of the study's teacher that differ"
     )
     against: str | None = Field(None, description="label of the variant that it is compared with")
-    nfe: list[Count] | None = Field(None, description="budgets of network calls; the study's if left out")
+    nfe: list[Calls] | None = Field(None, description="budgets of network calls; the study's if left out")
     budget: Count | None = Field(None, description="sequences through the network that learning may cost")
     together: bool = Field(False, description="whether its NFEs share one pricing pass, as path_kl can")
 
@@ -58,22 +69,23 @@ class StudyConfig(Section):
     question: str = Field(description="what the study is about")
     kind: Kind = Field("compare", description="how its numbers become a table, a figure and a sentence")
     backbone: str = Field("countdown-exact", description="a name, or a .safetensors file")
-    nfe: list[Count] = Field([8], min_length=1, description="budgets of network calls")
-    measure_nfe: list[Count] | None = Field(
+    nfe: list[Calls] = Field([8], min_length=1, description="budgets of network calls")
+    measure_nfe: list[Calls] | None = Field(
         None, description="those at which samples are drawn; all if left out"
     )
     variants: list[Variant] = Field(min_length=1)
+    task: str | None = Field(None, description="what the backbone is judged on; what it declares if left out")
     baseline: str | None = Field(None, description="speed-up: label of the variant that is to catch up")
     beat: bool = Field(False, description="compare: whether the variants are held against the exact teacher")
     teacher: TeacherConfig = TeacherConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    seed: Annotated[StrictInt, Field(ge=0)] = Field(0, description="root of everything random")
+    seed: Seed = Field(0, description="root of everything random")
     store: str | None = Field(None, description="folder or URL; else LSD_STORE, else ./lsd-data/store")
     ray_address: str | None = Field(
         None, description="Ray cluster; else LSD_RAY_ADDRESS, RAY_ADDRESS, else local"
     )
-    workers: Count | None = Field(None, description="Ray workers; as many as fit if left out")
-    num_gpus: Annotated[float, Field(ge=0)] = Field(0, description="GPUs a worker; fractions share one")
+    workers: Workers | None = Field(None, description="Ray workers; as many as fit if left out")
+    num_gpus: Gpus = Field(0, description="GPUs a worker; fractions share one")
 
     @property
     def expanded(self) -> list[Variant]:

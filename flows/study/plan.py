@@ -47,6 +47,7 @@ def make_study_plan(study: StudyConfig) -> StudyPlan:
             }
         ),
         backbone,
+        study.task,
     )
     entries: list[Entry] = []
     teachers = dict[str, TeacherSpec]()

@@ -1,6 +1,5 @@
 """`lsd study`: do a study's work, analyse it, and leave table.csv, figure.png and verdict.md."""
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,30 +7,25 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from flows.pipeline.driver import Driver
 from flows.pipeline.progress import progress_on
+from flows.report.png import write_png
 from flows.report.study import budget, certificates, compare, speed_up
-from flows.report.study.findings import ALWAYS, Findings
-from flows.report.study.measured import Point, TeacherPoint, read_points, read_teachers
+from flows.report.study.findings import Findings
+from flows.report.study.measured import Point, read_points, read_teachers
+from flows.report.table_rows import write_csv
 from flows.settings import Settings
 from flows.study.config import StudyConfig
 from flows.study.plan import make_study_plan
 from flows.study.work import do_work
 
-Analyse = Callable[[StudyConfig, Sequence[Point], Sequence[TeacherPoint]], Findings]
+Analyse = Callable[[StudyConfig, Sequence[Point], Sequence[Point]], Findings]
 ANALYSES: dict[str, Analyse] = {
     "compare": compare.analyse,
     "speed-up": speed_up.analyse,
     "budget": budget.analyse,
     "certificates": certificates.analyse,
 }
-NOT_SHOWN = {
-    "low",
-    "high",
-    "difference_low",
-    "difference_high",
-    "teacher_sequences",
-    "start_tv",
-}  # in the file
 
 
 def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
@@ -39,10 +33,12 @@ def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
     plan = make_study_plan(study)
     console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
     console.print(f"{study.backbone}; {study.sizes}", style="yellow", highlight=False)
-    run = do_work(plan, settings, progress_on(console))
+    progress = progress_on(console)
+    driver = Driver(settings=settings, progress=progress, workers=study.workers, num_gpus=study.num_gpus)
+    run = do_work(plan, driver)
     points = read_points(run, plan)
-    for phase, reused in run.reused.items():
-        console.print(f"  {phase}: {reused} reused, {run.made.get(phase, 0)} made", highlight=False)
+    for phase, reused in run.counts.reused.items():
+        console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made", highlight=False)
     failures = {e.variant.label: run.failures[e.spec.work.key] for e in plan.entries if run.failed(e.spec)}
     if points:
         findings = ANALYSES[study.kind](study, points, read_teachers(run, plan))
@@ -58,12 +54,9 @@ def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
 def write(study: StudyConfig, findings: Findings, folder: Path, failures: dict[str, str]) -> Path:
     """The files of a study, and the folder they lie in."""
     folder.mkdir(parents=True, exist_ok=True)
-    columns = list(dict.fromkeys(name for row in findings.rows for name in row))
     with (folder / "table.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(findings.rows)
-    findings.figure.savefig(folder / "figure.png", dpi=130)
+        write_csv(findings.rows, file)
+    write_png(findings.drawings, folder / "figure.png", findings.legend, study.question)
     failed = "".join(f"\nFailed: {label}: {reason}\n" for label, reason in failures.items())
     text = f"# {study.question}\n\n{findings.sentence}\n\n{study.backbone}; {study.sizes}.\n{failed}"
     (folder / "verdict.md").write_text(text)
@@ -72,14 +65,19 @@ def write(study: StudyConfig, findings: Findings, folder: Path, failures: dict[s
 
 def table_of(findings: Findings) -> Table:
     """The rows on a terminal of 80 columns."""
+    metric, diversity = (str(findings.rows[0][f"{name}_metric"]) for name in ("primary", "diversity"))
     table = Table(header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    columns = (*ALWAYS, *findings.shown)
-    for column in columns:
-        text = column == "variant"
-        title = column.removesuffix("_nats").replace("_", " ")
-        table.add_column(title, justify="left" if text else "right", no_wrap=not text, min_width=12 * text)
+    table.add_column("variant", min_width=12)
+    for column in ("NFE", metric, "entropy", *findings.shown):
+        title = column.removesuffix("_value_nats").replace("_", " ")
+        table.add_column(title, justify="right", no_wrap=True)
     for row in findings.rows:
-        table.add_row(*(_shown(row.get(column)) for column in columns))
+        low, high = row[f"{metric}_low"], row[f"{metric}_high"]
+        interval = "" if low is None else f" ({_shown(low)}-{_shown(high)})"
+        cells = (row[diversity], *(row.get(column) for column in findings.shown))
+        table.add_row(
+            str(row["label"]), _shown(row["nfe"]), _shown(row[metric]) + interval, *map(_shown, cells)
+        )
     return table
 
 

@@ -1,114 +1,95 @@
-"""A study's work, by the phases of a grid: trajectories, tables, measurements, certificates. No registry.
+"""A study's work by the pieces of a grid: trajectories, then for each candidate tables, measurements, certificates.
 
 Everything lies on the store under the key of its candidate, so a study that was cut off, or is asked again, or
-shares candidates with another, makes only what is missing.
+shares candidates with another, makes only what is missing. There is no registry.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
-from flows.pipeline import cell_work as phases
-from flows.pipeline import teacher_work as teaching
-from flows.pipeline.progress import Progress
+from flows.pipeline.cell_work import Filled, table_seeds, tables
+from flows.pipeline.driver import Driver, check_places, teach
 from flows.pipeline.run import Run
-from flows.settings import Settings
+from flows.pipeline.scheduler import Piece, Steps, reason_of
+from flows.pipeline.site import Failures, Site, have_done
 from flows.study.plan import StudyPlan
-from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import KINDS, certifiable
-from lsd_core.candidates.results import Results
-from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, TeacherJob
-from workers.session import ray_session
+from workers.jobs import CandidateJob, CertifyJob, MeasureJob
+
+
+def do_work(study: StudyPlan, driver: Driver) -> Run:
+    """Have everything on the store; the run says what was there, what was made and what failed."""
+    check_places(driver.settings, with_registry=False)
+    site, plan = driver.site(), study.plan
+    run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
+    wanted = dict[str, Wanted]()
+    for entry in sorted(study.entries, key=lambda entry: -entry.spec.nfe):
+        known = wanted.get(entry.spec.key)
+        measured = entry.measured or (known is not None and known.measured)
+        wanted[entry.spec.key] = Wanted(entry.spec, measured)
+    lacking = {key: one for key, one in wanted.items() if site.missing(one.jobs)}
+    for key, one in wanted.items():
+        if key not in lacking:
+            for phase, jobs in one.phases.items():
+                site.count(phase, jobs)
+    learners = [one.spec for one in wanted.values() if one.spec.teacher is not None]
+    surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories) if lacking else []
+    taught, planned = teach(site, surveys, learners)
+    pieces = {key: _piece(site, one, taught) for key, one in lacking.items()}
+    planned += [job for one in lacking.values() for job in site.missing(one.jobs)]
+    if pieces:
+        driver.publish(plan.backbones, driver.settings.store)
+    driver.work([*taught.values(), *pieces.values()], planned)
+    failures = Failures()
+    for key, piece in pieces.items():
+        failures |= {key: reason_of(piece.error)} if piece.error else piece.future.result().failures
+    return replace(run, failures=failures)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Jobs that may run side by side, and where each leaves its result."""
+class Wanted:
+    """What a study wants of a candidate, whichever of its variants ask for it."""
 
-    name: str
-    title: str
-    jobs: Callable[[CandidateSpec], Iterator[Job]]
-    key: Callable[[Results, Any], str]
-    measured_only: bool = False
+    spec: CandidateSpec
+    measured: bool
 
+    @cached_property
+    def phases(self) -> dict[str, list[CandidateJob]]:
+        """Its jobs; those of a phase may run side by side."""
+        kinds = {"tables": tables, "measurements": _measurements, "certificates": _certificates}
+        return {name: list(of(self.spec)) for name, of in kinds.items() if self.measured or name == "tables"}
 
-def _teachers(spec: CandidateSpec) -> Iterator[Job]:
-    if spec.teacher is not None:
-        yield TeacherJob(spec=spec.to_dict())
-
-
-def _tables(spec: CandidateSpec) -> Iterator[Job]:
-    for which in phases.table_seeds(spec):
-        yield LearnJob(spec=spec.to_dict(), which=which)
+    @property
+    def jobs(self) -> list[CandidateJob]:
+        return [job for jobs in self.phases.values() for job in jobs]
 
 
-def _measurements(spec: CandidateSpec) -> Iterator[Job]:
+def _measurements(spec: CandidateSpec) -> Iterator[CandidateJob]:
     for which in range(spec.evaluation.seeds):
-        yield MeasureJob(spec=spec.to_dict(), part="report", which=which)
+        yield MeasureJob(spec=spec, part="report", which=which)
 
 
-def _certificates(spec: CandidateSpec) -> Iterator[Job]:
+def _certificates(spec: CandidateSpec) -> Iterator[CandidateJob]:
     if certifiable(spec):
-        for which in phases.table_seeds(spec):
+        for which in table_seeds(spec):
             for kind in KINDS:
-                yield CertifyJob(spec=spec.to_dict(), which=which, kind=kind)
+                yield CertifyJob(spec=spec, which=which, kind=kind)
 
 
-STAGES = (
-    Stage("teachers", "measure: teachers", _teachers, lambda results, job: results.teacher_key),
-    Stage("tables", "distil", _tables, lambda results, job: results.table_key(job.which)),
-    Stage(
-        "measurements",
-        "measure: samples",
-        _measurements,
-        lambda results, job: results.measurement_key(job.part, job.which, job.temperature),
-        measured_only=True,
-    ),
-    Stage(
-        "certificates",
-        "certify",
-        _certificates,
-        lambda results, job: results.certificate_key(job.which, job.kind),
-        measured_only=True,
-    ),
-)
+def _piece(site: Site, wanted: Wanted, taught: dict[str, Piece]) -> Piece:
+    spec = wanted.spec
+    teacher = None if spec.teacher is None else taught.get(spec.teacher.hash)
+    after = () if teacher is None else (teacher,)
+    return Piece(spec.label, partial(_steps, site, wanted, teacher), len(wanted.jobs), after)
 
 
-def do_work(study: StudyPlan, settings: Settings, progress: Progress) -> Run:
-    """Have everything on the store; the run says what was there, what was made and what failed."""
-    run = Run(study.plan, settings, progress)
-    run.store.check()
-    present = set(run.store.list("cells"))
-    wanted = {stage.name: set(_jobs(run, study, stage)) for stage in STAGES}
-    if all(keys <= present for keys in wanted.values()):
-        for name, keys in wanted.items():
-            run.count(name, reused=len(keys))
-        return run
-    for backbone in study.plan.backbones:
-        publish(backbone, run.store)
-    with ray_session(settings.ray_address, num_cpus=study.study.workers):
-        for teacher in study.plan.teachers:
-            teaching.generate_teacher(run, teacher)
-        with phases.candidate_pool(run) as pool:
-            for stage in STAGES:
-                jobs = list(_jobs(run, study, stage).values())
-                phases.have_done(
-                    run,
-                    pool,
-                    stage.name,
-                    stage.title,
-                    jobs,
-                    lambda spec, job, key=stage.key: key(run.results(spec), job),  # type: ignore[misc]
-                )
-    return run
-
-
-def _jobs(run: Run, study: StudyPlan, stage: Stage) -> dict[str, Job]:
-    """The stage's jobs by where they leave their results; nothing more for candidates that failed."""
-    return {
-        stage.key(run.results(entry.spec), job): job
-        for entry in sorted(study.entries, key=lambda entry: -entry.spec.nfe)
-        if (entry.measured or not stage.measured_only) and not run.failed(entry.spec)
-        for job in stage.jobs(entry.spec)
-    }
+def _steps(site: Site, wanted: Wanted, teacher: Piece | None) -> Steps:
+    if teacher is not None and teacher.error is not None:
+        return Filled(failures={wanted.spec.key: reason_of(teacher.error)})
+    failures = Failures()
+    for phase, jobs in wanted.phases.items():
+        if not failures:
+            yield from have_done(site, failures, phase, jobs)
+    return Filled(failures=failures)

@@ -23,12 +23,18 @@ from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.numerics.allocator import keep_freed_memory
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
+from workers.jobs import Job, ShardJob
 from workers.pool import Pool
 from workers.session import LOCAL, ray_session
-from workers.teacher import ShardDone, TeacherWorker
+from workers.worker import Worker
 
 TARGET = 0.95
 WORKERS = 2
+
+
+def job(spec: dict[str, Any], shard: int) -> ShardJob:
+    """One shard of a teacher."""
+    return ShardJob(teacher=TeacherSpec.from_dict(spec), shard=shard)
 
 
 def plain(url: str, spec: dict[str, Any], shards: list[int], barrier: Any) -> None:
@@ -38,11 +44,11 @@ def plain(url: str, spec: dict[str, Any], shards: list[int], barrier: Any) -> No
     keep_freed_memory()
     torch.set_num_threads(1)
     try:
-        worker = TeacherWorker(url, spec)
-        worker.run(shards[0] + 1_000_000)  # warm, as the pool's actors are
+        worker = Worker(url)
+        worker.run(job(spec, shards[0] + 1_000_000))  # warm, as the pool's actors are
         barrier.wait()
         for shard in shards:
-            worker.run(shard)
+            worker.run(job(spec, shard))
         barrier.wait()
     except Exception:
         barrier.abort()
@@ -67,10 +73,14 @@ def plain_seconds(url: str, spec: dict[str, Any], shards: int) -> float:
 
 def pool_seconds(url: str, spec: dict[str, Any], shards: int) -> tuple[float, float]:
     """Seconds for all shards, and the share of them in which a worker was at work."""
-    with Pool[int, ShardDone](TeacherWorker, (url, spec), num_workers=WORKERS) as pool:
-        list(pool.map(range(2_000_000, 2_000_000 + WORKERS), raise_errors=True))  # warm
+    with Pool[Job, Any](Worker, (url,), num_workers=WORKERS) as pool:
+        warm = [job(spec, shard) for shard in range(2_000_000, 2_000_000 + WORKERS)]
+        list(pool.map(warm, raise_errors=True))
         begin = time.perf_counter()
-        done = [outcome.result for outcome in pool.map(range(shards), raise_errors=True)]
+        done = [
+            outcome.result
+            for outcome in pool.map([job(spec, shard) for shard in range(shards)], raise_errors=True)
+        ]
         spent = time.perf_counter() - begin
     busy = sum(shard.generate_s + shard.commit_s for shard in done if shard is not None)
     return spent, busy / spent / WORKERS
@@ -95,10 +105,10 @@ def main() -> None:
         store = Store(str(folder / "store"))
         publish(load_backbone("countdown"), store)
         keep_freed_memory()
-        probe = TeacherWorker(store.url, teacher(64).to_dict())
-        probe.run(0)
+        probe, small = Worker(store.url), teacher(64).to_dict()
+        probe.run(job(small, 0))
         begin = time.process_time()
-        probe.run(1)
+        probe.run(job(small, 1))
         rows = max(1, round(asked.seconds / (time.process_time() - begin))) * 64
         control, ours, busy = [], [], []
 

@@ -73,4 +73,12 @@ def _common(num_cpus: int, name: str = "ray-head") -> list[str]:
 
 
 def _env(facts: Facts, env: Mapping[str, str]) -> dict[str, str]:
-    return python_path() | dict(env) | client_env(facts) | {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    return (
+        python_path()
+        | dict(env)
+        | client_env(facts)
+        | {
+            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+            "RAY_worker_niceness": "0",  # at Ray's 15 they starve beside any other program of this machine
+        }
+    )

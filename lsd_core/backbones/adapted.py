@@ -6,7 +6,7 @@ MASK may be any of its tokens; here MASK is a state after all tokens, so tokens 
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from jaxtyping import Float, Int
@@ -56,9 +56,13 @@ class AdaptedBackbone:
         never: tokens that are not to be written, padding for instance; `mask` is one of them.
         config: whatever else changes the output, as plain data.
         """
-        self.forbidden = sorted({mask, *never})
+        never = tuple(never)
+        for field, value in (("mask", mask), ("length", length), ("num_tokens", num_tokens)):
+            if not isinstance(value, SupportsIndex):
+                raise InputError(field, "be an integer", value)
         if length < 1:
             raise InputError("length", "be >= 1", length)
+        self.forbidden = sorted({mask, *never})
         for token in self.forbidden:
             if not 0 <= token < num_tokens:
                 raise InputError("mask" if token == mask else "never", f"lie in 0..{num_tokens - 1}", token)

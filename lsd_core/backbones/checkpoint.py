@@ -21,15 +21,19 @@ from lsd_core.errors import InputError
 
 _AGAIN = "download it again"
 _DAMAGED = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
+AVERAGES = ("ema", "ema_state_dict", "model_ema", "ema_model", "ema_weights")  # keys of averaged weights
+_AVERAGED = re.compile(r"(?:^|[_.])ema(?:$|[_.])|averaged?(?:$|[_.])|shadow", re.IGNORECASE)
+Averages = list[Any] | dict[str, Tensor]
 BUFFERS = ("rotary_emb.inv_freq",)  # kept in published files beside the parameters, but not averaged
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a weight file by their published names, averaged weights in place, at least float32.
 
-    A training checkpoint keeps the parameters under `model` or `state_dict` and their averages (EMA) as a list
-    in the parameters' order, under `ema.shadow_params` or, within `model`, `ema_shadow_params`. Names lose
-    the `.module.` that training on several devices puts in.
+    A training checkpoint keeps the parameters under `model` or `state_dict` and their averages (EMA) by name, under
+    one of `AVERAGES`, or as a list in the parameters' order, in `shadow_params` there or, within `model`, in
+    `ema_shadow_params`. Averages under any other key are refused, since raw weights are not what is meant. Names
+    lose the `module.` and `_orig_mod.` that training on several devices and compilation put in.
     """
     if path.suffix == ".safetensors":
         try:
@@ -40,29 +44,80 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     else:
         tensors, averages = split(_read_torch(path), str(path))
     renamed = {_unwrapped(name): tensor for name, tensor in tensors.items()}
-    if averages is not None:
+    if isinstance(averages, dict):
+        renamed = with_named_averages(renamed, averages, str(path))
+    elif averages is not None:
         renamed = with_averages(renamed, averages, str(path))
     return {name: _widened(tensor) for name, tensor in renamed.items()}
 
 
-def split(content: Any, source: str) -> tuple[dict[str, Tensor], list[Tensor] | None]:
+def split(content: Any, source: str) -> tuple[dict[str, Tensor], Averages | None]:
     """(named tensors, averages or None) of what a torch file held."""
     if not isinstance(content, dict):
         raise InputError(source, "hold tensors by name", type(content).__name__)
-    model = content.get("model", content.get("state_dict", content))
+    given = [key for key in AVERAGES if content.get(key) is not None]
+    if len(given) > 1:
+        raise InputError(f"averages in {source}", "stand under one key", " and ".join(given))
+    averages = _averages(content[given[0]], f"{given[0]} in {source}") if given else None
+    rest = {key: value for key, value in content.items() if key not in AVERAGES}
+    beside = {key: value for key, value in rest.items() if not isinstance(value, int | float | str)}
+    model = rest.get("model", rest.get("state_dict", beside if given else rest))
     if not isinstance(model, dict):
         raise InputError(f"model in {source}", "hold tensors by name", type(model).__name__)
-    ema = content.get("ema")
-    averages = ema.get("shadow_params") if isinstance(ema, dict) else model.get("ema_shadow_params")
-    if ema is not None and averages is None:
-        raise InputError(f"ema in {source}", "hold shadow_params", type(ema).__name__)
-    if averages is not None and not isinstance(averages, list | tuple):
-        raise InputError(f"averages in {source}", "be a list of tensors", type(averages).__name__)
+    if averages is None and "ema_shadow_params" in model:
+        averages = _averages(model["ema_shadow_params"], f"ema_shadow_params in {source}")
+    for key, value in [*rest.items(), *model.items()]:
+        if key != "ema_shadow_params" and _AVERAGED.search(str(key)) and _holds_tensors(value):
+            remedy = f"keep its weights as they are to be used under model, or averages under {AVERAGES[0]}"
+            raise InputError(
+                f"averages in {source}", f"stand under one of {', '.join(AVERAGES)}", key, remedy
+            )
     tensors = {name: value for name, value in model.items() if not str(name).startswith("ema_")}
+    if not tensors and isinstance(averages, dict):
+        tensors = averages
     for name, value in tensors.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise InputError(f"{name} in {source}", "be a tensor with a name", type(value).__name__)
-    return tensors, None if averages is None else list(averages)
+    return tensors, averages
+
+
+def _averages(found: Any, field: str) -> Averages:
+    """Averages by name, or in the parameters' order."""
+    if isinstance(found, dict) and "shadow_params" in found:
+        found = found["shadow_params"]
+    for inner in ("module", "state_dict", "shadow"):  # as timm and others wrap them
+        if isinstance(found, dict) and isinstance(found.get(inner), dict):
+            found = found[inner]
+    if isinstance(found, list | tuple):
+        return list(found)
+    if isinstance(found, dict) and found and all(isinstance(value, Tensor) for value in found.values()):
+        return {str(name): value for name, value in found.items()}
+    rule = "hold shadow_params, a list of tensors, or tensors by name"
+    raise InputError(field, rule, type(found).__name__)
+
+
+def _holds_tensors(value: Any) -> bool:
+    parts = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+    )
+    return any(isinstance(part, Tensor) and part.ndim > 0 for part in parts)
+
+
+def with_named_averages(
+    tensors: dict[str, Tensor], averages: dict[str, Tensor], source: str
+) -> dict[str, Tensor]:
+    """The tensors with every parameter replaced by its average of the same name."""
+    named = {_unwrapped(name): value for name, value in averages.items() if value.ndim > 0 or name in tensors}
+    expected = {name for name in tensors if not name.endswith(BUFFERS)}
+    missing, unexpected = sorted(expected - set(named)), sorted(set(named) - set(tensors))
+    if missing or unexpected:
+        shown = f"missing {missing[:1] or 'none'}, unexpected {unexpected[:1] or 'none'}"
+        raise InputError(f"averages in {source}", "be those of the parameters", shown)
+    for name, value in named.items():
+        if value.shape != tensors[name].shape:
+            rule = f"have shape {tuple(tensors[name].shape)}"
+            raise InputError(f"average {name} in {source}", rule, tuple(value.shape))
+    return tensors | named
 
 
 def with_averages(tensors: dict[str, Tensor], averages: list[Any], source: str) -> dict[str, Tensor]:
@@ -101,7 +156,9 @@ def _one_line(error: Exception) -> str:
 
 
 def _unwrapped(name: str) -> str:
-    return name.removeprefix("module.").replace(".module.", ".")
+    for wrapper in ("module.", "_orig_mod."):
+        name = name.removeprefix(wrapper).replace(f".{wrapper}", ".")
+    return name
 
 
 def _widened(tensor: Tensor) -> Tensor:

@@ -44,7 +44,9 @@ def exact_backbone(name: str, length: int, num_values: int = NUM_VALUES) -> Mark
         "length": length,
         "smoothing": SMOOTHING,
     }
-    return MarkovExact(name, config, _chain(num_values))
+    backbone = MarkovExact(name, config, _chain(num_values))
+    backbone.task = "countdown" if num_values == NUM_VALUES else None
+    return backbone
 
 
 def exact_noisy_backbone(name: str, length: int, process: Process) -> HiddenMarkov:
@@ -55,7 +57,9 @@ def exact_noisy_backbone(name: str, length: int, process: Process) -> HiddenMark
     config = {"family": HiddenMarkov.family, "process": process.to_dict(), "length": length}
     chain = _chain(process.num_tokens)
     chain["transition"] = (1 - SMOOTHING) * chain["transition"] + SMOOTHING / process.num_tokens
-    return HiddenMarkov(name, config, chain)
+    backbone = HiddenMarkov(name, config, chain)
+    backbone.task = "countdown" if process.num_tokens == NUM_VALUES else None
+    return backbone
 
 
 def _chain(num_values: int) -> dict[str, Tensor]:

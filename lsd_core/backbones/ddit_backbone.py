@@ -1,24 +1,22 @@
 """Backbones on the diffusion transformer: SEDD, RADD, MDLM and Duo behind the common protocol."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lsd_core.backbones import duo, mdlm, radd, sedd, sedd_uniform
 from lsd_core.backbones.ddit import DDiT
-from lsd_core.backbones.duo import Duo
+from lsd_core.backbones.family import FAMILIES, Family, Published
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.reading import Reading, call_body, call_head
-from lsd_core.backbones.sedd_uniform import SEDDUniform
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.storage.tensorfile import check_tensors
 
-READINGS: dict[str, Reading] = (
-    sedd.READINGS | radd.READINGS | mdlm.READINGS | sedd_uniform.READINGS | duo.READINGS
-)
+BODY_DTYPES = ("float32", "float16", "bfloat16")
 CONFIG_KEYS = {"family", "process", "length", "dim", "num_blocks", "num_heads", "cond_dim", "body_dtype"}
 OPTIONAL_KEYS = {
     "condition_dtype",  # float32 where sigma is embedded outside the autocast
@@ -36,7 +34,7 @@ class DDiTBackbone(FrozenNetwork[DDiT]):
     def __init__(self, name: str, config: dict[str, Any], network: DDiT) -> None:
         super().__init__(name, config, network)
         self.family: str = config["family"]
-        self.reading = READINGS[self.family]
+        self.reading = reading_of(self.family)
         self.process = Absorbing.from_dict(config["process"])
         self.time_free, self.normalised = self.reading.time_free, self.reading.normalised
 
@@ -49,17 +47,24 @@ class DDiTBackbone(FrozenNetwork[DDiT]):
         return self.reading.log_weights(call_head(self.network, rows), self.process.num_tokens)
 
 
+def reading_of(family: str) -> Reading:
+    """How a family on the diffusion transformer reads its output; InputError for one that is not."""
+    reading = FAMILIES[family].reading if family in FAMILIES else None
+    if reading is None:
+        known = ", ".join(name for name, each in FAMILIES.items() if each.reading is not None)
+        raise InputError("backbone config.family", f"be one of {known}", family)
+    return reading
+
+
 def build_network(config: dict[str, Any]) -> DDiT:
     """An untrained network of the configured size."""
     if set(config) - OPTIONAL_KEYS != CONFIG_KEYS:
         raise InputError("backbone config", f"have exactly the keys {sorted(CONFIG_KEYS)}", sorted(config))
-    if config["family"] not in READINGS:
-        raise InputError("backbone config.family", f"be one of {', '.join(READINGS)}", config["family"])
-    if config["body_dtype"] not in radd.BODY_DTYPES:
-        rule = f"be one of {', '.join(radd.BODY_DTYPES)}"
+    kind = reading_of(config["family"]).kind
+    if config["body_dtype"] not in BODY_DTYPES:
+        rule = f"be one of {', '.join(BODY_DTYPES)}"
         raise InputError("backbone config.body_dtype", rule, config["body_dtype"])
     process = process_from_dict(config["process"])
-    kind = READINGS[config["family"]].kind
     if process.kind != kind:
         raise InputError(f"process of a {config['family']} backbone", f"be {kind}", process.kind)
     return DDiT(
@@ -77,10 +82,29 @@ def empty_network(config: dict[str, Any]) -> DDiT:
         return build_network(config)
 
 
-def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> AnyBackbone:
+def build(
+    name: str,
+    config: dict[str, Any],
+    tensors: dict[str, Tensor],
+    kind: Callable[[str, dict[str, Any], DDiT], AnyBackbone] = DDiTBackbone,
+) -> AnyBackbone:
     """The backbone with these tensors; a wrong layout names the first missing and unexpected keys."""
     network = empty_network(config)
     check_tensors(f"a {config['family']} network", tensors, network.state_dict())
     network.load_state_dict(tensors, assign=True)
-    dense: dict[str, type[SEDDUniform] | type[Duo]] = {"sedd-uniform": SEDDUniform, "duo": Duo}
-    return dense.get(config["family"], DDiTBackbone)(name, config, network)
+    return kind(name, config, network)
+
+
+def expected(config: dict[str, Any]) -> dict[str, Tensor]:
+    """The names and shapes of a configured network's tensors, without their memory."""
+    return dict(empty_network(config).state_dict())
+
+
+def ddit_family(
+    name: str,
+    reading: Reading,
+    kind: Callable[[str, dict[str, Any], DDiT], AnyBackbone] = DDiTBackbone,
+    published: Published | None = None,
+) -> Family:
+    """A family that shares the diffusion transformer."""
+    return Family(name=name, build=partial(build, kind=kind), reading=reading, published=published)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from lsd_core.backbones import mdlm
 from lsd_core.backbones.ddit import DDiT
+from lsd_core.backbones.ddit_backbone import ddit_family, expected
+from lsd_core.backbones.family import Published
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, call_body, call_head, normalised_weights
@@ -19,7 +21,7 @@ from lsd_core.backbones.scores import scores_at_times
 from lsd_core.errors import InputError
 from lsd_core.processes import LogLinear, Process, Uniform
 
-READINGS = {"duo": Reading(kind="uniform", told="sigma_bar", normalised=True, log_weights=normalised_weights)}
+READING = Reading(kind="uniform", told="sigma_bar", normalised=True, log_weights=normalised_weights)
 
 
 class Duo(FrozenNetwork[DDiT]):
@@ -34,7 +36,7 @@ class Duo(FrozenNetwork[DDiT]):
 
     def log_x0_of_others(self, x: Tensor, t: Tensor) -> Tensor:
         """The network's own output, log p(x0_i = z | the other tokens of x), (b, l, V); rows sum to 1."""
-        told = READINGS[self.family].condition(self.process, t)
+        told = READING.condition(self.process, t)
         return call_head(self.network, call_body(self.network, self.config, x, told)).log_softmax(-1)
 
     def x0_law(self, x: Tensor, t: Tensor) -> Tensor:
@@ -67,3 +69,7 @@ def layout(fields: Fields) -> Layout:
         fields, family="duo", process=process, names=mdlm.SIZES, body_dtype="bfloat16"
     )
     return Layout(config, prefix="backbone.")
+
+
+PUBLISHED = Published(name="Duo", recognises=recognises, layout=layout, expected=expected)
+FAMILY = ddit_family("duo", READING, Duo, published=PUBLISHED)

@@ -19,6 +19,9 @@ class FrozenNetwork(Generic[Network]):
     each family's own.
     """
 
+    task: str | None = None
+    """The task that its file declares beside the configuration."""
+
     def __init__(self, name: str, config: dict[str, Any], network: Network) -> None:
         self.name, self.config, self.network = name, config, network.eval().requires_grad_(False)
         self.length: int = config["length"]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.family import Family
 from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.backbones.scores import scores_at_times
 from lsd_core.errors import InputError
@@ -20,6 +21,7 @@ class HiddenMarkov:
     """p(x0_i = z | x_t) for data that are a chain (initial law, transition matrix)."""
 
     family = "hidden_markov"
+    task: str | None = None  # the task that whoever made it, or its file, declares
 
     def __init__(self, name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.name, self.config = name, config
@@ -72,3 +74,6 @@ class HiddenMarkov:
 def _normalised(weights: Tensor) -> Tensor:
     """Rows that sum to 1."""
     return weights / weights.sum(-1, keepdim=True).clamp(min=1e-300)
+
+
+FAMILY = Family(name=HiddenMarkov.family, build=HiddenMarkov)

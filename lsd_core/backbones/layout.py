@@ -79,6 +79,8 @@ class Layout:
     """Ours, as `storage.build` takes it."""
     prefix: str = ""
     """What stands before our names in the published file."""
+    task: str | None = None
+    """The task that the configuration declares by its training data."""
 
 
 def transformer_config(

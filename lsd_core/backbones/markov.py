@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.family import Family
 from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
@@ -24,6 +25,7 @@ class MarkovExact:
     """
 
     family = "markov"
+    task: str | None = None  # the task that whoever made it, or its file, declares
     time_free = True
     normalised = True
 
@@ -81,3 +83,6 @@ class MarkovExact:
     @cached_property
     def fingerprint(self) -> str:
         return fingerprint(self.tensors(), self.config)
+
+
+FAMILY = Family(name=MarkovExact.family, build=MarkovExact)

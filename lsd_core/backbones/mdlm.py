@@ -4,16 +4,14 @@ Published as `kuleshov-group/mdlm-owt`: a flat configuration, names under `backb
 `vocab_size` states. Without time conditioning the constant 0 still passes through the sigma map.
 """
 
+from lsd_core.backbones.ddit_backbone import ddit_family, expected
+from lsd_core.backbones.family import Published
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, normalised_weights
 from lsd_core.processes import Absorbing
 
-READINGS = {
-    "mdlm": Reading(kind="absorbing", told="zero", normalised=True, log_weights=normalised_weights),
-    "mdlm-timed": Reading(
-        kind="absorbing", told="sigma_bar", normalised=True, log_weights=normalised_weights
-    ),
-}
+READING = Reading(kind="absorbing", told="zero", normalised=True, log_weights=normalised_weights)
+TIMED = Reading(kind="absorbing", told="sigma_bar", normalised=True, log_weights=normalised_weights)
 SIZES = {
     "length": "model_length",
     "dim": "hidden_dim",
@@ -40,3 +38,8 @@ def layout(fields: Fields) -> Layout:
         body_dtype="bfloat16",
     )
     return Layout(config, prefix="backbone.")
+
+
+PUBLISHED = Published(name="MDLM", recognises=recognises, layout=layout, expected=expected)
+FAMILY = ddit_family("mdlm", READING, published=PUBLISHED)
+TIMED_FAMILY = ddit_family("mdlm-timed", TIMED)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lsd_core.backbones.family import Family
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.scores import scores_at_times
 from lsd_core.errors import InputError
@@ -118,3 +119,6 @@ def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> Pixe
     check_tensors(f"a {FAMILY} network", tensors, network.state_dict())
     network.load_state_dict(tensors)
     return PixelBackbone(name, config, network)
+
+
+PIXEL_MLP = Family(name=FAMILY, build=build)

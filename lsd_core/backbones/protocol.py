@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from typing_extensions import TypeIs
 
+from lsd_core.backbones.finite import finite
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Process
 
@@ -44,7 +45,7 @@ class Backbone(Protocol):
 
 @runtime_checkable
 class DenseBackbone(Protocol):
-    """A frozen network for a uniform or gaussian process; see `samplers.dense.backbone.X0Backbone` too."""
+    """A frozen network for a uniform or gaussian process; see `scores.X0Backbone` too."""
 
     name: str
     family: str
@@ -79,8 +80,9 @@ def absorbing(backbone: AnyBackbone, what: str) -> Backbone:
 
 def log_weights(backbone: Backbone, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:
     """Log-weights of the x0 law at every position; meaningful where x is MASK. One network call."""
-    features = backbone.features(x, t)
-    return backbone.head(features.flatten(0, 1)).view(*x.shape, -1)
+    weights = backbone.head(backbone.features(x, t).flatten(0, 1)).view(*x.shape, -1)
+    finite(backbone, weights[x == backbone.process.mask])
+    return weights
 
 
 def log_x0(backbone: Backbone, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:

@@ -5,45 +5,26 @@ that the pickle is opened once.
 """
 
 import hashlib
-import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import yaml
-
-from lsd_core.backbones import duo, mdlm, radd, sedd, sedd_uniform, storage, tauldr
+from lsd_core.backbones import storage
 from lsd_core.backbones.checkpoint import read_tensors
-from lsd_core.backbones.layout import Fields, Layout
+from lsd_core.backbones.family import FAMILIES, Published
+from lsd_core.backbones.layout import Fields
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.plain_text import parse_json, parse_yaml
 from lsd_core.storage.home import cache_dir
 from lsd_core.storage.tensorfile import check_tensors
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin", "checkpoints-meta/checkpoint.pth")
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 CONFIGS = ("config.json", "config.yaml", ".hydra/config.yaml", "config/*.yaml", "*.yaml", "*.yml")
-READER = 1  # moves when a published file would be read differently
-
-
-@runtime_checkable
-class Family(Protocol):
-    """A module that knows one family's published layout."""
-
-    def recognises(self, fields: Fields, names: set[str]) -> bool: ...
-    def layout(self, fields: Fields) -> Layout: ...
-
-
-FAMILIES: dict[str, Family] = {
-    "SEDD uniform": sedd_uniform,
-    "SEDD": sedd,
-    "RADD": radd,
-    "MDLM": mdlm,
-    "Duo": duo,
-    "tauLDR": tauldr,
-}
+READER = 2  # moves when a published file would be read differently
 
 
 def load_published(path: Path, name: str) -> AnyBackbone:
@@ -82,16 +63,17 @@ def _kept(cached: Path) -> AnyBackbone | None:
 def convert(weights: Path, config: Path, name: str) -> AnyBackbone:
     """The backbone in a published weight file and its configuration."""
     fields, tensors = Fields(read_config(config), str(config)), read_tensors(weights)
-    layout = recognise(fields, set(tensors)).layout(fields)
+    published = recognise(fields, set(tensors))
+    layout = published.layout(fields)
     check_tensors(
         f"a published {layout.config['family']} network",
         tensors,
-        storage.expected(layout.config),
+        dict(published.expected(layout.config)),
         prefix=layout.prefix,
         source=str(weights),
     )
     ours = {key.removeprefix(layout.prefix): tensor for key, tensor in tensors.items()}
-    return storage.build(name, layout.config, ours)
+    return storage.declaring(storage.build(name, layout.config, ours), layout.task)
 
 
 def find_weights(path: Path) -> Path:
@@ -128,22 +110,25 @@ def find_config(folder: Path) -> Path:
 def read_config(path: Path) -> dict[str, Any]:
     """A published configuration, JSON or YAML, as plain data."""
     try:
-        text = path.read_text()
-        record = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, OSError) as error:
-        raise InputError(str(path), "be JSON or plain YAML", " ".join(str(error).split())[:160]) from None
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(str(path), "be readable", str(error)) from None
+    parse = parse_json if path.suffix == ".json" else parse_yaml
+    record = parse(data, str(path), "be JSON or plain YAML")
     if not isinstance(record, dict):
         raise InputError(str(path), "be a mapping of fields", type(record).__name__)
     return record
 
 
-def recognise(fields: Fields, names: set[str]) -> Family:
-    """The family whose checkpoint this is, told from its configuration and tensor names."""
-    for family in FAMILIES.values():
-        if family.recognises(fields, names):
-            return family
+def recognise(fields: Fields, names: set[str]) -> Published:
+    """The layout of this checkpoint, told from its configuration and tensor names."""
+    published = [family.published for _, family in FAMILIES.items() if family.published is not None]
+    for each in published:
+        if each.recognises(fields, names):
+            return each
     shown = ", ".join(sorted(map(str, fields.record))[:8]) or "no fields"
-    raise InputError(fields.source, f"configure a {', '.join(FAMILIES)} network", shown)
+    known = ", ".join(each.name for each in published)
+    raise InputError(fields.source, f"configure a {known} network", shown)
 
 
 def _sha256(path: Path) -> str:

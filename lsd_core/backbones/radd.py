@@ -5,15 +5,14 @@ modulation, LayerNorms with a bias. The first V channels' log-softmax is log p(x
 """
 
 from lsd_core.backbones import sedd
+from lsd_core.backbones.ddit_backbone import BODY_DTYPES, ddit_family, expected
+from lsd_core.backbones.family import Published
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, normalised_weights
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 
-READINGS = {
-    "radd": Reading(kind="absorbing", told="nothing", normalised=True, log_weights=normalised_weights),
-}
-BODY_DTYPES = ("float32", "float16", "bfloat16")
+READING = Reading(kind="absorbing", told="nothing", normalised=True, log_weights=normalised_weights)
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:
@@ -31,6 +30,9 @@ def layout(fields: Fields) -> Layout:
         raise InputError(f"model.dtype in {fields.source}", f"be one of {', '.join(BODY_DTYPES)}", body_dtype)
     process = Absorbing(fields.get("tokens", int), fields.noise()).to_dict()
     names = {ours: theirs for ours, theirs in sedd.SIZES.items() if ours != "cond_dim"}
-    return Layout(
-        transformer_config(fields, family="radd", process=process, names=names, body_dtype=body_dtype)
-    )
+    config = transformer_config(fields, family="radd", process=process, names=names, body_dtype=body_dtype)
+    return Layout(config, task=sedd.trained_on(fields))
+
+
+PUBLISHED = Published(name="RADD", recognises=recognises, layout=layout, expected=expected)
+FAMILY = ddit_family("radd", READING, published=PUBLISHED)

@@ -4,14 +4,14 @@ Published as `louaaron/sedd-small` and `-medium`: a nested configuration and the
 training run keeps `model` and, positionally, `ema.shadow_params` in checkpoints-meta/checkpoint.pth.
 """
 
+from lsd_core.backbones.ddit_backbone import ddit_family, expected
+from lsd_core.backbones.family import Published
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, scaled_weights
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 
-READINGS = {
-    "sedd": Reading(kind="absorbing", told="sigma_bar", normalised=False, log_weights=scaled_weights),
-}
+READING = Reading(kind="absorbing", told="sigma_bar", normalised=False, log_weights=scaled_weights)
 SIZES = {
     "length": "model.length",
     "dim": "model.hidden_size",
@@ -22,8 +22,18 @@ SIZES = {
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:
-    """A nested configuration, and modulated blocks."""
+    """A nested configuration, and modulated blocks; the uniform graph is `sedd_uniform`'s."""
+    return nested(fields, names) and fields.get("graph.type", object, None) != "uniform"
+
+
+def nested(fields: Fields, names: set[str]) -> bool:
+    """Whether a configuration is laid out as SEDD's, on either graph."""
     return fields.has("model.hidden_size") and any("adaLN_modulation" in name for name in names)
+
+
+def trained_on(fields: Fields) -> str | None:
+    """The task that the training data declare."""
+    return "openwebtext" if fields.get("data.train", object, None) == "openwebtext" else None
 
 
 def layout(fields: Fields) -> Layout:
@@ -35,6 +45,9 @@ def layout(fields: Fields) -> Layout:
         rule = "be true on the absorbing graph, as published"
         raise InputError(f"model.scale_by_sigma in {fields.source}", rule, False)
     process = Absorbing(fields.get("tokens", int), fields.noise()).to_dict()
-    return Layout(
-        transformer_config(fields, family="sedd", process=process, names=SIZES, body_dtype="bfloat16")
-    )
+    config = transformer_config(fields, family="sedd", process=process, names=SIZES, body_dtype="bfloat16")
+    return Layout(config, task=trained_on(fields))
+
+
+PUBLISHED = Published(name="SEDD", recognises=recognises, layout=layout, expected=expected)
+FAMILY = ddit_family("sedd", READING, published=PUBLISHED)

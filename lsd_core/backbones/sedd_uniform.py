@@ -10,13 +10,15 @@ from torch import Tensor
 
 from lsd_core.backbones import sedd
 from lsd_core.backbones.ddit import DDiT
+from lsd_core.backbones.ddit_backbone import ddit_family, expected
+from lsd_core.backbones.family import Published
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, call_body, call_head, raw
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, Uniform
 
-READINGS = {"sedd-uniform": Reading(kind="uniform", told="sigma_bar", normalised=False, log_weights=raw)}
+READING = Reading(kind="uniform", told="sigma_bar", normalised=False, log_weights=raw)
 
 
 class SEDDUniform(FrozenNetwork[DDiT]):
@@ -30,14 +32,14 @@ class SEDDUniform(FrozenNetwork[DDiT]):
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """p_t(x with token i set to y) / p_t(x), (b, l, V) float64, 1 at y = x_i."""
-        told = READINGS[self.family].condition(self.process, t)
+        told = READING.condition(self.process, t)
         logits = call_head(self.network, call_body(self.network, self.config, x, told))
         return logits.double().exp().scatter(-1, x[..., None], 1.0)
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:
     """SEDD's configuration with the uniform graph."""
-    return sedd.recognises(fields, names) and fields.get("graph.type", object, None) == "uniform"
+    return sedd.nested(fields, names) and fields.get("graph.type", object, None) == "uniform"
 
 
 def layout(fields: Fields) -> Layout:
@@ -48,4 +50,8 @@ def layout(fields: Fields) -> Layout:
     config = transformer_config(
         fields, family="sedd-uniform", process=process, names=sedd.SIZES, body_dtype="bfloat16"
     )
-    return Layout(config)
+    return Layout(config, task=sedd.trained_on(fields))
+
+
+PUBLISHED = Published(name="SEDD uniform", recognises=recognises, layout=layout, expected=expected)
+FAMILY = ddit_family("sedd-uniform", READING, SEDDUniform, published=PUBLISHED)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lsd_core.backbones.family import Family, Published
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.layout import Fields, Layout
 from lsd_core.backbones.scores import scores_at_times
@@ -113,4 +114,14 @@ def layout(fields: Fields) -> Layout:
             "time_scale": fields.get("model.time_scale_factor", float),
         },
         prefix="net.",
+        task="cifar10" if fields.get("data.name", object, None) == "DiscreteCIFAR10" else None,
     )
+
+
+PUBLISHED = Published(
+    name="tauLDR",
+    recognises=recognises,
+    layout=layout,
+    expected=lambda config: empty_network(config).state_dict(),
+)
+FAMILY = Family(name=TauLDR.family, build=build, published=PUBLISHED)

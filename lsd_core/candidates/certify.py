@@ -7,23 +7,25 @@ from lsd_core.backbones.device import computing_on, device_of
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.certificates import masked as certificates
+from lsd_core.certificates.base import Certificate
 from lsd_core.certificates.jump import reverse_any
 from lsd_core.distillation.learned import Learned
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import process_from_dict
-from lsd_core.samplers import calls_per_step
+from lsd_core.samplers import get_sampler
+from lsd_core.samplers.protocol import certifiable as has_certificate
 
-KINDS: dict[str, Callable[..., certificates.Certificate]] = {
+KINDS: dict[str, Callable[..., Certificate]] = {
     "reverse": certificates.reverse,
     "forward_swapped": certificates.forward_swapped,
 }
 
 
 def certifiable(spec: CandidateSpec) -> bool:
-    """Whether the reverse certificate applies: paths are wanted, and a step looks at the network once."""
+    """Whether the reverse certificate applies: paths are wanted, and it holds for the base sampler."""
     process = process_from_dict(dict(spec.process))
-    return spec.evaluation.certificate_paths > 0 and calls_per_step(spec.sampler, process) == 1
+    return spec.evaluation.certificate_paths > 0 and has_certificate(get_sampler(spec.sampler, process))
 
 
 def certify(

@@ -42,7 +42,7 @@ def make_card(
         calls=Calls(
             mean=sum(m.calls_mean for m in report) / len(report), max=max(m.calls_max for m in report)
         ),
-        table=tables[shipped].table.to_dict(),
+        table=tables[shipped].table,
         teacher=None if spec.teacher is None else spec.teacher.to_dict(),
         teacher_hash=None if spec.teacher is None else spec.teacher.hash,
         method_config=dict(spec.method_config),
@@ -56,6 +56,7 @@ def make_card(
             diversity=task.diversity,
             **{part: metrics_of(measurements[part], task.primary) for part in PARTS},
         ),
+        components=dict(spec.components),
         provenance=Provenance(
             config_hash=digest(spec.to_dict()),
             code_epoch=CODE_EPOCH,

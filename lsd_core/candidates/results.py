@@ -76,7 +76,7 @@ class Results:
         assert spec.teacher is not None
         return f"cells/teacher-{spec.teacher.hash}-{spec.trajectories}-{spec.evaluation.task}.json"
 
-    def write_table(self, which: int, result: Learned) -> None:
+    def write_learned(self, which: int, result: Learned) -> None:
         record = {
             "spec": self.spec.work.to_dict(),
             "table": result.table.to_dict(),
@@ -86,7 +86,7 @@ class Results:
         }
         self.store.write_json(self.table_key(which), record)
 
-    def read_table(self, which: int) -> Learned:
+    def read_learned(self, which: int) -> Learned:
         record = self.store.read_json(self.table_key(which))
         return Learned(
             table=StepTable.from_dict(record["table"]),

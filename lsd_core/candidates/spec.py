@@ -1,7 +1,7 @@
 """What defines a candidate. Its hash is its key on the store: equal specs are done once."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ from lsd_core.cards import BackboneRef
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed, digest
 from lsd_core.numerics.names import COMPONENT
+from lsd_core.plugins import require
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers import law_key
 from lsd_core.trajectories.spec import TeacherSpec
@@ -37,7 +38,7 @@ class EvaluationSpec:
     certificate_paths: int = 0
     """Fresh paths on which the certificate is computed; 0 computes none."""
     metrics: tuple[str, ...] = ()
-    """Metrics beside the task's own, see `evaluation.extra`."""
+    """Metrics beside the task's own, see `metrics.extra`."""
 
     def __post_init__(self) -> None:
         COMPONENT.check("evaluation.task", self.task)
@@ -78,9 +79,13 @@ class CandidateSpec:
     evaluation: EvaluationSpec
     seed: int
     """Root of everything random."""
+    components: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """(distribution, version) of the components that are not ours at version 1; see `plugins.Registry.recorded`."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {
+        """As data; without `components` where all are ours at version 1, so that keys from before them still hold."""
+        named = {name: list(found) for name, found in sorted(self.components.items())}
+        return ({"components": named} if named else {}) | {
             "backbone": self.backbone.model_dump(),
             "process": dict(self.process),
             "length": self.length,
@@ -104,10 +109,15 @@ class CandidateSpec:
         evaluation["temperatures"] = tuple(evaluation["temperatures"])
         evaluation["metrics"] = tuple(evaluation.get("metrics", ()))
         teacher = fields["teacher"]
+        components = {
+            name: (str(dist), int(version)) for name, (dist, version) in fields.get("components", {}).items()
+        }
+        require(components)
         return CandidateSpec(
             **fields
             | {
                 "backbone": BackboneRef(**fields["backbone"]),
+                "components": components,
                 "teacher": None if teacher is None else TeacherSpec.from_dict(teacher),
                 "evaluation": EvaluationSpec(**evaluation),
             }

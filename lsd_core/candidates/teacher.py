@@ -14,12 +14,12 @@ from lsd_core.backbones.protocol import AnyBackbone, DenseBackbone, is_dense
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import process_from_dict
+from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.categorical import draw_categorical
-from lsd_core.samplers.dense.prediction import growth_between
-from lsd_core.samplers.dense.recording import expected_calls, node_times, record_dense_steps, record_exact
 from lsd_core.samplers.first_hitting import first_hitting
+from lsd_core.samplers.full import growth_between
+from lsd_core.samplers.recording import expected_calls, node_times, record_exact, record_states, record_steps
 from lsd_core.samplers.state import Draws
-from lsd_core.samplers.stepping import record_steps
 from lsd_core.tasks.catalog import TASKS
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import TIME_GRID, Trajectories, concatenate
@@ -27,7 +27,6 @@ from lsd_core.trajectories.types import TIME_GRID, Trajectories, concatenate
 LAW_VERSION = 1  # moves when a teacher's output would
 DATA, EXACT = "data", "exact"
 FIRST_HITTING, UNIFORMISATION = "first_hitting", "uniformisation"  # what `exact` means, by process
-STEPPED = {False: ("euler", "tweedie"), True: ("tau_leaping", "euler", "tweedie")}
 
 DataLaw = Callable[[int, torch.Tensor, int, int], torch.Tensor]  # (seed, trajectories, length, num_tokens)
 
@@ -49,14 +48,13 @@ def teacher_spec(
     dense = is_dense(backbone)
     exact = UNIFORMISATION if dense else FIRST_HITTING
     method = exact if method == EXACT else method
-    known = (EXACT, exact, DATA, *STEPPED[dense])
+    stepped = [name for name, each in SAMPLERS.items() if backbone.process.kind in each.teacher]
+    known = (EXACT, exact, DATA, *stepped)
     if method not in known:
         raise InputError("teacher.method", f"be one of {', '.join(known)}", method)
-    if (method in STEPPED[dense]) == (steps is None):
+    if (method in stepped) == (steps is None):
         rule = "be left out for exact and data, and given for other methods"
-        raise InputError(
-            "teacher.steps", rule, steps, f"for example method: {STEPPED[dense][0]}, steps: 1024"
-        )
+        raise InputError("teacher.steps", rule, steps, f"for example method: {stepped[0]}, steps: 1024")
     if dense and steps is not None and steps % nodes:
         raise InputError("teacher.steps", f"be a multiple of teacher.nodes = {nodes}", steps)
     if method == DATA:
@@ -110,7 +108,7 @@ def _dense_paths(backbone: DenseBackbone, spec: TeacherSpec, draws: Draws) -> Tr
         return noised_data(backbone, spec.num_nodes, draws)
     if spec.steps is None:
         return record_exact(backbone, spec.num_nodes, draws)
-    return record_dense_steps(backbone, spec.method, spec.steps, spec.num_nodes, draws)
+    return record_states(backbone, spec.method, spec.steps, spec.num_nodes, draws)
 
 
 def noised_data(backbone: DenseBackbone, num_nodes: int, draws: Draws) -> Trajectories:

@@ -26,7 +26,7 @@ def choose_temperature(plain: Results) -> Learned:
     floor = sweep[1.0][1] - TOLERANCE
     allowed = {temperature: error for temperature, (error, entropy) in sweep.items() if entropy >= floor}
     best = min(allowed, key=lambda temperature: (allowed[temperature], -temperature))
-    table = plain.read_table(0).table.with_gains(1 / best)
+    table = plain.read_learned(0).table.with_gains(1 / best)
     sweep_rows = [
         {"temperature": temperature, task.primary: error, task.diversity: entropy}
         for temperature, (error, entropy) in sweep.items()

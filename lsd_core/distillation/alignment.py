@@ -1,39 +1,91 @@
-"""What LSD and LSD+ share: their order of work, and the student's chains."""
+"""The training loop of LSD and LSD+: students walk beside teacher paths, Adam moves the numbers of the step table.
 
-from collections.abc import Iterator, Sequence
+The loop knows two protocols: the numbers that are learned (gains, or gains and times), and the student chains of a
+process with their loss (`masked_alignment`, `jump_alignment`).
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.alignment_config import AlignmentConfig
-from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Independent, clocks, perturbed
-from lsd_core.distillation.learned import Problem
-from lsd_core.errors import InputError
-from lsd_core.numerics.canonical import derive_seed
-from lsd_core.paths.teacher_paths import TeacherPaths
-from lsd_core.processes import LogLinear
-from lsd_core.samplers.catalog import get_sampler
-from lsd_core.samplers.euler import Euler
-from lsd_core.samplers.state import Draws, State, start
-from lsd_core.samplers.step import steps_of
+from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 
-
-def base_method(problem: Problem, config: AlignmentConfig) -> Euler:
-    """The problem's base sampler, if these methods know how to learn it."""
-    method = get_sampler(problem.sampler, problem.absorbing.process)
-    config.check_sampler(method)
-    assert isinstance(method, Euler)
-    return method
+Span = tuple[Tensor, Tensor] | None  # (t, s) of a step, with their gradient; None where times are fixed
 
 
-def check_noise(problem: Problem, coupling: CouplingName) -> None:
-    """Reveal times are stored for log-linear noise; only there do they mean the same to the student."""
-    noise = problem.absorbing.process.noise
-    if coupling == "common" and not isinstance(noise, LogLinear):
-        raise InputError("coupling", "be independent unless noise is log-linear", coupling)
+@runtime_checkable
+class Numbers(Protocol):
+    """The numbers of a table that are learned, and their optimiser."""
+
+    gains: Float[Tensor, " m"]
+
+    def table(self) -> StepTable:
+        """The table as it is now."""
+        ...
+
+    def begin(self, epoch: int) -> None:
+        """Clear the gradients before an update."""
+        ...
+
+    def span(self, k: int) -> Span:
+        """The times of step k, if they are learned."""
+        ...
+
+    def move(self) -> None:
+        """One Adam step on the gradients, within the bounds."""
+        ...
+
+
+@runtime_checkable
+class Walk(Protocol):
+    """A batch of student chains beside their teacher paths."""
+
+    @property
+    def sequences(self) -> int:
+        """Student sequences sent through the network so far."""
+        ...
+
+    def align(self, step: Step, gain: Float[Tensor, ""], span: Span, weight: float) -> float:
+        """weight * L_k where the chains are; its gradient is added to those of the gain and of the span."""
+        ...
+
+    def advance(self, step: Step) -> None:
+        """Draw the step."""
+        ...
+
+
+@runtime_checkable
+class Student(Protocol):
+    """The student chains of a process, their teacher, and what was counted."""
+
+    num_paths: int
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of teacher and student sent through the network so far."""
+        ...
+
+    def new_epoch(self) -> None:
+        """Forget what an epoch counts."""
+        ...
+
+    def begin(self, rows: Int[Tensor, " r"], epoch: int, table: StepTable) -> Walk:
+        """Chains at their start, one for each of these teacher paths."""
+        ...
+
+    def finish(self, walk: Walk) -> None:
+        """Count what a walk cost."""
+        ...
+
+    def diagnostics(self, table: StepTable) -> dict[str, Any]:
+        """What the gains do, and where the work went."""
+        ...
 
 
 def updates(num_paths: int, epoch: int, config: AlignmentConfig) -> Iterator[Int[Tensor, " r"]]:
@@ -43,102 +95,65 @@ def updates(num_paths: int, epoch: int, config: AlignmentConfig) -> Iterator[Int
     yield from rows.split(config.paths_per_update)
 
 
-def reveal_chances(method: Euler, backbone: Backbone, table: StepTable) -> list[float]:
-    """The chance of a reveal at each step of a table of times, a gain on the score included."""
-    steps = steps_of(table, backbone.length)
-    gains = table.gains if table.gain_on == "score" else (1.0,) * table.num_steps
-    chances = [gain * method.chance(backbone, step) for gain, step in zip(gains, steps, strict=True)]
-    return [*(min(1.0, chance) for chance in chances[:-1]), 1.0]
+def learn(problem: Problem, config: AlignmentConfig, numbers: Numbers, student: Student) -> Learned:
+    """Run all epochs. The history has the losses, gains and, where they are learned, times of each."""
+    history: dict[str, list[Any]] = {}
+    for epoch in range(config.epochs):
+        student.new_epoch()
+        rows_of_updates = updates(student.num_paths, epoch, config)
+        losses = torch.stack([update(problem, numbers, student, rows, epoch) for rows in rows_of_updates])
+        by_step, table = losses.mean(0), numbers.table()
+        times = {} if numbers.span(0) is None else {"times": list(table.grid)}
+        entry = {"loss": float(by_step.mean()), "loss_by_step": by_step.tolist(), "gains": list(table.gains)}
+        problem.note(history, **entry, **times)
+        problem.progress(config.method, (epoch + 1) / config.epochs)
+    table = numbers.table()
+    return Learned(
+        table=table, sequences=student.sequences, history=history, diagnostics=student.diagnostics(table)
+    )
 
 
-def begin(
-    problem: Problem,
-    paths: TeacherPaths,
-    rows: Int[Tensor, " r"],
-    epoch: int,
-    config: AlignmentConfig,
-    table: StepTable,
-) -> tuple[State, Coupling]:
-    """The student's chains at their relaxed start, one for each path, and their coupling on this table.
-
-    The uniforms of an epoch are its own, except those that are the teacher's under the common coupling.
-    """
-    process, index = problem.absorbing.process, paths.index[rows]
-    own = Draws(derive_seed(problem.seed, "student", epoch), index)
-    state = start(problem.absorbing, len(rows), index.device)
-    x = perturbed(state.x, process, config.zeta, derive_seed(problem.seed, "zeta", epoch), index)
-    coupling: Coupling = Independent(own)
-    if config.coupling == "common":
-        shared = problem.teacher_seed
-        tokens = own if shared is None else Draws(shared, index)
-        clock: tuple[float, ...] = ()
-        if table.times is not None:
-            method = base_method(problem, config)
-            clock = clocks(table.times, reveal_chances(method, problem.absorbing, table))
-        coupling = Common(paths.reveal_time[rows], paths.rank[rows], clock, own, tokens)
-    return state.moved(x, problem.absorbing), coupling
+def update(
+    problem: Problem, numbers: Numbers, student: Student, rows: Int[Tensor, " r"], epoch: int
+) -> Float[Tensor, " m"]:
+    """One Adam step on the mean loss of these paths; returns the losses of the M steps."""
+    numbers.begin(epoch)
+    parts = []
+    for part in rows.split(problem.batch):
+        table, weight = numbers.table(), len(part) / len(rows)
+        walk, losses = student.begin(part, epoch, table), torch.zeros(problem.num_steps, dtype=torch.float64)
+        for step in steps_of(table, problem.backbone.length):
+            k = step.index
+            losses[k] = walk.align(step, numbers.gains[k], numbers.span(k), weight)
+            if not step.last:
+                walk.advance(step)
+        student.finish(walk)
+        parts.append(losses)
+    numbers.move()
+    return torch.stack(parts).sum(0)
 
 
-def token_noise(problem: Problem, coupling: CouplingName) -> str:
-    """Whose token uniforms the student used."""
-    common = coupling == "common" and problem.teacher_seed is not None
-    return "the teacher's" if common else "its own"
+class LearnedGains:
+    """A gain for each step of a fixed grid, from 1."""
 
+    def __init__(self, grid: StepTable, config: AlignmentConfig) -> None:
+        self.grid, self.config = grid, config
+        self.gains = torch.ones(grid.num_steps, dtype=torch.float64, requires_grad=True)
+        self.adam = torch.optim.Adam([self.gains], lr=config.learning_rate)
 
-def masked_laws(
-    backbone: Backbone, features: Tensor, row: tuple[Tensor, Tensor], masked: Bool[Tensor, "b l"]
-) -> tuple[Float[Tensor, "r v"], Float[Tensor, " s"]]:
-    """Log x0 laws in float64 at chosen (sample, position), and the logs of their row sums before normalising.
+    def table(self) -> StepTable:
+        gains = tuple(self.gains.tolist())
+        return StepTable(
+            times=self.grid.times, counts=self.grid.counts, gains=gains, gain_on=self.config.gain_on
+        )
 
-    A revealed position has a row of zeros, so of -inf here, and no row sum.
-    """
-    at = masked[row]
-    log_weight = backbone.head(features[row[0][at], row[1][at]]).double()
-    sums = log_weight.logsumexp(-1)
-    if bool(at.all()):
-        return log_weight - sums[:, None], sums
-    laws = log_weight.new_full((len(at), backbone.process.num_tokens), -torch.inf)
-    return laws.index_copy(0, at.nonzero()[:, 0], log_weight - sums[:, None]), sums
+    def begin(self, epoch: int) -> None:
+        self.adam.zero_grad()
 
+    def span(self, k: int) -> Span:
+        return None
 
-def equivalent_times(chances: Sequence[float]) -> list[float]:
-    """Times at which plain steps reveal with these chances: t_{k+1} = t_k (1 - r_k), down to 0.
-
-    On a network that ignores time, gains on the score are this schedule and nothing else. It has fewer steps
-    where a chance reaches 1 before the last.
-    """
-    times = [1.0]
-    for chance in chances:
-        times.append(times[-1] * (1 - chance))
-        if times[-1] == 0:
-            break
-    return times
-
-
-class Alignment:
-    """Running sums over an epoch: what least squares would choose, and how far rows stray from laws."""
-
-    def __init__(self, num_steps: int) -> None:
-        self.across = torch.zeros(num_steps, dtype=torch.float64)
-        self.own = torch.zeros(num_steps, dtype=torch.float64)
-        self.largest, self.total, self.count = 0.0, 0.0, 0
-
-    def add(
-        self, k: int, target: Float[Tensor, "r v"], student: Float[Tensor, "r v"], sums: Float[Tensor, " s"]
-    ) -> None:
-        """Count rows of step k: both sides' rates before any gain, and the logs of the student's row sums."""
-        self.across[k] += (target * student).sum()
-        self.own[k] += student.square().sum()
-        if len(sums):
-            self.largest = max(self.largest, float(sums.detach().abs().max()))
-            self.total += float(sums.detach().exp().sum())
-            self.count += len(sums)
-
-    def gains(self) -> list[float | None]:
-        """argmin over phi of sum |p* - phi p|^2 at each step; None where nothing was compared."""
-        pairs = zip(self.across.tolist(), self.own.tolist(), strict=True)
-        return [across / own if own > 0 else None for across, own in pairs]
-
-    def row_sums(self) -> dict[str, float | None]:
-        """Mean of the student's row sums before normalising, and the largest |log| of one."""
-        return {"mean": self.total / self.count if self.count else None, "max_abs_log": self.largest}
+    def move(self) -> None:
+        self.adam.step()
+        with torch.no_grad():
+            self.gains.clamp_(*self.config.gain_bounds)

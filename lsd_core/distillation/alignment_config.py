@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 from lsd_core.distillation.coupling import CouplingName
 from lsd_core.distillation.distance import DISTANCES, DistanceName, RowsName
 from lsd_core.errors import InputError
-from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
-from lsd_core.samplers.euler import Euler
-from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.protocol import Sampler, in_counts_only, learnable
 from lsd_core.samplers.table import GainOn
 
 
@@ -69,13 +68,13 @@ class AlignmentConfig:
         known = [name for name, each in SAMPLERS.items() if _reveals_as_teachers_do(each)]
         if not _reveals_as_teachers_do(sampler):
             raise InputError("sampler", f"be one of {known} for {self.method}", sampler.name)
-        if steps_in_counts(sampler.name) and self.gain_on == "score":
+        if in_counts_only(sampler) and self.gain_on == "score":
             remedy = "use gain_on: log_score, or a sampler of times"
             raise InputError("gain_on", f"be log_score for {sampler.name}", self.gain_on, remedy)
 
 
 def _reveals_as_teachers_do(sampler: Sampler) -> bool:
-    return isinstance(sampler, Euler) and sampler.order.exchangeable
+    return learnable(sampler) and sampler.order.exchangeable
 
 
 def check_count(name: str, value: Any) -> None:

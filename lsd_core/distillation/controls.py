@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.methods import ANY, Method
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import steps_in_counts
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
@@ -68,3 +69,39 @@ def _settled(table: StepTable) -> Learned:
 
 def _on_grid_of(sampler: str, table: StepTable, length: int) -> StepTable:
     return counts_from_times(table, length) if steps_in_counts(sampler) else table
+
+
+PLAIN = Method(
+    name="plain",
+    kind="control",
+    description="uniform steps, nothing learned: the baseline",
+    config_class=ControlConfig,
+    fit=fit_plain,
+    processes=ANY,
+    sweep=True,
+)
+COSINE = Method(
+    name="cosine",
+    kind="control",
+    description="the cosine schedule: few reveals first, many last",
+    config_class=ControlConfig,
+    fit=fit_cosine,
+    processes=ANY,
+)
+TEMPERATURE = Method(
+    name="temperature",
+    kind="control",
+    description="plain steps that draw from cooled laws",
+    config_class=TemperatureConfig,
+    fit=fit_temperature,
+    processes=ANY,
+)
+THETA_TRAPEZOIDAL = Method(
+    name="theta_trapezoidal",
+    kind="control",
+    description="uniform steps of the two-call theta-trapezoidal sampler",
+    config_class=ControlConfig,
+    fit=fit_theta_trapezoidal,
+    own_sampler="theta_trapezoidal",
+    processes=ANY,
+)

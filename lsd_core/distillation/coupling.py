@@ -1,4 +1,4 @@
-"""How the student's draws go with the teacher's: on common noise, or on noise of their own."""
+"""Coupling of the student's draws with the teacher's: common random numbers, or independent ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.numerics.randomness import Purpose, uniform_grid
+from lsd_core.numerics.ranks import ranks
 from lsd_core.processes import Absorbing
-from lsd_core.samplers.laws import RevealLaw
+from lsd_core.samplers.masked import MaskedKernel
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 
@@ -21,9 +22,9 @@ CouplingName = Literal["common", "independent"]
 
 @runtime_checkable
 class Coupling(Protocol):
-    """Turns the law of a student's step into its tokens."""
+    """Draws the tokens of a student's step from its kernel."""
 
-    def draw(self, law: RevealLaw, step: Step) -> Int[Tensor, "b l"]: ...
+    def draw(self, kernel: MaskedKernel, step: Step) -> Int[Tensor, "b l"]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +33,13 @@ class Independent:
 
     draws: Draws
 
-    def draw(self, law: RevealLaw, step: Step) -> Int[Tensor, "b l"]:
-        return law.draw(self.draws, step.index)
+    def draw(self, kernel: MaskedKernel, step: Step) -> Int[Tensor, "b l"]:
+        return kernel.draw(self.draws, step.index)
 
 
 @dataclass(frozen=True, eq=False)
 class Common:
-    """The student meets the teacher's reveal times and the teacher's token uniforms.
+    """The student uses the teacher's reveal times and the teacher's token uniforms.
 
     `clock[k]`, as computed by `clocks`, is a time such that before step k every position whose teacher reveal
     time U lies below it is masked in the student and has U uniform on (0, clock). Such a position is
@@ -56,27 +57,26 @@ class Common:
     tokens: Draws
     """The uniforms that the teacher turned into tokens."""
 
-    def draw(self, law: RevealLaw, step: Step) -> Int[Tensor, "b l"]:
-        chosen = self.choose(law, step).nonzero()[:, 0]
-        revealed = (law.rows[0][chosen], law.rows[1][chosen])
-        uniform = self.tokens.at(0, Purpose.TOKEN, revealed, law.x.shape[1])
-        return law.x.index_put(revealed, law.tokens.draw(chosen, uniform))
+    def draw(self, kernel: MaskedKernel, step: Step) -> Int[Tensor, "b l"]:
+        chosen = self.choose(kernel, step).nonzero()[:, 0]
+        revealed = (kernel.rows[0][chosen], kernel.rows[1][chosen])
+        uniform = self.tokens.at(0, Purpose.TOKEN, revealed, kernel.x.shape[1])
+        return kernel.x.index_put(revealed, kernel.tokens.draw(chosen, uniform))
 
-    def choose(self, law: RevealLaw, step: Step) -> Bool[Tensor, " r"]:
+    def choose(self, kernel: MaskedKernel, step: Step) -> Bool[Tensor, " r"]:
         """Which of the law's rows are revealed."""
-        if law.chance is None:
-            return self._choose_by_rank(law)
-        time, clock = self.reveal_time[law.rows], self.clock[step.index]
-        own = self.own.at(step.index, Purpose.REVEAL, law.rows, law.x.shape[1])
-        return torch.where(time < clock, (clock - time) / clock <= law.chance, own < law.chance)
+        if kernel.chance is None:
+            return self._choose_by_rank(kernel)
+        time, clock = self.reveal_time[kernel.rows], self.clock[step.index]
+        own = self.own.at(step.index, Purpose.REVEAL, kernel.rows, kernel.x.shape[1])
+        return torch.where(time < clock, (clock - time) / clock <= kernel.chance, own < kernel.chance)
 
-    def _choose_by_rank(self, law: RevealLaw) -> Bool[Tensor, " r"]:
-        assert law.quota is not None
-        last = law.x.shape[1]
-        rank = torch.full_like(law.x, last)
-        rank[law.rows] = self.rank[law.rows]
-        place = rank.argsort(dim=1, stable=True).argsort(dim=1)
-        return (place < law.quota[:, None])[law.rows]
+    def _choose_by_rank(self, kernel: MaskedKernel) -> Bool[Tensor, " r"]:
+        assert kernel.quota is not None
+        last = kernel.x.shape[1]
+        rank = torch.full_like(kernel.x, last)
+        rank[kernel.rows] = self.rank[kernel.rows].long()
+        return (ranks(rank, 1) < kernel.quota[:, None])[kernel.rows]
 
 
 def clocks(times: Sequence[float], chances: Sequence[float]) -> tuple[float, ...]:
@@ -102,6 +102,6 @@ def perturbed(
     count = int(zeta * length)
     if count == 0:
         return x
-    picked = uniform_grid(seed, index, 0, length, Purpose.PERTURB).argsort(dim=1).argsort(dim=1) < count
+    picked = ranks(uniform_grid(seed, index, 0, length, Purpose.PERTURB), 1) < count
     states = uniform_grid(seed, index, 1, length, Purpose.PERTURB) * process.num_states
     return torch.where(picked, states.long(), x)

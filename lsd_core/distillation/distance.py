@@ -1,6 +1,6 @@
-"""Distances between what the teacher and the student say about a token, and the rows they are taken over."""
+"""Distances between the teacher's and the student's rates of a token, and the rows they are taken over."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,8 +10,6 @@ from torch import Tensor
 DistanceName = Literal["l2", "kl"]
 RowsName = Literal["both", "all"]
 
-CHUNK_ENTRIES = 1 << 22  # (rows, tokens) tables are made in pieces of at most this many entries
-
 
 def l2(target: Float[Tensor, "r v"], log_student: Float[Tensor, "r v"]) -> Float[Tensor, " r"]:
     """Squared Euclidean distance of two rows of rates."""
@@ -19,7 +17,7 @@ def l2(target: Float[Tensor, "r v"], log_student: Float[Tensor, "r v"]) -> Float
 
 
 def kl(target: Float[Tensor, "r v"], log_student: Float[Tensor, "r v"]) -> Float[Tensor, " r"]:
-    """sum a log(a / b) - a + b, the divergence of Poisson rates (score entropy); for two laws, their KL.
+    """sum a log(a / b) - a + b, the divergence of Poisson rates (score entropy); for two distributions, their KL.
 
     A gain on normalised rows scales b alone, so the optimum of that gain is 1 whatever the rows.
     """
@@ -40,11 +38,3 @@ def compared_rows(
 ) -> Bool[Tensor, "b l"]:
     """Where the distance is taken, given where each is masked: in both, or wherever one of them is."""
     return teacher & student if rows == "both" else teacher | student
-
-
-def chunks(where: Bool[Tensor, "b l"], num_tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The (sample, position) of the chosen rows, in pieces that bound the size of a (rows, tokens) table."""
-    sample, position = where.nonzero(as_tuple=True)
-    size = max(1, CHUNK_ENTRIES // num_tokens)
-    for begin in range(0, len(sample), size):
-        yield sample[begin : begin + size], position[begin : begin + size]

@@ -1,13 +1,13 @@
 """Jump Your Steps (Park et al. 2024, Sec. 4): times that minimise the KL upper bound to the exact chain, KLUB.
 
-A step from t1 down to s keeps the rates R1 it saw at t1. Splitting it at t2 lets the second half see the rates
-R2 at t2, and lowers the bound by
+A step from t1 down to s keeps the rates R1 of t1. Split at t2, its second half uses the rates R2 of t2, which lowers
+the bound by
 
     saving(t1, t2, s) = (t2 - s) E sum_{i masked at t2} sum_y [R2 log(R2 / R1) - R2 + R1](i, y),
     R(i, y) = r(t) p_i(y | x_t),    r(t) = rate(t) alpha(t) / (1 - alpha(t)), 1 / t for log-linear noise.
 
-The x0 laws are normalised, so over y the bracket is r2 [KL(p2 || p1) + log(r2 / r1)] - r2 + r1. States at t1 and
-t2 lie on one path (nested noise). The best t2 is found by golden section, the schedule by doubling: every interval
+The x0 distributions are normalised, so over y the bracket is r2 [KL(p2 || p1) + log(r2 / r1)] - r2 + r1. States at t1
+and t2 lie on one path (nested noise). The best t2 is found by golden section, the schedule by doubling: every interval
 is split at its own best point, 1, 2, 4 ... steps. In between powers of two, the intervals that save most are split.
 """
 
@@ -22,18 +22,21 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.paths.divergence import mean_kl
-from lsd_core.paths.teacher_paths import TeacherPaths
 from lsd_core.samplers.catalog import steps_in_counts
+from lsd_core.samplers.categorical import pieces
 from lsd_core.samplers.table import StepTable, counts_from_times
+from lsd_core.trajectories.replay import state_at_time, timed
+from lsd_core.trajectories.types import Trajectories
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class JYSConfig:
-    """How finely the times are searched."""
+    """Settings of the search for times."""
 
     paths: int = 64
     """Paths over which a saving is averaged; the same ones for all points of a search."""
@@ -57,7 +60,7 @@ class Split:
 def fit(problem: Problem, config: JYSConfig) -> Learned:
     """JYS times for one cell. Cost: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k.
 
-    The search knows no base sampler and, on exact paths, no seed: problems that differ in nothing else share it.
+    The search depends on no base sampler and, on exact paths, on no seed: problems that are else equal share it.
     """
     stored = problem.trajectories
     seed = problem.seed if stored is not None and stored.reveal_time is None else None
@@ -70,7 +73,7 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
 
 def _search(problem: Problem, config: JYSConfig) -> Learned:
     stored = problem.trajectories
-    paths = TeacherPaths.read(stored.select(slice(config.paths)) if stored else None, problem.seed)
+    paths = timed(stored.select(slice(config.paths)) if stored else None, problem.seed)
     search = _Search(problem.absorbing, paths, config.iterations, problem.batch)
     noted: dict[str, list[float]] = {}
 
@@ -127,65 +130,65 @@ def golden_section(value: Callable[[float], float], low: float, high: float, ite
 
 @torch.inference_mode()
 def saving(
-    backbone: Backbone, paths: TeacherPaths, t1: float, t2: float, s: float, batch: int
+    backbone: Backbone, paths: Trajectories, t1: float, t2: float, s: float, batch: int
 ) -> Float[Tensor, " n"]:
     """What splitting the step t1 -> s at t2 takes off the KLUB, path by path, in nats. Two calls a path."""
-    parts = []
-    for begin in range(0, len(paths), batch):
-        rows = torch.arange(begin, min(begin + batch, len(paths)))
-        early = _features(backbone, paths, rows, t1)
-        parts.append(_saving_of(backbone, paths, rows, early, t1, t2, s))
-    return torch.cat(parts)
+    parts = [paths.select(part) for part in pieces(len(paths), batch)]
+    return torch.cat([_saving_of(backbone, part, _features(backbone, part, t1), t1, t2, s) for part in parts])
 
 
 class _Search:
     """Golden-section searches over the same paths; counts what they cost."""
 
-    def __init__(self, backbone: Backbone, paths: TeacherPaths, iterations: int, batch: int) -> None:
-        self.backbone, self.paths, self.iterations, self.batch = backbone, paths, iterations, batch
+    def __init__(self, backbone: Backbone, paths: Trajectories, iterations: int, batch: int) -> None:
+        self.backbone, self.iterations, self.num_paths = backbone, iterations, len(paths)
+        self.parts = [paths.select(part) for part in pieces(len(paths), batch)]
         self.sequences = 0
 
     @torch.inference_mode()
     def best_split(self, t1: float, s: float) -> Split:
         """Where the step t1 -> s is best split. The state at t1 is sent through the network once."""
-        starts = range(0, len(self.paths), self.batch)
-        batches = [torch.arange(i, min(i + self.batch, len(self.paths))) for i in starts]
-        early = [_features(self.backbone, self.paths, rows, t1) for rows in batches]
-        self.sequences += len(self.paths)
+        early = [_features(self.backbone, part, t1) for part in self.parts]
+        self.sequences += self.num_paths
 
         def mean_saving(t2: float) -> float:
-            self.sequences += len(self.paths)
-            parts = [
-                _saving_of(self.backbone, self.paths, rows, seen, t1, t2, s)
-                for rows, seen in zip(batches, early, strict=True)
+            self.sequences += self.num_paths
+            savings = [
+                _saving_of(self.backbone, part, seen, t1, t2, s)
+                for part, seen in zip(self.parts, early, strict=True)
             ]
-            return float(torch.cat(parts).mean())
+            return float(torch.cat(savings).mean())
 
         return golden_section(mean_saving, s, t1, self.iterations)
 
 
 def _saving_of(
-    backbone: Backbone, paths: TeacherPaths, rows: Tensor, early: Tensor, t1: float, t2: float, s: float
-) -> Float[Tensor, " r"]:
+    backbone: Backbone, paths: Trajectories, early: Tensor, t1: float, t2: float, s: float
+) -> Float[Tensor, " n"]:
     """The saving on some paths, given the features at t1. One call."""
-    x2 = _state(paths, rows, t2)
-    late = _features(backbone, paths, rows, t2)
+    masked = state_at_time(paths, t2) == paths.mask
+    late = _features(backbone, paths, t2)
     r1, r2 = _reveal_rate(backbone, t1), _reveal_rate(backbone, t2)
-    masked = x2 == paths.mask
     divergence = mean_kl(backbone, late, 1.0, early, 1.0, masked)
     bracket = r2 * (divergence + math.log(r2 / r1)) - r2 + r1
     return (t2 - s) * bracket * masked.sum(1)
 
 
-def _state(paths: TeacherPaths, rows: Tensor, t: float) -> Tensor:
-    return paths.x_end[rows].masked_fill(paths.reveal_time[rows] < t, paths.mask)
-
-
-def _features(backbone: Backbone, paths: TeacherPaths, rows: Tensor, t: float) -> Tensor:
-    return backbone.features(_state(paths, rows, t), torch.full((len(rows),), t, dtype=torch.float64))
+def _features(backbone: Backbone, paths: Trajectories, t: float) -> Tensor:
+    return backbone.features(state_at_time(paths, t), torch.full((len(paths),), t, dtype=torch.float64))
 
 
 def _reveal_rate(backbone: Backbone, t: float) -> float:
     """Rate at which a masked token is revealed at time t: 1 / t for log-linear noise."""
     time = torch.tensor(t, dtype=torch.float64)
     return float(backbone.process.noise.rate(time) * backbone.process.score_scale(time))
+
+
+JYS = Method(
+    name="jys",
+    kind="control",
+    description="times that minimise the KLUB, by golden section and doubling",
+    config_class=JYSConfig,
+    fit=fit,
+    reads_paths=True,
+)

@@ -1,24 +1,23 @@
-"""What every learning method takes and gives back."""
+"""Input and output of every learning method: a problem (one cell) and what was learned for it."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, absorbing
-from lsd_core.errors import InputError
+from lsd_core.paths.model import Progress as Progress
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import Trajectories
 
-Progress = Callable[[str, float], None]  # (what is being done, share done in [0, 1])
 Watch = Callable[
     [int, Mapping[str, Any]], None
 ]  # (epoch or iteration, what it came to: numbers, lists of numbers)
-# (what names it among all problems on these paths, how to get it)
+# (name among all problems on these paths, how to compute it)
 Keep = Callable[[Hashable, Callable[[], Any]], Any]
 
 
 class Kept:
-    """What several learning runs on the same backbone and trajectories use: made when first asked for."""
+    """A cache of computations shared by learning runs on the same backbone and trajectories."""
 
     def __init__(self) -> None:
         self._made = dict[Hashable, Any]()
@@ -48,14 +47,14 @@ class Problem:
     batch: int
     """Sequences a network call."""
     progress: Progress = lambda stage, share: None
-    """Told how far the work is."""
+    """Called with the share of the work that is done."""
     watch: Watch = lambda step, values: None
-    """Told each entry of the history as it is made."""
+    """Called with each entry of the history as it is made."""
     keep: Keep = lambda name, make: make()
-    """Gives what is made once for all problems on the same backbone and trajectories; by itself, makes it."""
+    """Memoises computations shared by problems on the same backbone and trajectories; by default none."""
 
     def note(self, history: dict[str, list[Any]], **values: Any) -> None:
-        """Add an entry to each series of a history, and tell whoever watches."""
+        """Add an entry to each series of a history, and pass it to `watch`."""
         for name, value in values.items():
             history.setdefault(name, []).append(value)
         self.watch(max(len(history[name]) for name in values) - 1, values)
@@ -65,19 +64,10 @@ class Problem:
         """The network, for methods that need a mask."""
         return absorbing(self.backbone, "the method")
 
-    @property
-    def kept_states(self) -> Trajectories:
-        """The trajectories of a process without a mask, which hold states."""
-        stored = self.trajectories
-        if stored is None or stored.states is None:
-            held = "none" if stored is None else ", ".join(stored.columns())
-            raise InputError("trajectories", "be given with states", held, "name a teacher in the grid")
-        return stored
-
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """The table a method arrived at, and how."""
+    """The table that a method learned, and how."""
 
     table: StepTable
     """What to sample with."""
@@ -86,4 +76,4 @@ class Learned:
     history: dict[str, list[Any]] = field(default_factory=dict)
     """Per epoch or iteration: losses, gains, times."""
     diagnostics: dict[str, Any] = field(default_factory=dict)
-    """What the method can say about itself, as JSON."""
+    """The method's own report, as JSON."""

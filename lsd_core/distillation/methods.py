@@ -1,20 +1,19 @@
-"""The methods that fill a cell, by name: controls, and what learns from trajectories.
+"""What a method is, and the methods that fill a cell by name: controls, and what learns from trajectories.
 
-A method is a module with `fit(problem, config) -> Learned` and a frozen dataclass of settings. Modules are
-imported when first used, so listing the names costs nothing.
+A method is one file: a frozen dataclass of settings, `fit(problem, config) -> Learned`, and a `Method` that names both.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from functools import cached_property
-from importlib import import_module
-from importlib.util import find_spec
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
+from lsd_core.plugins import Registry, instance_of
 from lsd_core.processes import Absorbing, Process
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.settings import read_settings, write_settings
 
 BASELINE = "plain"
 TEMPERATURE = "temperature"
@@ -26,21 +25,23 @@ class Method:
     """One way to choose a StepTable."""
 
     name: str
+    version: int = 1
+    """Raised when its tables change."""
     kind: Literal["control", "learned"]
     """What is learned must beat every control to hold an alias."""
     description: str
-    module: str
-    """Where it lives, below lsd_core.distillation."""
-    config_name: str
-    """Name of the frozen dataclass of its settings."""
-    fit_name: str = "fit"
-    """Name of its function (problem, config) -> Learned."""
+    config_class: type
+    """The frozen dataclass of its settings."""
+    fit: Callable[[Problem, Any], Learned]
+    """(problem, settings) -> the table for a cell."""
     own_sampler: str | None = None
     """The base sampler it brings, whatever the cell's; its steps are what the budget pays for there."""
     reads_paths: bool = False
     """Whether a control looks at teacher paths too; what is learned always does."""
     processes: tuple[str, ...] = ("absorbing",)
     """Kinds of forward processes it is for."""
+    grid: Literal["sampler", "counts"] = "sampler"
+    """What its tables hold on a masked process: what the base sampler's do, or counts of masked tokens."""
     sweep: bool = False
     """Whether it is measured at a sweep of temperatures, for the comparison at equal diversity."""
 
@@ -56,14 +57,12 @@ class Method:
 
     @property
     def available(self) -> bool:
-        """Whether its module and its sampler are there."""
-        return find_spec(self._path) is not None and self.own_sampler in (None, *SAMPLERS)
+        """Whether its own sampler, if it brings one, is there."""
+        return self.own_sampler in (None, *SAMPLERS)
 
-    @property
-    def config_class(self) -> type:
-        """The frozen dataclass of its settings."""
-        loaded: type = getattr(self._loaded, self.config_name)
-        return loaded
+    def counts(self, process: Process) -> bool:
+        """Whether its tables count masked tokens, so that a budget is at most the length."""
+        return self.grid == "counts" and isinstance(process, Absorbing)
 
     def check_process(self, process: Process) -> None:
         """Raise InputError where it is not for that process; the remedy names the methods that are."""
@@ -89,136 +88,26 @@ class Method:
         return True
 
     def config(self, settings: Mapping[str, Any]) -> Any:
-        """Its settings, defaults filled in; raises InputError for a name it does not have."""
-        known = [field.name for field in fields(self.config_class)]
-        for name in settings:
-            if name not in known:
-                rule = f"be one of {known}" if known else "not be given: there is nothing to set"
-                raise InputError(f"setting of {self.name}", rule, name)
-        values = {name: _frozen(value) for name, value in settings.items()}
-        return self.config_class(**values)
+        """Its settings, defaults filled in; raises InputError for an unknown name or a wrong value."""
+        return read_settings(self.name, self.config_class, settings)
 
-    def settings(self, config: Any) -> dict[str, Any]:
-        """The settings as JSON, every one of them; `config` reads them back."""
-        record: dict[str, Any] = _thawed(asdict(config))
-        return record
-
-    def fit(self, problem: Problem, config: Any) -> Learned:
-        """The table for a cell."""
-        run: Callable[[Problem, Any], Learned] = getattr(self._loaded, self.fit_name)
-        return run(problem, config)
-
-    @cached_property
-    def _loaded(self) -> Any:
-        return import_module(self._path)
-
-    @property
-    def _path(self) -> str:
-        return f"lsd_core.distillation.{self.module}"
+    def settings(self, config: Any, given: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+        """The settings as JSON, every one of them, numbers as they were given; `config` reads them back."""
+        return write_settings(config, given)
 
 
-def _control(name: str, description: str, **others: Any) -> Method:
-    return Method(
-        name=name,
-        kind="control",
-        description=description,
-        module="controls",
-        config_name=others.pop("config_name", "ControlConfig"),
-        fit_name=f"fit_{name}",
-        **others,
-    )
-
-
-def _learned(name: str, description: str, config_name: str, **others: Any) -> Method:
-    module = others.pop("module", name)
-    return Method(
-        name=name, kind="learned", description=description, module=module, config_name=config_name, **others
-    )
-
-
-_ALL = (
-    _control("plain", "uniform steps, nothing learned: the baseline", sweep=True, processes=ANY),
-    _control("cosine", "the cosine schedule: few reveals first, many last", sweep=True, processes=ANY),
-    _control(
-        "temperature",
-        "plain steps that draw from cooled laws",
-        config_name="TemperatureConfig",
-        processes=ANY,
-    ),
-    _control(
-        "theta_trapezoidal",
-        "uniform steps of the two-call theta-trapezoidal sampler",
-        own_sampler="theta_trapezoidal",
-        sweep=True,
-        processes=ANY,
-    ),
-    Method(
-        name="jys",
-        kind="control",
-        description="times that minimise the KLUB, by golden section and doubling",
-        module="jys",
-        config_name="JYSConfig",
-        reads_paths=True,
-        sweep=True,
-    ),
-    _learned(
-        "lsd",
-        "a gain a step that aligns the student's scores with the teacher's",
-        "LSDConfig",
-        processes=ANY,
-    ),
-    _learned("lsd_plus", "LSD with learned times: aligns what a step does, not its score", "LSDPlusConfig"),
-    _learned(
-        "lsd_plus_literal",
-        "LSD+ with the published target, one teacher step; its optimum never leaves the noise",
-        "LSDPlusConfig",
-        module="lsd_plus",
-        fit_name="fit_literal",
-    ),
-    _learned(
-        "path_kl_schedule",
-        "the schedule of least path divergence, by dynamic programming; gains 1",
-        "PathKLScheduleConfig",
-        module="path_kl",
-        processes=ANY,
-    ),
-    _learned(
-        "path_kl",
-        "that schedule, and a gain a step settled under the reverse bound",
-        "PathKLConfig",
-        processes=ANY,
-    ),
-    _learned(
-        "path_kl_sharp",
-        "path_kl with its gains squared: fewer errors than the bound asks for, at a price in diversity",
-        "PathKLSharpConfig",
-        module="path_kl",
-        processes=ANY,
-    ),
-)
-
-METHODS: dict[str, Method] = {method.name: method for method in _ALL if method.available}
+METHODS: Registry[Method] = Registry("lsd.methods", instance_of(Method))
 
 
 def method_names(process: Process | None = None) -> list[str]:
     """The methods' names, controls first; only those for a process if one is given."""
-    return [name for name, each in METHODS.items() if process is None or process.kind in each.processes]
+    return [
+        name
+        for name, each in METHODS.items()
+        if each.available and (process is None or process.kind in each.processes)
+    ]
 
 
 def get_method(name: str) -> Method:
     """The method of that name."""
-    if name not in METHODS:
-        raise InputError("method", f"be one of {method_names()}", name)
     return METHODS[name]
-
-
-def _frozen(value: Any) -> Any:
-    """Lists, as JSON and YAML have them, as tuples."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _thawed(value: Any) -> Any:
-    """Tuples as lists, as JSON reads them back."""
-    if isinstance(value, dict):
-        return {key: _thawed(item) for key, item in value.items()}
-    return [_thawed(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,33 +1,34 @@
 """Path-KL: the schedule of least path divergence, and the gains that make its steps agree with themselves.
 
-1. One pass over teacher paths prices every step of every schedule, over mask counts (`prices`) or, where there
-   is no mask, over the teacher's times (`rate_prices`).
+1. One pass over reference paths gives the cost of every step of every schedule, over mask counts or, on full-state
+   processes, over the teacher's times (`paths.masked_model`, `paths.jump_model`).
 2. A shortest path with M edges is the best schedule of M steps (`schedule`). Over counts the samplers of one order
-   have one law, and so one table; one with an order of its own is priced on the network's own paths along that.
-3. Each step's gain on the log-score is settled on the student's own states under the reverse bound (`gains`,
-   `rate_gains`).
+   have one distribution, and so one table; the costs of one with an order of its own are taken on the network's own
+   paths along that.
+3. Each step's gain on the log-score is chosen on the sampler's own states under the reverse bound (`gains`).
 
-The bound is a bound, and entropy is dear to some and cheap to others; so the family has three members, which the
-evaluation judges: `path_kl_schedule` (gains 1), `path_kl` (gains as settled) and `path_kl_sharp` (their squares).
+The bound is a bound, and the entropy that gains cost matters more to some and less to others; so the family has three
+members, which the evaluation judges: `path_kl_schedule` (gains 1), `path_kl` (gains as chosen) and `path_kl_sharp`
+(their squares).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
+from typing import Any
 
 import torch
 
 from lsd_core.backbones.protocol import is_dense
-from lsd_core.distillation.gains import settle_gains
+from lsd_core.distillation.gains import Gains, Report, choose_gains, noted
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.methods import ANY, Method
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
-from lsd_core.distillation.path_kl_rates import fit_rates, history, telling
-from lsd_core.distillation.prices import EdgePrices, price_counts
-from lsd_core.distillation.schedule import cheapest_schedules
-from lsd_core.errors import InputError
+from lsd_core.distillation.schedule import Schedule, cheapest_schedules
 from lsd_core.numerics.canonical import derive_seed
-from lsd_core.paths.sampler_paths import named, one_at_a_time
-from lsd_core.paths.teacher_paths import TeacherPaths
-from lsd_core.samplers.order import Order
+from lsd_core.paths.jump_model import JumpModel, states_of
+from lsd_core.paths.masked_model import MaskedModel
+from lsd_core.paths.model import EdgeCosts, PathModel
+from lsd_core.paths.sampler_paths import named
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 
@@ -35,104 +36,143 @@ __all__ = ["PathKLConfig", "PathKLScheduleConfig", "PathKLSharpConfig", "fit", "
 
 
 def fit(problem: Problem, config: PathKLScheduleConfig) -> Learned:
-    """The table for one cell. Cost: l calls a price path (2 l in an order of the sampler's own), then calls a gain
-    path as `settle_gains` says.
+    """The table for one cell. Cost: a call at each node a cost path (twice in an order of the sampler's own), then
+    calls a gain path as `choose_gains` says.
 
-    Gains are learned where the settings are a `PathKLConfig`.
-
-    Where there is no mask a price path costs a call at each of the teacher's times.
+    Gains are learned where the settings are a `PathKLConfig` and the reverse bound of the sampler's steps is known.
     """
-    if is_dense(problem.backbone):
-        return _sharpened(fit_rates(problem, problem.backbone, config), config)
     return fit_all(problem, config, [problem.num_steps])[problem.num_steps]
 
 
 @torch.inference_mode()
 def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]) -> dict[int, Learned]:
-    """The tables for several numbers of steps from one pricing pass; `problem.num_steps` is not read.
+    """The tables for several numbers of steps from one pass over the edges; `problem.num_steps` is not read.
 
-    Each result counts the pricing pass among its sequences; taken together they paid for it once.
+    Each result counts that pass among its sequences; taken together they paid for it once.
     """
-    length = problem.absorbing.length
-    config.check_sampler(named(problem.sampler, problem.absorbing))
+    model = path_model(problem, config)
     for num_steps in all_steps:
-        if not 1 <= num_steps <= length:
-            raise InputError("nfe", f"lie in 1 .. {length}, the length, when stepping in counts", num_steps)
-    prices = _prices(problem, config)
-    schedules = cheapest_schedules(prices.cost, max(all_steps))
-    learned = {}
-    for num_steps in all_steps:
-        counts = tuple(length - node for node in schedules[num_steps - 1].nodes)
-        table = StepTable(counts=counts)
-        learned[num_steps] = _sharpened(_with_gains(problem, config, table, prices), config)
-    return learned
+        model.check_steps(num_steps)
+    costs = _edge_costs(problem, config, model)
+    schedules = cheapest_schedules(costs.cost, max(all_steps))
+    return {
+        num_steps: _fit_gains(problem, config, model, costs, schedules[num_steps - 1])
+        for num_steps in all_steps
+    }
 
 
-def _prices(problem: Problem, config: PathKLScheduleConfig) -> EdgePrices:
-    """Prices over counts: the same for every cell of an order and member of the family, and paid for once by all."""
-    order = named(problem.sampler, problem.absorbing).order
-    if not order.exchangeable:
-        return _prices_in_order(problem, config, order)
-    wanted = max(8, config.price_sequences // problem.absorbing.length)
-    stored = problem.trajectories.select(slice(wanted)) if problem.trajectories else None
-    # Where paths do not say when inside a teacher's step a token came, the seed does.
-    seed = problem.seed if stored is not None and stored.reveal_time is None else None
-
-    def price() -> EdgePrices:
-        paths = TeacherPaths.read(stored, problem.seed)
-        return price_counts(
-            problem.absorbing, paths, problem.batch, pooled=config.pooled, progress=problem.progress
-        )
-
-    name = ("prices", wanted, config.pooled, problem.batch, seed)
-    prices: EdgePrices = problem.keep(name, price)
-    return prices
+def path_model(problem: Problem, config: PathKLScheduleConfig) -> PathModel:
+    """The problem's backbone and sampler, as path-KL reads them; InputError for a sampler it cannot learn."""
+    backbone, batch = problem.backbone, problem.batch
+    method = named(problem.sampler, backbone)
+    if is_dense(backbone):
+        states_of(problem.trajectories)
+        return JumpModel(backbone=backbone, method=method, batch=batch, stored=problem.trajectories)
+    config.check_sampler(method)
+    return MaskedModel(
+        backbone=backbone,
+        method=method,
+        batch=batch,
+        stored=problem.trajectories,
+        seed=problem.seed,
+        teacher_seed=problem.teacher_seed,
+        pooled=config.pooled,
+    )
 
 
-def _prices_in_order(problem: Problem, config: PathKLScheduleConfig, order: Order) -> EdgePrices:
-    """Prices on paths of the network revealing one token at a time in the order, which are drawn first.
+def grid_change(costs: EdgeCosts, num_steps: int) -> float:
+    """How much the best cost changes, as a share of it, when every second time is struck from the grid.
 
-    An inconsistent network has another law in every order. On tokens of its uniform order what an edge costs is
-    mostly how far these laws are apart; on its own paths it is the divergence from revealing one by one, at a small
-    variance. Drawn from the teacher's seed, they are the same for all that read the same teacher.
+    Small means that a finer grid would not help; NaN where half the grid has too few times.
     """
-    wanted = max(8, config.price_sequences // problem.absorbing.length)
-    root = problem.seed if problem.teacher_seed is None else problem.teacher_seed
-    draws = Draws(derive_seed("path_kl order", root), torch.arange(wanted))
-
-    def price() -> EdgePrices:
-        paths, drawn = one_at_a_time(problem.absorbing, problem.sampler, draws, problem.batch)
-        priced = price_counts(problem.absorbing, paths, problem.batch, progress=problem.progress)
-        return replace(priced, sequences=priced.sequences + drawn)
-
-    prices: EdgePrices = problem.keep(("prices", wanted, problem.batch, order.name, root), price)
-    return prices
+    coarse = costs.cost[::2, ::2] if len(costs.cost) % 2 else costs.cost[:-1:2, :-1:2]
+    if len(coarse) - 1 < num_steps:
+        return float("nan")
+    fine = cheapest_schedules(costs.cost, num_steps)[-1].cost
+    return cheapest_schedules(coarse, num_steps)[-1].cost / fine - 1
 
 
-def _sharpened(learned: Learned, config: PathKLScheduleConfig) -> Learned:
-    """The gains to the power of the sharpness; where the bound wants none, a gain of 1, there is none."""
-    if not isinstance(config, PathKLConfig) or config.sharpness == 1:
-        return learned
-    gains = tuple(gain**config.sharpness for gain in learned.table.gains)
-    return replace(learned, table=learned.table.with_gains(gains))
+def _edge_costs(problem: Problem, config: PathKLScheduleConfig, model: PathModel) -> EdgeCosts:
+    """Costs of all edges: the same for every cell and member of the family on these paths, computed once for all."""
+    reference = model.reference(config.price_sequences)
+
+    def compute() -> EdgeCosts:
+        paths, drawn = reference.draw()
+        costs = model.edge_costs(paths, problem.progress)
+        return replace(costs, sequences=costs.sequences + drawn)
+
+    costs: EdgeCosts = problem.keep(("edge costs", reference.key), compute)
+    return costs
 
 
-def _with_gains(
-    problem: Problem, config: PathKLScheduleConfig, table: StepTable, prices: EdgePrices
+def _fit_gains(
+    problem: Problem, config: PathKLScheduleConfig, model: PathModel, costs: EdgeCosts, schedule: Schedule
 ) -> Learned:
-    """Settle the gains of a schedule and write down what was seen."""
-    nodes = [problem.absorbing.length - n for n in table.counts or ()]
-    price = sum(float(prices.cost[i, j]) for i, j in pairwise(nodes))
-    diagnostics = {"price_nats": price, "teacher_nats": prices.own, "price_sequences": prices.sequences}
-    if not isinstance(config, PathKLConfig):
-        return Learned(table=table, sequences=prices.sequences, diagnostics=diagnostics)
+    """The schedule with its gains, and a record of what was measured."""
+    table = model.table(schedule.nodes)
+    diagnostics = {"price_nats": schedule.cost, "price_sequences": costs.sequences}
+    if costs.own is None:
+        diagnostics["grid_change"] = grid_change(costs, schedule.num_steps)
+    else:
+        diagnostics["teacher_nats"] = costs.own
+    if not isinstance(config, PathKLConfig) or not model.learns_gains:
+        return Learned(table=table, sequences=costs.sequences, diagnostics=diagnostics)
     draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
-    told = telling(problem, table)
-    method = named(problem.sampler, problem.absorbing)
-    gains = settle_gains(problem.absorbing, table, config.candidates, draws, problem.batch, told, method)
+    gains = choose_gains(model, table, config.candidates, draws, _reporting(problem, table))
     return Learned(
-        table=gains.table,
-        sequences=prices.sequences + gains.sequences,
-        history=history(gains, config.candidates),
+        table=_sharpened(gains.table, config.sharpness),
+        sequences=costs.sequences + gains.sequences,
+        history=_history(gains, config.candidates),
         diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
     )
+
+
+def _sharpened(table: StepTable, sharpness: float) -> StepTable:
+    """Gains to the power of the sharpness; a gain of 1 is unchanged."""
+    return table if sharpness == 1 else table.with_gains(tuple(gain**sharpness for gain in table.gains))
+
+
+def _history(gains: Gains, candidates: tuple[float, ...]) -> dict[str, list[object]]:
+    """One entry a step: the gain taken, and the cost of every candidate."""
+    steps = [noted(*each) for each in zip(gains.table.gains, gains.curves, gains.errors, strict=True)]
+    series = {name: [step[name] for step in steps] for name in ("gains", "cost_nats", "standard_error")}
+    return {"candidates": list(candidates), **series}
+
+
+def _reporting(problem: Problem, table: StepTable) -> Report:
+    """Passes each step's chosen gain on to `problem.watch`."""
+
+    def report(step: int, values: Mapping[str, Any]) -> None:
+        problem.progress("gains", (step + 1) / table.num_steps)
+        problem.watch(step, values)
+
+    return report
+
+
+PATH_KL_SCHEDULE = Method(
+    name="path_kl_schedule",
+    kind="learned",
+    description="the schedule of least path divergence, by dynamic programming; gains 1",
+    config_class=PathKLScheduleConfig,
+    fit=fit,
+    processes=ANY,
+    grid="counts",
+)
+PATH_KL = Method(
+    name="path_kl",
+    kind="learned",
+    description="that schedule, and a gain a step settled under the reverse bound",
+    config_class=PathKLConfig,
+    fit=fit,
+    processes=ANY,
+    grid="counts",
+)
+PATH_KL_SHARP = Method(
+    name="path_kl_sharp",
+    kind="learned",
+    description="path_kl with its gains squared: fewer errors than the bound asks for, at a price in diversity",
+    config_class=PathKLSharpConfig,
+    fit=fit,
+    processes=ANY,
+    grid="counts",
+)

@@ -3,42 +3,42 @@
 from dataclasses import dataclass
 
 from lsd_core.errors import InputError
-from lsd_core.paths.sampler_paths import factorised
-from lsd_core.samplers.protocol import Sampler
+from lsd_core.samplers.catalog import factorised
+from lsd_core.samplers.protocol import Sampler, check_grid
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathKLScheduleConfig:
-    """How many paths to look at."""
+    """Settings of the schedule."""
 
     price_sequences: int = 8192
-    """Network budget of the edge prices: paths = this / length, at least 8. As much again to draw them first, for a
+    """Network budget of the edge costs: paths = this / length, at least 8. As much again to draw them first, for a
     sampler with an order of its own."""
     pooled: bool = False
-    """Price an edge by the mean over all masked tokens: for paths whose order tells nothing about them."""
+    """Take the mean over all masked tokens as the cost of an edge: for paths whose order is independent of them."""
 
     def __post_init__(self) -> None:
         if self.price_sequences < 1:
             raise InputError("price_sequences", "be >= 1", self.price_sequences)
 
     def check_sampler(self, sampler: Sampler) -> None:
-        """Raise InputError unless a step of it draws every token from one look, so that edges have prices."""
-        factorised(sampler)
-        if self.pooled and not factorised(sampler).order.exchangeable:
+        """Raise InputError unless a step of it draws every token from one network call, so that edges have costs."""
+        check_grid(factorised(sampler), "counts")
+        if self.pooled and not sampler.order.exchangeable:
             rule = f"be false for {sampler.name}, whose next positions are not like the others"
             raise InputError("pooled", rule, self.pooled)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathKLConfig(PathKLScheduleConfig):
-    """How many paths to look at, and which gains to try."""
+    """Settings of the schedule and of the choice of gains."""
 
     gain_paths: int = 128
-    """The student's own paths on which gains are compared."""
+    """The sampler's own paths on which gains are compared."""
     candidates: tuple[float, ...] = (0.9, 1.0, 1.2, 1.5, 2.0, 2.7, 4.0)
     """Gains to choose from."""
     sharpness: float = 1.0
-    """Exponent put on the settled gains: 1 leaves them, 2 squares them."""
+    """Exponent put on the chosen gains: 1 leaves them, 2 squares them."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

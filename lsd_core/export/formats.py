@@ -9,8 +9,9 @@ from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
-from lsd_core.samplers.catalog import get_sampler
-from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.samplers.one_call import Unmasking
+from lsd_core.samplers.protocol import names_of
 from lsd_core.samplers.step import steps_of
 
 SCHEDULER = Path(__file__).with_name("scheduling_lsd.py")
@@ -53,13 +54,14 @@ def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
 
 def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
     """What the scheduler is told: everything about the table is resolved, so it needs no noise schedule."""
-    table = card.step_table
-    remedy = "euler, tweedie, fixed_counts and halton do; --to json takes any sampler"
+    table = card.table
     if is_dense(backbone):
         kind = card.process["kind"]
         raise InputError("process", "be absorbing, to be a scheduler", kind, "--to json takes any sampler")
     method = get_sampler(card.sampler, backbone.process)
-    if not isinstance(method, Euler):
+    if not method.factorised:
+        known = names_of(each for each in SAMPLERS.values() if each.factorised)
+        remedy = f"{known} do; --to json takes any sampler"
         raise InputError(
             "sampler", "reveal tokens by one call a step, to be a scheduler", card.sampler, remedy
         )
@@ -71,6 +73,7 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
     }
     if table.counts is not None:
         return config | {"counts": list(table.counts), "reveal_order": method.order.name}
+    assert isinstance(method, Unmasking)
     return config | {"reveal_chances": [method.gained_chance(backbone, step) for step in steps]}
 
 

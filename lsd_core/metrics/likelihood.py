@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.device import device_of
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
 from lsd_core.processes.corruption import corrupt
 from lsd_core.samplers.generate import default_batch
@@ -49,7 +50,7 @@ def perplexity(nll: float, length: int) -> float:
 def _mean_nll(backbone: Backbone, x0: Tensor, x: Tensor, t: Tensor) -> Tensor:
     """l times the mean -log p(x0_i | x) over the masked i of each row, (b,) float64."""
     chain, position = (x == backbone.process.mask).nonzero(as_tuple=True)
-    log_p = backbone.head(backbone.features(x, t)[chain, position]).double().log_softmax(-1)
+    log_p = head_rows(backbone, backbone.features(x, t)[chain, position]).double().log_softmax(-1)
     nll = -log_p.gather(1, x0[chain, position][:, None])[:, 0]
     total = nll.new_zeros(len(x)).index_add(0, chain, nll)
     return total / chain.bincount(minlength=len(x)) * x.shape[1]

@@ -5,6 +5,7 @@ text's last token, as published. Features of another model give another MAUVE, s
 """
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +22,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.metrics.judges.causal_judge import judge_folder, load_judge
+from lsd_core.metrics.metric import Metric
 from lsd_core.storage.home import weights_dir
 
 LONGEST = 1024  # tokens of a text that are read, as published
@@ -133,3 +135,27 @@ def load_tokenizer(folder: Path) -> Any:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         raise InputError(f"tokenizer in {folder}", "be there", reason) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What looks at the texts, and what they are held against."""
+
+    model: str
+    """A causal language model's id on the hub."""
+    reference: str
+    """File of texts in the weights folder: one a line, or .jsonl with a field `text`."""
+
+
+def compute(tokens: Tensor, backbone: AnyBackbone, config: Config) -> dict[str, float]:
+    """As published, and with its authors' later smoothing."""
+    plain, smoothed = text_mauve(tokens, backbone, config.model, config.reference)
+    return {"mauve": plain, "mauve_star": smoothed}
+
+
+def check(backbone: AnyBackbone, samples: int, config: Config) -> None:
+    """Raise InputError for what is missing."""
+    check_mauve(backbone, samples, config.model, config.reference)
+
+
+METRIC = Metric(name="mauve", compute=compute, config_class=Config, check=check)

@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
+from lsd_core.metrics.metric import Metric, NoSettings
 
 EPSILON = 0.1  # what stands for no match at all (method 1 of Chen and Cherry 2014), as in the published code
 
@@ -41,3 +43,11 @@ def self_bleu(tokens: Int[Tensor, "n l"], size: int = 4) -> float:
                 matched += min(number, second if number == first else first)
             logs[index] += math.log((matched or EPSILON) / total) / size
     return sum(map(math.exp, logs)) / len(rows)
+
+
+def compute(tokens: Tensor, backbone: AnyBackbone, config: NoSettings) -> dict[str, float]:
+    """Self-BLEU of grams of up to four tokens."""
+    return {"self_bleu_4": self_bleu(tokens, min(4, tokens.shape[1]))}
+
+
+METRIC = Metric(name="self_bleu", compute=compute)

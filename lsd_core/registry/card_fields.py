@@ -23,7 +23,7 @@ def params_of(card: SamplerCard) -> dict[str, str]:
         "nfe": card.nfe,
         "sampler": card.sampler,
         "method": card.method,
-        "gain_on": card.step_table.gain_on,
+        "gain_on": card.table.gain_on,
     }
     return {key: str(value) for key, value in facts.items()}
 
@@ -149,7 +149,8 @@ def _scores(card: SamplerCard) -> str:
 
 
 def _steps(card: SamplerCard) -> str:
-    table, unit = card.step_table, "masked tokens" if "counts" in card.table else "time"
+    table = card.table
+    unit = "time" if table.counts is None else "masked tokens"
     nodes = table.grid
     rows = [
         f"| {k + 1} | {nodes[k]:.4g} to {nodes[k + 1]:.4g} | {gain:.4g} |"

@@ -1,66 +1,90 @@
-"""The base samplers by name, and which of them share a law."""
+"""The base samplers by name, which of them share a kernel, and the steps that a budget pays for."""
+
+from collections.abc import Iterator, Mapping
 
 from lsd_core.errors import InputError
+from lsd_core.plugins import Registry, instance_of
 from lsd_core.processes import Absorbing, LogLinear, Process
-from lsd_core.samplers.balanced_split import BalancedSplit
 from lsd_core.samplers.compatibility import COMPATIBILITY
-from lsd_core.samplers.dense.steps import DENSE_SAMPLERS, get_dense
-from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.fixed_counts import FixedCounts
-from lsd_core.samplers.halton import Halton
-from lsd_core.samplers.protocol import Sampler
-from lsd_core.samplers.tau_leaping import TauLeaping, TauLeapingCorrected
-from lsd_core.samplers.theta_rk2 import ThetaRK2
-from lsd_core.samplers.theta_trapezoidal import ThetaTrapezoidal
-
-_ALL: tuple[Sampler, ...] = (
-    Euler(),
-    Tweedie(),
-    FixedCounts(),
-    Halton(),
-    TauLeaping(),
-    TauLeapingCorrected(),
-    ThetaRK2(),
-    ThetaTrapezoidal(),
-    BalancedSplit(),
-)
-SAMPLERS: dict[str, Sampler] = {sampler.name: sampler for sampler in _ALL}
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.orders import ORDERS, Order
+from lsd_core.samplers.protocol import Sampler, in_counts_only, names_of
 
 
-def get_sampler(name: str, process: Absorbing) -> Sampler:
-    """The base sampler of that name; the compatibility modes answer to their names, but are not offered."""
-    if name in COMPATIBILITY:
-        return COMPATIBILITY[name]
-    if name not in SAMPLERS:
-        raise InputError("sampler", f"be one of {sorted(SAMPLERS)}", name)
-    return SAMPLERS[name]
+class BaseSamplers(Registry[Sampler]):
+    """The base samplers of all distributions; an order without one is unmasked by fixed counts, under its name."""
+
+    def _orders(self) -> list[str]:
+        return [
+            name for name in ORDERS if name != "uniform" and not super(BaseSamplers, self).__contains__(name)
+        ]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from super().__iter__()
+        yield from self._orders()
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._orders()
+
+    def __getitem__(self, name: str) -> Sampler:
+        if name not in self._made and name in self._orders():
+            self._made[name] = _in_order(ORDERS[name])
+        return super().__getitem__(name)
+
+    def recorded(self, *names: str) -> dict[str, tuple[str, int]]:
+        orders = [name for name in names if name in self._orders()]
+        return super().recorded(*(name for name in names if name not in orders)) | ORDERS.recorded(*orders)
+
+
+def _in_order(order: Order) -> Sampler:
+    sampler: Sampler = type(type(order).__name__, (FixedCounts,), {"name": order.name, "order": order})()
+    return sampler
+
+
+SAMPLERS = BaseSamplers("lsd.samplers", instance_of(Sampler))  # type: ignore[type-abstract]
+
+
+def get_sampler(name: str, process: Process) -> Sampler:
+    """The base sampler of that name; the compatibility modes have their names, but are not offered."""
+    known: Mapping[str, Sampler] | BaseSamplers = COMPATIBILITY if name in COMPATIBILITY else SAMPLERS
+    if name not in known or process.kind not in known[name].processes:
+        where = "" if isinstance(process, Absorbing) else f" on the {process.kind} process"
+        raise InputError("sampler", f"be one of {sampler_names(process)}{where}", name)
+    return known[name]
+
+
+def factorised(sampler: Sampler) -> OneCall:
+    """The sampler, if a step of it draws every token from one network call; else InputError."""
+    if sampler.factorised and isinstance(sampler, OneCall):
+        return sampler
+    known = names_of(each for each in SAMPLERS.values() if each.factorised)
+    raise InputError("sampler", f"look at the network once a step, as {known} do", sampler.name)
 
 
 def sampler_names(process: Process) -> list[str]:
     """The base samplers offered for a process."""
-    return sorted(SAMPLERS if isinstance(process, Absorbing) else DENSE_SAMPLERS)
+    return sorted(name for name, sampler in SAMPLERS.items() if process.kind in sampler.processes)
 
 
 def calls_per_step(name: str, process: Process) -> int:
     """Network calls of one step; an unknown name raises InputError that lists those of the process."""
-    if isinstance(process, Absorbing):
-        return get_sampler(name, process).calls_per_step
-    return get_dense(name, process).calls_per_step
+    return get_sampler(name, process).calls_per_step
 
 
 def steps_in_counts(name: str) -> bool:
     """Whether a base sampler needs a grid of mask counts, and has no steps in time."""
-    return isinstance(SAMPLERS.get(name), FixedCounts)
+    return name in SAMPLERS and in_counts_only(SAMPLERS[name])
 
 
 def place_of(name: str) -> int:
     """Where a base sampler stands in the catalogue, in which plain Euler steps come first."""
-    names = [*SAMPLERS, *DENSE_SAMPLERS]
+    names = list(SAMPLERS)
     return names.index(name) if name in names else len(names)
 
 
 def law_key(name: str, process: Process) -> str:
-    """The name under which equal laws are computed once: on log-linear absorbing, Tweedie is Euler."""
+    """The name under which equal kernels are computed once: on log-linear absorbing, Tweedie is Euler."""
     if name == "tweedie" and isinstance(process, Absorbing) and isinstance(process.noise, LogLinear):
         return "euler"
     return name

@@ -1,8 +1,8 @@
 """Given tokens: a prefix, or any positions, that every chain keeps while it draws the rest.
 
-On the absorbing process conditioning needs no new law. A chain that has revealed some tokens and masks the
-others is in a state like any other; started there, the exact chain reveals the rest with the conditional law
-of the network (Bayes' rule, where the network is consistent). What changes is the budget: a table's counts
+On the absorbing process conditioning needs no new kernel. A chain that has unmasked some tokens and not the
+others is in a state like any other; started there, the exact chain draws the rest from the conditional
+distribution of the network (Bayes' rule, where the network is consistent). What changes is the budget: a table's counts
 are shares of what is masked, and here less is.
 """
 
@@ -46,9 +46,9 @@ def check_template(backbone: Backbone, given: Int[Tensor, " l"]) -> None:
 
 
 def rescaled(table: StepTable, num_free: int) -> StepTable:
-    """The table for `num_free` masked tokens: the same shares of them, steps that would reveal none dropped.
+    """The table for `num_free` masked tokens: the same shares of them, steps that would unmask none dropped.
 
-    Times are left as they are: a chance to be revealed does not depend on how many tokens wait for it.
+    Times are left as they are: a chance to be unmasked does not depend on how many tokens are masked.
     """
     if table.counts is None or num_free == table.counts[0]:
         return table
@@ -62,15 +62,15 @@ def rescaled(table: StepTable, num_free: int) -> StepTable:
 
 
 class Conditioned(Wrapped):
-    """A backbone as chains with given tokens see it: it is told the time at which so many tokens are masked.
+    """A backbone conditioned on given tokens: its time input is the one at which so many tokens are masked.
 
     A time-conditioned network learned t together with the number of masked tokens, t ~ Beta(n, l + 1 - n). A
     chain that starts with half of its tokens given has at t = 1 a state that belongs to t = 1/2; so the
-    network is told n / (l + 1), n the tokens that are masked.
+    network is given n / (l + 1), n the tokens that are masked.
     """
 
     def features(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l d"]:
         """One network call; `t` is replaced."""
         masked = (x == self.process.mask).sum(dim=1).double()
-        told = torch.where(masked == self.length, 1.0, masked / (self.length + 1))
-        return self.inner.features(x, told)
+        time = torch.where(masked == self.length, 1.0, masked / (self.length + 1))
+        return self.inner.features(x, time)

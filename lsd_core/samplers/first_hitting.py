@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.categorical import draw_power
@@ -15,15 +16,15 @@ from lsd_core.trajectories.types import TIME_GRID, Trajectories
 def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | None = None) -> Trajectories:
     """Trajectories of the exact chain (first-hitting sampler, Zheng et al. 2024, Sec. 4.1).
 
-    For log-linear noise every token's reveal time is uniform on (0, 1), independently; they are drawn on the
-    2^16 grid, and equal times are ordered by position. Between reveals nothing changes, so l network calls,
-    each told the time of the reveal it serves (a rate is read when its jump happens), give the exact law of
-    the network's reverse chain: with an inexact network, the uniform-order mixture.
+    For log-linear noise the time at which a token is unmasked is uniform on (0, 1), independently; they are drawn on
+    the 2^16 grid, and equal times are ordered by position. In between nothing changes, so l network calls,
+    each at the time of the token it serves (a rate is read when its jump happens), simulate the network's
+    reverse chain exactly: with an inexact network, the uniform-order mixture.
 
     `given` tokens (l,), the mask where there is none, are there from the start: they rank first, at the
-    latest time, cost no call, and the others have their law given them.
+    latest time, cost no call, and the others are conditioned on them.
     """
-    state = start(backbone, len(draws.trajectory), draws.trajectory.device, given)
+    state = start(backbone, draws, given)
     if given is not None:
         check_template(backbone, given)
         backbone = Conditioned(backbone)
@@ -32,14 +33,14 @@ def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | N
     ticks = (uniform * TIME_GRID).long()
     fixed = state.x != backbone.process.mask
     ticks = torch.where(fixed, TIME_GRID - 1, ticks)
-    order = (ticks + fixed).argsort(dim=1, descending=True, stable=True)  # positions, first revealed first
+    order = (ticks + fixed).argsort(dim=1, descending=True, stable=True)  # positions, first unmasked first
     chain = torch.arange(b, device=state.x.device)
     tokens = draws.grid(0, Purpose.TOKEN, length)
     for event in range(int(fixed[0].sum()), length):
         position = order[:, event]
         t = ticks.gather(1, position[:, None])[:, 0].clamp(min=1).double() / TIME_GRID
         features, state = call(backbone, state, t)
-        log_weights = backbone.head(features[chain, position])
+        log_weights = head_rows(backbone, features[chain, position])
         token = draw_power(log_weights, 1.0, tokens[chain, position])
         state = state.moved(state.x.index_put((chain, position), token), backbone)
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(length, device=order.device).expand(b, -1))

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.backbones.wrapped import Wrapped
 from lsd_core.samplers.categorical import HEAD_ELEMENTS
@@ -64,5 +65,5 @@ def head_of(
 ) -> Float[Tensor, "k v"]:
     """Log-weights at rows of these chains of a batch, or of a group of them."""
     if not isinstance(backbone, Grouped) or len(rows) == 0:
-        return backbone.head(rows)
-    return torch.cat([backbone.inner.head(rows[part]) for part in backbone.parts(chains)])
+        return head_rows(backbone, rows)
+    return torch.cat([head_rows(backbone.inner, rows[part]) for part in backbone.parts(chains)])

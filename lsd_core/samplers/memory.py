@@ -14,12 +14,11 @@ from torch.utils._pytree import tree_leaves
 
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.errors import InputError
-from lsd_core.samplers.dense.generate import draw_prior
-from lsd_core.samplers.dense.recording import record_dense_steps
-from lsd_core.samplers.state import Draws
-from lsd_core.samplers.stepping import record_steps
+from lsd_core.samplers.recording import record_states, record_steps
+from lsd_core.samplers.state import Draws, draw_prior
 
 HEADROOM = 0.5  # of the memory given; the rest is for libraries, fragmentation and the shard being encoded
+MOST_BYTES = 1 << 42  # of tokens that are drawn together, 4 TiB: no machine has more
 MOST = 1024  # beyond this a call gains nothing
 
 
@@ -83,15 +82,25 @@ def call_bytes(backbone: AnyBackbone, method: str, batch: int) -> int:
         if method in ("first_hitting", "uniformisation"):
             one_call(backbone, batch)
         elif is_dense(backbone):
-            record_dense_steps(backbone, method, 1, 1, Draws(0, torch.arange(batch)))
+            record_states(backbone, method, 1, 1, Draws(0, torch.arange(batch)))
         else:
             record_steps(backbone, method, 1, Draws(0, torch.arange(batch)))
     return live.peak
 
 
+def check_tokens(field: str, num_samples: Any, backbone: AnyBackbone) -> None:
+    """Raise InputError for a number of samples that is none, or whose tokens no machine holds."""
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+        raise InputError(field, "be an integer >= 1", num_samples)
+    needed = 8 * num_samples * backbone.length
+    if needed > MOST_BYTES:
+        rule = f"be at most {MOST_BYTES // (8 * backbone.length)} for sequences of {backbone.length} tokens"
+        raise InputError(field, rule, num_samples, f"they would take {needed / 2**40:.3g} TiB")
+
+
 @torch.inference_mode()
 def one_call(backbone: AnyBackbone, batch: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """One network call at noise, with the law of one position a chain, which is what an exact teacher looks at."""
+    """One network call at noise, with the probabilities of one position a chain, as an exact teacher needs."""
     draws = Draws(0, torch.arange(batch, device=device))
     t = torch.full((batch,), 0.5, dtype=torch.float64, device=device)
     if is_dense(backbone):

@@ -1,5 +1,6 @@
 """What a person gives: a prefix, or a template with blanks, written as the backbone's tokens are."""
 
+import re
 from collections.abc import Sequence
 
 from jaxtyping import Int
@@ -36,7 +37,7 @@ def given_tokens(
 def _read(backbone: AnyBackbone, given: Given, field: str, blank: str | None) -> list[int | None]:
     """Token numbers, None for blanks."""
     if not isinstance(given, str):
-        return list(given)
+        return list(given.tolist() if hasattr(given, "tolist") else given)
     vocabulary = Vocabulary.of(backbone.config)
     pieces = given.split() if vocabulary is None else vocabulary.split(given)
     return [None if piece == blank else _number(vocabulary, piece, field) for piece in pieces]
@@ -45,6 +46,6 @@ def _read(backbone: AnyBackbone, given: Given, field: str, blank: str | None) ->
 def _number(vocabulary: Vocabulary | None, piece: str, field: str) -> int:
     if vocabulary is not None:
         return vocabulary.number(piece, field)
-    if not piece.isdigit():
+    if not re.fullmatch("[0-9]{1,18}", piece):
         raise InputError(field, "be token numbers with spaces between them", piece)
     return int(piece)

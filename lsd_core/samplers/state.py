@@ -1,4 +1,4 @@
-"""The state of a batch of chains, and the only place where a network is called."""
+"""The state of a batch of chains: tokens, network calls, given tokens, cached features; and its random numbers."""
 
 from dataclasses import dataclass, field, replace
 
@@ -6,20 +6,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
+from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
 from lsd_core.numerics.randomness import Purpose, uniform_grid
+from lsd_core.processes import Process
+from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.grouped import features_of
 
 EACH_STEP = (Purpose.REVEAL, Purpose.MASK)  # drawn anew at every call, so several calls are made at once
-AT_ONCE = 1 << 14  # uniforms: fewer cost hardly less
+AT_ONCE = 1 << 14  # least uniforms of a Philox call: smaller batches do not run faster
 
 
 @dataclass(frozen=True)
 class Draws:
     """The uniforms of a batch: functions of (seed, trajectory, call, position, purpose).
 
-    They are made for all positions at once and the last ones of each purpose are kept, which changes what
-    they cost and nothing else.
+    They are computed for all positions at once, and the last ones of each purpose are cached.
     """
 
     seed: int
@@ -46,19 +47,19 @@ class Draws:
 
 @dataclass(frozen=True)
 class State:
-    """Tokens of b chains, and what it has cost to get here."""
+    """Tokens of b chains, and the network calls made to get here."""
 
     x: Int[Tensor, "b l"]
     calls: Int[Tensor, " b"]
-    """Network calls each chain has paid for."""
+    """Network calls of each chain (NFE)."""
     features: Tensor | None = None
-    """Output of the last call (b, l, d), while it is still of use."""
+    """Output of the last call (b, l, d) of a time-free network on a masked process."""
     fresh: Bool[Tensor, " b"] | None = None
     """Which chains' features still describe their x (time-free backbones only)."""
     given: Bool[Tensor, "b l"] | None = None
     """Which tokens were given and stay as they are, whatever a step draws."""
 
-    def moved(self, x: Tensor, backbone: Backbone) -> "State":
+    def moved(self, x: Tensor, backbone: AnyBackbone) -> "State":
         """The state after a step; on a time-free backbone an unchanged chain keeps its features."""
         if self.given is not None:
             x = torch.where(self.given, self.x, x)
@@ -67,34 +68,37 @@ class State:
         return replace(self, x=x, fresh=self.fresh & (x == self.x).all(dim=1))
 
 
-def start(
-    backbone: Backbone,
-    num_chains: int,
-    device: torch.device | str = "cpu",
-    given: Int[Tensor, " l"] | None = None,
-) -> State:
-    """All chains at t = 1, the prior with the `given` tokens in place; no call paid yet."""
-    x = backbone.process.prior(num_chains, backbone.length, device)
-    kept = None
-    if given is not None:
-        x = given.to(device).repeat(num_chains, 1)
-        kept = x != backbone.process.mask
-    return State(x=x, calls=torch.zeros(num_chains, dtype=torch.long, device=device), given=kept)
+def start(backbone: AnyBackbone, draws: Draws, given: Int[Tensor, " l"] | None = None) -> State:
+    """Chains at t = 1, drawn from the prior, with the `given` tokens in place; no network call yet."""
+    calls = torch.zeros_like(draws.trajectory)
+    if is_dense(backbone):
+        return State(draw_prior(backbone.process, draws, backbone.length), calls)
+    if given is None:
+        return State(backbone.process.prior(len(calls), backbone.length, calls.device), calls)
+    x = given.to(calls.device).repeat(len(calls), 1)
+    return State(x, calls, given=x != backbone.process.mask)
+
+
+def draw_prior(process: Process, draws: Draws, length: int) -> Int[Tensor, "b l"]:
+    """The state at t = 1 of a full-state process, every position from the prior."""
+    uniform = uniform_grid(draws.seed, draws.trajectory, 0, length, Purpose.PRIOR)
+    prior = process.prior_law().to(uniform.device).expand(uniform.numel(), -1)
+    return draw_categorical(prior, uniform.flatten()).view(uniform.shape)
 
 
 def call(
     backbone: Backbone, state: State, t: Float[Tensor, " b"], wanted: Bool[Tensor, " b"] | None = None
 ) -> tuple[Tensor, State]:
-    """Features (b, l, d) at (x, t), and the state that has paid for them.
+    """Features (b, l, d) at (x, t) on a masked process, and the state with the calls counted.
 
     Chains with nothing masked, chains not `wanted`, and on time-free backbones chains that have not changed
-    are not sent through the network and not charged; their features may be anything.
+    are not sent through the network and not counted; their features may be anything.
     """
     masked = (state.x == backbone.process.mask).any(dim=1)
     needed = masked if wanted is None else masked & wanted
     fresh = torch.zeros_like(masked) if state.fresh is None else state.fresh
     needed = needed & ~fresh
-    if not bool(needed.any()):  # nobody asks: the empty features are read by no one
+    if not bool(needed.any()):  # features that are never read may be empty
         return state.x.new_zeros(*state.x.shape, 0) if state.features is None else state.features, state
     if bool(needed.all()):
         features = backbone.features(state.x, t)

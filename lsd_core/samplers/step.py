@@ -1,9 +1,9 @@
-"""One step of a table, as a base sampler sees it."""
+"""One step of a table: its times or counts, and its gain."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lsd_core.samplers.table import GainOn, StepTable
+from lsd_core.samplers.table import GainOn, Grid, StepTable
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,20 @@ class Step:
     counts: tuple[int, int] | None = None
 
     @property
+    def grid(self) -> Grid:
+        """What the table of the step holds."""
+        return "times" if self.counts is None else "counts"
+
+    @property
     def last(self) -> bool:
         """Whether nothing may stay masked after this step."""
         return self.s == 0
 
 
 def time_of_count(n: int, length: int) -> float:
-    """The time a time-conditioned network is told when n of `length` tokens are masked: n / (l + 1).
+    """The time that a time-conditioned network is given when n of `length` tokens are masked: n / (l + 1).
 
-    It is the mean of the law Beta(n, l + 1 - n) of t given n; at n = l the chain is at its
+    It is the mean of Beta(n, l + 1 - n), the distribution of t given n; at n = l the chain is at its
     prior, and the time is 1.
     """
     return 1.0 if n == length else n / (length + 1)

@@ -1,4 +1,4 @@
-"""What is learned about a sampler: where it steps, and how much it trusts the score there."""
+"""Step tables: a grid of times or of mask counts, and a gain for each step."""
 
 import math
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any, Literal
 from lsd_core.errors import InputError
 
 GainOn = Literal["score", "log_score"]
+Grid = Literal["times", "counts"]
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,8 @@ class StepTable:
     """M steps of a few-step sampler: a grid of times or of mask counts, and a gain for each step.
 
     Exactly one of `times` and `counts` is given. `gain_on` says where the gain acts: on the `score` it scales
-    how many tokens are revealed (LSD Eq. 5), on the `log_score` it sharpens (> 1) or flattens (< 1) the law
-    of the token, as a temperature 1/gain, and leaves the number of reveals alone.
+    how many tokens are unmasked (LSD Eq. 5), on the `log_score` it sharpens (> 1) or flattens (< 1) the
+    distribution of the token, as a temperature 1/gain, and leaves the number of tokens alone.
     """
 
     times: tuple[float, ...] | None = None
@@ -88,18 +89,18 @@ class StepTable:
 
 
 def uniform_times(num_steps: int) -> StepTable:
-    """Equal steps in t; on log-linear noise, equal expected numbers of reveals."""
+    """Equal steps in t; on log-linear noise, equal expected numbers of unmasked tokens."""
     return StepTable(times=tuple(1 - k / num_steps for k in range(num_steps + 1)))
 
 
 def cosine_times(num_steps: int) -> StepTable:
-    """t_k = cos(pi k / 2M): few reveals first, many last (MaskGIT, Chang et al. 2022)."""
+    """t_k = cos(pi k / 2M): few tokens first, many last (MaskGIT, Chang et al. 2022)."""
     inner = tuple(math.cos(math.pi * k / (2 * num_steps)) for k in range(1, num_steps))
     return StepTable(times=(1.0, *inner, 0.0))
 
 
 def counts_from_times(table: StepTable, length: int) -> StepTable:
-    """The nearest grid of mask counts: l t_k, rounded, at least one reveal a step."""
+    """The nearest grid of mask counts: l t_k, rounded, at least one token a step."""
     if table.times is None:
         raise InputError("table", "be a grid of times", "counts")
     if table.num_steps > length:

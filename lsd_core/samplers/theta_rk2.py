@@ -1,61 +1,65 @@
-"""The theta-RK-2 method on the absorbing process: two calls a step, first order on correlated tokens."""
+"""The theta-RK-2 method: two calls a step, first order on correlated tokens."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
 from lsd_core.numerics.randomness import Purpose
-from lsd_core.samplers.euler import Tweedie
-from lsd_core.samplers.halves import TwoCalls, cut
-from lsd_core.samplers.laws import ComputedLaw, RevealLaw, masked_rows, reveal_law, token_law
-from lsd_core.samplers.state import Draws, State, call, times
+from lsd_core.samplers.euler import exact_chance
+from lsd_core.samplers.full_kernels import leap_kernel
+from lsd_core.samplers.kernel import ONCE, Kernel, TokenUniforms
+from lsd_core.samplers.masked import ComputedTokens, MaskedPrediction
+from lsd_core.samplers.prediction import Prediction
 from lsd_core.samplers.step import Step
+from lsd_core.samplers.two_calls import ThetaMethod
 
 
 @dataclass(frozen=True)
-class ThetaRK2(TwoCalls):
-    """Probe the rates at rho = t - theta (t - s), then step from x with both (Ren et al. 2025).
+class ThetaRK2(ThetaMethod):
+    """Probe the rates at rho = t - theta (t - s), then step from x with ((1 - w) mu + w mu*)_+ (Ren et al. 2025).
 
-    The probe x* is drawn as by theta-trapezoidal and thrown away; the step over [s, t] starts from x again
-    and reveals a masked token with its exact chance by ((1 - w) p + w p*)_+, normalised, w = 1 / (2 theta). A
-    token that the probe revealed has no rate at x*, and keeps p.
+    w = 1 / (2 theta). The probe x* is drawn as by theta-trapezoidal and thrown away; the step over [s, t] starts
+    from x again. On a masked process it unmasks a token with its exact chance by ((1 - w) p + w p*)_+,
+    normalised. A token that the probe moved keeps mu (or p): unmasked, it has no rate at x*.
 
     Cost: 2 network calls. Order 1 in total variation on correlated tokens (0.99 as enumerated): the average
-    over probes of the joint law of two tokens revealed in one step is not the chain's.
+    over probes of the joint distribution of two tokens moved in one step is not the chain's.
     """
 
     name: ClassVar[str] = "theta_rk2"
 
-    def second(
-        self, backbone: Backbone, x: Tensor, features: Tensor, x_mid: Tensor, features_mid: Tensor, step: Step
-    ) -> RevealLaw:
-        """Law of the tokens at s, given x at t, the probe x* and the features of both calls."""
-        weight = 1 / (2 * self.theta)
-        sample, position = masked_rows(backbone, x)
-        hidden = x_mid[sample, position] == backbone.process.mask
-        at_start, at_middle = (token_law(backbone, x, each, step) for each in (features, features_mid))
+    def second(self, seen: Prediction, seen_mid: Prediction, step: Step) -> Kernel:
+        if isinstance(seen, MaskedPrediction):
+            assert isinstance(seen_mid, MaskedPrediction)
+            return seen.unmask(step, exact_chance(seen.backbone, step), self._tokens(seen, seen_mid))
+        assert not isinstance(seen_mid, MaskedPrediction)
+        early, x = seen.rates(), seen.x
+        still = (x == seen_mid.x)[..., None]
+        mixed = torch.where(still, self._mixed(early, seen_mid.rates()), early)
+        rates = mixed.clamp(min=0).scatter(-1, x[..., None], 0.0)
+        return leap_kernel(seen.process, rates, x, step.t - step.s, self.reject)
 
-        def tokens(chosen: Tensor) -> Tensor:
-            law = at_start(chosen).exp()
-            still = hidden[chosen]
+    def _tokens(self, seen: MaskedPrediction, seen_mid: MaskedPrediction) -> ComputedTokens:
+        still_masked = seen_mid.x[seen.rows] == seen.backbone.process.mask
+        at_start, at_middle = seen.tokens, seen_mid.at(seen.x).tokens
+
+        def log_probs(chosen: Tensor) -> Tensor:
+            probs = at_start(chosen).exp()
+            still = still_masked[chosen]
             if bool(still.any()):
-                mixed = (1 - weight) * law[still] + weight * at_middle(chosen[still]).exp()
-                mixed = mixed.clamp(min=0)
-                law = law.masked_scatter(still[:, None], mixed / mixed.sum(-1, keepdim=True))
-            return law.log()
+                mixed = self._mixed(probs[still], at_middle(chosen[still]).exp()).clamp(min=0)
+                probs = probs.masked_scatter(still[:, None], mixed / mixed.sum(-1, keepdim=True))
+            return probs.log()
 
-        law = ComputedLaw(tokens, backbone.process.num_tokens)
-        return reveal_law(backbone, x, law, step, Tweedie().gained_chance(backbone, step))
+        return ComputedTokens(log_probs, seen.backbone.process.num_tokens)
 
-    def step(self, backbone: Backbone, state: State, step: Step, draws: Draws) -> State:
-        """Two network calls, two draws; the probe's tokens have uniforms of their own."""
-        early, late = cut(step, self.theta, backbone.length)
-        features, state = call(backbone, state, times(state, early.t))
-        x = state.x
-        law = self.first(backbone, x, features, step)
-        probe = law.draw(draws, early.index, Purpose.STAGE2_TOKEN, step.index)
-        features_mid, state = call(backbone, state.moved(probe, backbone), times(state, late.t))
-        law = self.second(backbone, x, features, probe, features_mid, step)
-        return state.moved(law.draw(draws, late.index), backbone)
+    def _mixed(self, early: Tensor, late: Tensor) -> Tensor:
+        """(1 - w) early + w late"""
+        weight = 1 / (2 * self.theta)
+        return (1 - weight) * early + weight * late
+
+    def uniforms(self, stage: int, step: Step) -> TokenUniforms:
+        """The probe's tokens have uniforms of their own."""
+        return ONCE if stage else (Purpose.STAGE2_TOKEN, step.index)

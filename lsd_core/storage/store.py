@@ -5,7 +5,6 @@ come from the environment or the cloud's identity, never from the URL.
 """
 
 import errno
-import json
 import os
 import re
 import uuid
@@ -20,6 +19,7 @@ import fsspec
 
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import canonical_json
+from lsd_core.numerics.plain_text import parse_json
 
 _SCRATCH = ".scratch"  # local files in the making, on the same disk as their destination
 _LOCAL = ("file", "local")
@@ -108,10 +108,7 @@ class Store:
 
     def read_json(self, key: str) -> Any:
         """The content of a JSON file; raises InputError where it is none."""
-        try:
-            return json.loads(self.read_bytes(key))
-        except ValueError as error:
-            raise InputError(self.locate(key), "hold JSON", str(error)) from None
+        return parse_json(self.read_bytes(key), self.locate(key), "hold JSON")
 
     def write_bytes(self, key: str, data: bytes) -> None:
         """Publish a file whole or not at all: scratch, fsync and rename locally; remotely one PUT (or one

@@ -21,6 +21,7 @@ from lsd_core.metrics.frechet import Moments, pseudo_values
 from lsd_core.metrics.scores import Scores
 from lsd_core.storage.home import weights_dir
 from lsd_core.tasks.specimen import Picture, Specimen
+from lsd_core.tasks.task import Task
 
 LEVELS, TILE = 256, 4
 JUDGE = "cifar10-tiles-v1"
@@ -65,3 +66,14 @@ def show(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     """A colour picture an image."""
     rows = tokens.view(-1, CHANNELS, SIDE, SIDE).permute(0, 2, 3, 1).flatten(1)
     return [Picture(SIDE, SIDE, CHANNELS, bytes(row)) for row in rows.tolist()]
+
+
+TASK = Task(
+    name="cifar10",
+    primary="frechet_tiles",
+    diversity="unigram_entropy",
+    judge=JUDGE,
+    evaluate=evaluate,
+    check=check,
+    show=show,
+)

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.countdown_chain import draw_sequences
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.metrics import countdown, entropy
 from lsd_core.metrics.likelihood import own_likelihood
 from lsd_core.metrics.scores import Scores
 from lsd_core.tasks.specimen import Specimen, Strip
+from lsd_core.tasks.task import Task
 
 
 def evaluate_countdown(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
@@ -42,3 +44,16 @@ def show_countdown(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
         Strip(tuple(row), top, tuple(wrong))
         for row, wrong in zip(tokens.tolist(), broken.tolist(), strict=True)
     ]
+
+
+TASK = Task(
+    name="countdown",
+    primary="error",
+    diversity="unigram_entropy",
+    judge="countdown-v1",
+    evaluate=evaluate_countdown,
+    draw=draw_sequences,
+    columns=("start_tv",),
+    places=later_start,
+    show=show_countdown,
+)

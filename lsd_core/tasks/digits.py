@@ -11,6 +11,7 @@ from lsd_core.metrics.judges.digits_judge import shipped_judge
 from lsd_core.metrics.scores import Scores
 from lsd_core.tasks.digit_images import LENGTH, NUM_LEVELS, SIDE
 from lsd_core.tasks.specimen import Picture, Specimen
+from lsd_core.tasks.task import Task
 
 
 def check_digits(backbone: AnyBackbone) -> None:
@@ -45,3 +46,14 @@ def show_digits(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     """A grey picture an image, ink dark on white."""
     grey = 255 - (255 * tokens.double() / (NUM_LEVELS - 1)).round().long()
     return [Picture(SIDE, SIDE, 1, bytes(row)) for row in grey.tolist()]
+
+
+TASK = Task(
+    name="digits",
+    primary="frechet",
+    diversity="label_entropy",
+    judge="digits-judge-v1",
+    evaluate=evaluate_digits,
+    check=check_digits,
+    show=show_digits,
+)

@@ -12,6 +12,7 @@ from lsd_core.metrics import entropy
 from lsd_core.metrics.judges.causal_judge import causal_nll, judge_folder, load_judge
 from lsd_core.metrics.likelihood import own_likelihood
 from lsd_core.metrics.scores import Scores
+from lsd_core.tasks.task import Task
 
 VOCABULARY = 50257  # GPT-2's tokens; the last one ends a text
 VOCABULARIES = (VOCABULARY, VOCABULARY + 1)  # a uniform network may count the mask token of its tokenizer
@@ -42,3 +43,13 @@ def check(backbone: AnyBackbone) -> None:
         rule = f"write GPT-2's {VOCABULARY} tokens, which the judge reads"
         raise InputError(f"backbone {backbone.name}", rule, f"{backbone.process.num_tokens} tokens")
     judge_folder()
+
+
+TASK = Task(
+    name="openwebtext",
+    primary="judge_nll",
+    diversity="sequence_entropy",
+    judge=JUDGE,
+    evaluate=evaluate,
+    check=check,
+)

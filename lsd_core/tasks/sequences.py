@@ -15,6 +15,7 @@ from lsd_core.metrics.likelihood import any_order_nll
 from lsd_core.metrics.scores import Scores
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.tasks.specimen import Passage, Specimen
+from lsd_core.tasks.task import Task
 
 LOOKS = 8  # random subsets of each sequence that are masked
 
@@ -43,3 +44,14 @@ def check_sequences(backbone: AnyBackbone) -> None:
 def show_sequences(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     """What is written, or the tokens' numbers."""
     return [Passage(text) for text in written(backbone.config, tokens)]
+
+
+TASK = Task(
+    name="sequences",
+    primary="nll_per_token",
+    diversity="unigram_entropy",
+    judge="own-network-v1",
+    evaluate=evaluate_sequences,
+    check=check_sequences,
+    show=show_sequences,
+)

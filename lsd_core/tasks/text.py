@@ -11,6 +11,7 @@ from lsd_core.metrics.judges.text_judge import shipped_judge
 from lsd_core.metrics.likelihood import own_likelihood
 from lsd_core.metrics.scores import Scores
 from lsd_core.tasks.specimen import Passage, Specimen
+from lsd_core.tasks.task import Task
 
 LENGTH = 128
 GRAM = 4  # characters
@@ -44,3 +45,14 @@ def show_text(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     vocabulary = Vocabulary.of(backbone.config)
     assert vocabulary is not None
     return [Passage(vocabulary.decode(row)) for row in tokens.tolist()]
+
+
+TASK = Task(
+    name="text",
+    primary="judge_nll",
+    diversity="unigram_entropy",
+    judge="text-judge-v1",
+    evaluate=evaluate_text,
+    check=check_text,
+    show=show_text,
+)

@@ -1,6 +1,6 @@
 """Checkpoints of a training run: one safetensors file, replaced atomically, tied to its configuration."""
 
-import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json
+from lsd_core.numerics.plain_text import parse_json
 
 Groups = dict[str, dict[str, Tensor]]  # tensors by group and name: `network`, `average`, ...
 
@@ -36,8 +37,10 @@ def load_checkpoint(
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-        recorded, step = json.loads(metadata["config"]), int(metadata["step"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        recorded, step = parse_json(metadata["config"], "config"), int(metadata["step"])
+        if step < 0:
+            raise ValueError(f"{step} steps")
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise InputError(
             "checkpoint", "be one that `lsd train` wrote", f"{path} ({error!r})", remedy
         ) from None
@@ -47,10 +50,15 @@ def load_checkpoint(
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         group, _, name = key.partition("/")
-        if group == "moment":
-            index, _, moment = name.partition("/")
+        index, _, moment = name.partition("/")
+        if group == "moment" and re.fullmatch("[0-9]{1,9}", index):
             state.setdefault(int(index), {})[moment] = value
         else:
             groups.setdefault(group, {})[name] = value
+    shapes = [parameter.shape for of in optimiser.param_groups for parameter in of["params"]]
+    for index, moments in state.items():
+        sizes = {moments[name].shape for name in ("exp_avg", "exp_avg_sq") if name in moments}
+        if index >= len(shapes) or "step" not in moments or sizes != {shapes[index]}:
+            raise InputError("checkpoint", "hold the optimiser's moments", f"{path}, moment {index}", remedy)
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return step, groups

@@ -15,6 +15,8 @@ from lsd_core.numerics.randomness import Purpose, uniforms
 
 Split = Literal["characters", "spaces"]
 LONGEST = 256  # positions that nobody asked for
+MOLECULES = (".smi", ".smiles")  # a molecule, white space, its name
+HEADINGS = ("smiles", "canonical_smiles", "smi")
 HELD_OUT_SHARE = 20  # one line in so many is kept aside, where there are enough of them
 
 
@@ -42,7 +44,8 @@ class Lines:
 
 
 def read_lines(path: Path, split: str = "characters", length: int | None = None) -> Lines:
-    """Read a file; empty lines are skipped, lines longer than `length` left out, shorter ones padded at the end.
+    """Read a file, of .smi its first column. Empty lines are skipped, lines longer than `length` left out, shorter
+    ones padded at the end.
 
     Where no length is given it is that of the longest line, 256 at most. A line's own hash says whether it
     is held out, so equal lines are never on both sides. Raises InputError.
@@ -51,10 +54,13 @@ def read_lines(path: Path, split: str = "characters", length: int | None = None)
         raise InputError("split", f"be one of {', '.join(get_args(Split))}", split)
     data = path.read_bytes()
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(str(path), "be text in UTF-8, one sequence a line", f"{error.reason}") from None
-    pieces = [line.split() if split == "spaces" else list(line) for line in text.splitlines()]
+    written = text.splitlines()
+    if path.suffix.lower() in MOLECULES:
+        written = _first_columns(written)
+    pieces = [line.split() if split == "spaces" else list(line) for line in written]
     sequences = [sequence for sequence in pieces if sequence]
     if not sequences:
         raise InputError(str(path), "hold one sequence a line", "no sequence")
@@ -80,6 +86,12 @@ def read_lines(path: Path, split: str = "characters", length: int | None = None)
         left_out=len(sequences) - len(kept),
         sha256=hashlib.sha256(data).hexdigest(),
     )
+
+
+def _first_columns(lines: list[str]) -> list[str]:
+    """The molecules of a SMILES file: what stands before the first white space, without a heading."""
+    molecules = [line.split(maxsplit=1)[0] for line in lines if line.strip()]
+    return molecules[1:] if molecules and molecules[0].lower() in HEADINGS else molecules
 
 
 def _encode(sequences: list[list[str]], vocabulary: Vocabulary, length: int) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.ddit_backbone import DDiTBackbone, build_network
+from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import Absorbing
 from lsd_core.training.checkpoint import load_checkpoint, save_checkpoint
@@ -93,9 +94,7 @@ def optimise(
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
     first = 0
     if checkpoint is not None and checkpoint.is_file():
-        first, groups = load_checkpoint(checkpoint, record, optimiser)
-        network.load_state_dict(groups["network"])
-        average.update(groups["average"])
+        first = _resume(checkpoint, record, network, average, optimiser)
     total = 0.0
     for step in range(first, config.steps):
         for group in optimiser.param_groups:
@@ -110,6 +109,8 @@ def optimise(
             average[key].lerp_(tensor, 1 - decay)
         total += float(value.detach())
         if (step + 1) % report_every == 0 or step + 1 == config.steps:
+            if not math.isfinite(total):
+                raise InputError("loss", "stay a number", f"{total} at step {step + 1}", "lower lr")
             report(step + 1, total / ((step % report_every) + 1))
             total = 0.0
             if checkpoint is not None and (step + 1) % (CHECKPOINT_EVERY * report_every) == 0:
@@ -133,3 +134,26 @@ def initialise(network: DDiT) -> None:
             nn.init.normal_(parameter, std=0.02)
         elif parameter.dim() == 2 and not key.startswith("output_layer") and "adaLN" not in key:
             nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+
+
+def _resume(
+    checkpoint: Path,
+    record: dict[str, Any],
+    network: nn.Module,
+    average: dict[str, Tensor],
+    optimiser: torch.optim.Optimizer,
+) -> int:
+    """Put a checkpoint's weights, averages and moments in place, and return how many steps are done."""
+    first, groups = load_checkpoint(checkpoint, record, optimiser)
+    try:
+        network.load_state_dict(groups["network"])
+        if {key: value.shape for key, value in groups["average"].items()} != {
+            key: value.shape for key, value in average.items()
+        }:
+            raise KeyError("average")
+    except (KeyError, RuntimeError) as error:
+        remedy = "remove it to start afresh"
+        reason = f"{checkpoint} ({' '.join(str(error).split())[:160]})"
+        raise InputError("checkpoint", "hold this network's weights", reason, remedy) from None
+    average.update(groups["average"])
+    return first

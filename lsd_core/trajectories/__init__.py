@@ -1,7 +1,7 @@
 """Trajectories at rest: the jump log of a teacher, as Parquet shards that verify and replay exactly.
 
-Write: `encode_shard`, `commit_shard`, and last `publish_manifest`. Resume: `committed`. Read: `iter_shards`,
-`read_trajectories`, then `state_at_count`, `state_at_time` or `state_at_step`. Look after: `verify`,
+Write: `encode_shard`, `commit_shard`, and last `publish_manifest`. Resume: `committed`. Read: `read_trajectories`, or
+`stream_shards` of `published_shards`; then `state_at_count`, `state_at_time` or `state_at_step`. Look after: `verify`,
 `collect_garbage`.
 """
 
@@ -12,7 +12,7 @@ from lsd_core.trajectories.manifest import (
     load_manifest,
     publish_manifest,
 )
-from lsd_core.trajectories.read import iter_shards, read_trajectories
+from lsd_core.trajectories.read import published_shards, read_trajectories, stream_shards
 from lsd_core.trajectories.replay import state_at_count, state_at_step, state_at_time
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories, concatenate, equal
@@ -32,12 +32,13 @@ __all__ = [
     "concatenate",
     "encode_shard",
     "equal",
-    "iter_shards",
     "load_manifest",
     "publish_manifest",
+    "published_shards",
     "read_trajectories",
     "state_at_count",
     "state_at_step",
     "state_at_time",
+    "stream_shards",
     "verify",
 ]

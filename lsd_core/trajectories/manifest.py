@@ -7,7 +7,6 @@ wrote, so two of them end in the same place without any help from the server, an
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from typing import Any
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.numerics.names import FINGERPRINT
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.prefetch import ahead
 from lsd_core.trajectories.spec import TeacherSpec
@@ -78,7 +78,7 @@ def parse_manifest(data: bytes, key: str, store: Store) -> Manifest:
     """The manifest in a file; raises CorruptFileError if it is none."""
     folder = key.rpartition("/")[0]
     try:
-        content = json.loads(data)
+        content = parse_json(data, store.locate(key))
         if content["schema_version"] != MANIFEST_VERSION:
             raise ValueError(f"schema_version {content['schema_version']}")
         spec = TeacherSpec.from_dict(content["spec"])

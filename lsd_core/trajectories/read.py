@@ -24,32 +24,17 @@ from lsd_core.trajectories.write import ShardRecord
 def read_trajectories(
     store: Store, spec: TeacherSpec, limit: int | None = None, columns: Sequence[str] | None = None
 ) -> Trajectories:
-    """The first `limit` published trajectories (all by default) in one piece; see `iter_shards`.
+    """The first `limit` published trajectories (all by default) in one piece; `columns` names those wanted.
 
-    Each shard is copied to its place as it comes, so that the memory is the result's and a few shards'.
+    Each shard is copied to its place as it comes, so that the memory is the result's and a few shards'. Raises
+    InputError where too little is published.
     """
-    records = _wanted(store, spec, limit)
+    records = published_shards(store, spec, limit)
     rows = len(records) * spec.shard_rows if limit is None else limit
-    return gather(_stream(store, spec, records, limit, columns), rows)
+    return gather(stream_shards(store, spec, records, columns), rows)
 
 
-def iter_shards(
-    store: Store,
-    spec: TeacherSpec,
-    limit: int | None = None,
-    columns: Sequence[str] | None = None,
-    prefetch: int = 2,
-) -> Iterator[Trajectories]:
-    """Yield the first `limit` published trajectories a shard at a time, in order of their number.
-
-    `columns` names the quantities wanted. At most `prefetch` + 2 shards are in memory at once. Raises
-    CorruptFileError, naming the file, before any of a bad file is used, and InputError where too little
-    is published.
-    """
-    yield from _stream(store, spec, _wanted(store, spec, limit), limit, columns, prefetch)
-
-
-def _wanted(store: Store, spec: TeacherSpec, limit: int | None) -> list[ShardRecord]:
+def published_shards(store: Store, spec: TeacherSpec, limit: int | None = None) -> list[ShardRecord]:
     """The shards that hold the first `limit` trajectories; InputError where one is not published."""
     manifest = load_manifest(store, spec)
     wanted = len(manifest.shards) if limit is None else spec.num_shards(limit)
@@ -62,17 +47,18 @@ def _wanted(store: Store, spec: TeacherSpec, limit: int | None) -> list[ShardRec
     return [manifest.by_index[index] for index in range(wanted)]
 
 
-def _stream(
+def stream_shards(
     store: Store,
     spec: TeacherSpec,
     records: Sequence[ShardRecord],
-    limit: int | None,
-    columns: Sequence[str] | None,
+    columns: Sequence[str] | None = None,
     prefetch: int = 2,
 ) -> Iterator[Trajectories]:
-    for shard in ahead(lambda record: read_shard(store, spec, record, columns), records, prefetch):
-        rest = len(shard) if limit is None else limit - int(shard.index[0])
-        yield shard if rest >= len(shard) else shard.select(slice(0, rest))
+    """Shards in their order, read ahead: at most `prefetch` + 2 are in memory at once.
+
+    Raises CorruptFileError, naming the file, before any of a bad file is used.
+    """
+    return ahead(lambda record: read_shard(store, spec, record, columns), records, prefetch)
 
 
 def read_shard(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Integer
+from jaxtyping import Integer, Num
 from torch import Tensor
 
 from lsd_core.errors import InputError
@@ -20,16 +20,17 @@ STATES = "states"
 class Trajectories:
     """n trajectories over l positions.
 
-    On the absorbing process they are complete, and any state can be rebuilt: an exact teacher fills
-    `reveal_time` and `rank`, an N-step teacher `reveal_step` and `steps`. Where tokens jump too often to log
-    each jump, `states` holds what they were at equally spaced times. Columns that were not read are None.
-    Integers of any width are accepted and kept as int32.
+    On the absorbing process they are complete, and any state can be rebuilt (`replay`): an exact teacher fills
+    `reveal_time` and `rank`, an N-step teacher `reveal_step` and `steps`, and so does a sampler that walks a table
+    of N steps. Where tokens jump too often to log each jump, `states` holds what they were at equally spaced
+    times. Columns that were not read are None. Integers of any width are accepted and kept as int32.
     """
 
     index: Integer[Tensor, " n"]  # number of each trajectory in its data set, int64
     num_tokens: int  # tokens are 0 .. num_tokens - 1; the mask is num_tokens
     x_end: Integer[Tensor, "n l"] | None = None  # the clean sequence at the end
-    reveal_time: Integer[Tensor, "n l"] | None = None  # in units of 2^-16; time runs from 1 down to 0
+    # In units of 2^-16; time runs from 1 down to 0. Integers at rest; `replay.timed` draws times between them.
+    reveal_time: Num[Tensor, "n l"] | None = None
     rank: Integer[Tensor, "n l"] | None = None  # 0 is revealed first, l - 1 last
     reveal_step: Integer[Tensor, "n l"] | None = None  # step (0 .. steps - 1) that reveals the position
     steps: int | None = None  # number of steps; None for an exact teacher, and beside `states`
@@ -50,7 +51,8 @@ class Trajectories:
         if (self.reveal_step is not None) and self.steps is None:
             raise InputError("steps", "be given with reveal_step", None)
         for name, column in self.columns().items():
-            object.__setattr__(self, name, column.to(torch.int32))
+            if name != "reveal_time" or not column.is_floating_point():
+                object.__setattr__(self, name, column.to(torch.int32))
         object.__setattr__(self, "index", self.index.to(torch.int64))
 
     def columns(self) -> dict[str, Tensor]:
@@ -93,16 +95,16 @@ def concatenate(parts: Sequence[Trajectories]) -> Trajectories:
 
 
 def gather(parts: Iterable[Trajectories], rows: int) -> Trajectories:
-    """Trajectories of one kind, `rows` >= 1 in all, one after another; no part is kept once it is copied."""
+    """The first `rows` >= 1 of trajectories of one kind, one after another; no part is kept once it is copied."""
     held: Trajectories | None = None
     filled = 0
     for part in parts:
         if held is None:
             held = part._map(lambda column: column.new_empty((rows, *column.shape[1:])))
         for whole, piece in zip(_tensors(held), _tensors(part), strict=True):
-            whole[filled : filled + len(part)] = piece
+            whole[filled : filled + len(part)] = piece[: rows - filled]
         filled += len(part)
-    if held is None or filled != rows:
+    if held is None or filled < rows:
         raise InputError("parts", f"be {rows} trajectories", filled)
     return held
 

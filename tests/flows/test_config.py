@@ -9,6 +9,7 @@ from flows.pipeline.costs import plan_cost
 from flows.pipeline.plan import make_plan
 from lsd_core.backbones import storage
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.markov import MarkovExact
 from lsd_core.distillation.methods import METHODS
 from lsd_core.errors import InputError
 
@@ -145,3 +146,53 @@ def copy_of(name: str, folder: Path) -> str:
     file = folder / "elsewhere.safetensors"
     file.write_bytes(storage.to_bytes(load_backbone(name)))
     return str(file)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("{lsd: {learning_rate: fast}}", ["lsd.learning_rate", "valid number", "fast", "0.01"]),
+        ("{lsd: {epochs: 2.5}}", ["lsd.epochs", "valid integer", "2.5"]),
+        ("{path_kl: {candidates: [2.0]}}", ["candidates", "1 among them", "2.0"]),
+        ("{magic: {epochs: 3}}", ["method", "path_kl", "magic"]),
+    ],
+)
+def test_settings_of_methods_are_checked_by_their_own_dataclass(
+    tmp_path: Path, settings: str, words: list[str]
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\nbackbones: [countdown-exact]\nmethod_configs: {settings}\n")
+    with pytest.raises(InputError) as caught:
+        load_grid(str(file))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_learning_rate_in_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "backbones: [countdown-exact]\nmethods: [lsd]\nmethod_configs: {lsd: {learning_rate: 1e-2}}\n"
+    )
+    specs = make_plan(load_grid(str(file))).candidates
+    (rate,) = {spec.method_config["learning_rate"] for spec in specs if spec.method == "lsd"}
+    assert rate == 0.01
+    assert isinstance(rate, float)
+
+
+def test_the_form_shows_the_settings_of_every_method() -> None:
+    forms = GridConfig.model_json_schema()["properties"]["method_configs"]["properties"]
+    assert list(forms) == list(METHODS)
+    sharpness = forms["path_kl"]["properties"]["sharpness"]
+    assert (sharpness["type"], sharpness["default"]) == ("number", 1.0)
+    assert "Exponent" in sharpness["description"]
+
+
+def test_a_grid_names_the_task_of_a_backbone_that_declares_none(tmp_path: Path) -> None:
+    shipped = load_backbone("countdown-exact")
+    file = tmp_path / "foreign.safetensors"
+    file.write_bytes(storage.to_bytes(MarkovExact("foreign", shipped.config, shipped.tensors())))
+    for asked, task in ((None, "sequences"), ("countdown", "countdown")):
+        plan = make_plan(load_grid("tiny", backbones=[str(file)], task=asked))
+        assert {spec.evaluation.task for spec in plan.candidates} == {task}
+    with pytest.raises(InputError, match=r"task must be one of \['countdown', 'text'.*got mazes"):
+        make_plan(load_grid("tiny", task="mazes"))

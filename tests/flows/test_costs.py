@@ -21,7 +21,9 @@ from lsd_core.storage.store import Store
 from lsd_core.trajectories import encode_shard
 from lsd_core.trajectories.schema import shard_bytes_at_most
 from lsd_core.trajectories.throughput import Rate, read_rates, record_rate
-from workers.teacher import TeacherWorker
+from workers.jobs import ShardJob
+from workers.shards import ShardDone
+from workers.worker import Worker
 
 
 def test_the_teachers_cost_is_its_shards_and_their_calls() -> None:
@@ -86,7 +88,8 @@ def test_a_worker_says_how_long_it_took(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store"))
     (spec,) = make_plan(load_grid("tiny")).teachers
     publish(load_backbone("countdown-exact"), store)
-    done = TeacherWorker(store.url, spec.to_dict()).run(1)
+    done = Worker(store.url).run(ShardJob(teacher=spec, shard=1))
+    assert isinstance(done, ShardDone)
     assert done.generate_s > 0
     assert done.commit_s > 0
     assert done.device_kind

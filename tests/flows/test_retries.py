@@ -7,11 +7,11 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from mlflow.exceptions import MlflowException
 
 from flows.pipeline.retries import DELAYS_S, PATIENT, may_pass
-from flows.pipeline.teacher_work import TeacherFailedError
+from flows.pipeline.site import WorkFailed
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.registry.tracking import unreachable
 from lsd_core.storage.store import Store
-from workers.pool import WorkerNotBuilt
+from workers.pool import Failure, WorkerNotBuilt
 
 
 def caused(error: Exception) -> WorkerNotBuilt:
@@ -27,8 +27,9 @@ def caused(error: Exception) -> WorkerNotBuilt:
         (InputError("nfe", "be >= 1", 0), False),
         (MlflowException("Max retries exceeded"), True),
         (MlflowException.invalid_parameter_value("no such thing"), False),
-        (TeacherFailedError("shard 3", may_pass=True), True),
-        (TeacherFailedError("shard 3"), False),
+        (Failure(kind="Unreachable", message="shard 3", details=""), True),
+        (Failure(kind="ValueError", message="shard 3", details=""), False),
+        (WorkFailed("shard 3"), False),
         (caused(Unreachable("store", "answer", "s3://x")), True),
         (caused(KeyError("weights")), False),
         (ConnectionResetError(), True),
@@ -36,7 +37,7 @@ def caused(error: Exception) -> WorkerNotBuilt:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
-def test_which_errors_may_pass(error: Exception, passes: bool) -> None:
+def test_which_errors_may_pass(error: Exception | Failure, passes: bool) -> None:
     assert may_pass(error) is passes
 
 

@@ -7,33 +7,36 @@ from pathlib import Path
 import pytest
 
 from flows.config import load_grid
-from flows.pipeline.plan import make_plan
+from flows.pipeline.driver import Driver, make_trajectories
+from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import LogProgress
-from flows.pipeline.run import Run
-from flows.pipeline.teacher_work import Tally, generate_teacher, lacks
+from flows.pipeline.site import Site
+from flows.pipeline.teachers import Survey, Tally, teacher_piece
 from flows.settings import resolve
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
 from lsd_core.storage.store import Store
 from lsd_core.trajectories import ShardRecord, load_manifest
-from workers.teacher import ShardDone, TeacherWorker
+from workers.jobs import ShardJob
+from workers.shards import ShardDone
+from workers.worker import Worker
+
+ROWS = 32
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """A run of the tiny grid whose two shards are on the store, and listed nowhere yet."""
-    config = load_grid("tiny", store=str(tmp_path / "store"))
-    run = Run(
-        make_plan(config), resolve(config=config.places, env={}), LogProgress(logging.getLogger("test").info)
-    )
-    publish(load_backbone("countdown-exact"), run.store)
-    worker = TeacherWorker(run.store.url, run.plan.teachers[0].to_dict())
+def plan(tmp_path: Path) -> Plan:
+    """The plan of the tiny grid whose two shards are on the store, and listed nowhere yet."""
+    plan = make_plan(load_grid("tiny", store=str(tmp_path / "store")))
+    store = Store(str(tmp_path / "store"))
+    publish(load_backbone("countdown-exact"), store)
+    worker = Worker(store.url)
     for index in (0, 1):
-        worker.run(index)
-    return run
+        worker.run(ShardJob(teacher=plan.teachers[0], shard=index))
+    return plan
 
 
-def test_a_finished_teacher_is_read_once_a_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_teacher_is_read_once_a_run(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     read: Counter[str] = Counter()
     original = Store.read_bytes
 
@@ -42,29 +45,32 @@ def test_a_finished_teacher_is_read_once_a_run(run: Run, monkeypatch: pytest.Mon
         return original(store, key)
 
     monkeypatch.setattr(Store, "read_bytes", counted)
-    (teacher,) = run.plan.teachers
-    assert not lacks(run, teacher)
-    generate_teacher(run, teacher)
+    settings = resolve(config=plan.config.places, env={})
+    driver = Driver(settings=settings, progress=LogProgress(logging.getLogger("test").info))
+    counts = make_trajectories(plan, driver)  # with shards missing it would start Ray
     assert sorted(read.values())[-2:] == [1, 1]
-    assert load_manifest(run.store, teacher).rows == 32
-    assert (run.reused["shards"], run.made["shards"]) == (2, 0)
+    assert load_manifest(Store(settings.store), plan.teachers[0]).rows == ROWS
+    assert (counts.reused["shards"], counts.made["shards"]) == (2, 0)
 
 
-def test_a_second_try_looks_again(run: Run) -> None:
-    (teacher,) = run.plan.teachers
-    generate_teacher(run, teacher)
-    assert run.surveys == {}
-    lost = next(key for key in run.store.list("teachers") if key.endswith(".parquet"))
-    run.store.delete(lost)
-    assert lacks(run, teacher)
+def test_a_second_try_looks_again(plan: Plan) -> None:
+    (teacher,), store = plan.teachers, Store(str(plan.config.store))
+    survey = Survey.of(store, teacher, ROWS)
+    assert not survey.missing
+    piece = teacher_piece(Site(store), survey)
+    assert next(piece.begin()) == []
+    lost = next(key for key in store.list("teachers") if "shard-00001" in key)
+    store.delete(lost)
+    assert survey.again(store).missing == [1]
+    assert next(piece.begin()) == [ShardJob(teacher=teacher, shard=1)]
 
 
-def test_shards_beyond_what_the_run_asks_for_are_not_read(run: Run) -> None:
-    (teacher,) = run.plan.teachers
-    TeacherWorker(run.store.url, teacher.to_dict()).run(2)
-    extra = next(key for key in run.store.list("teachers") if "shard-00002" in key)
-    run.store.write_bytes(extra, b"never looked at")
-    assert not lacks(run, teacher)
+def test_shards_beyond_what_the_run_asks_for_are_not_read(plan: Plan) -> None:
+    (teacher,), store = plan.teachers, Store(str(plan.config.store))
+    Worker(store.url).run(ShardJob(teacher=teacher, shard=2))
+    extra = next(key for key in store.list("teachers") if "shard-00002" in key)
+    store.write_bytes(extra, b"never looked at")
+    assert not Survey.of(store, teacher, ROWS).missing
 
 
 def test_the_tally_counts_trajectories_bytes_and_each_kind_of_hardware() -> None:

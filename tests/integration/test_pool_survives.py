@@ -19,7 +19,8 @@ from lsd_core.trajectories import publish_manifest, verify
 from lsd_core.trajectories.manifest import MANIFEST
 from lsd_core.trajectories.write import parse_shard_name
 from tests.integration.driving import busy_actors, kill, lsd, started
-from workers.teacher import TeacherWorker
+from workers.jobs import ShardJob
+from workers.worker import Worker
 
 pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other things
 
@@ -35,8 +36,9 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     config = load_grid("tiny", **{"teacher.trajectories": SHARDS * ROWS, "teacher.shard_rows": ROWS})
     (spec,) = make_plan(config).teachers
     publish(load_backbone("countdown-exact"), store)
-    worker = TeacherWorker(store.url, spec.to_dict())
-    publish_manifest(store, spec, [worker.run(shard).record for shard in range(SHARDS)])
+    worker = Worker(store.url)
+    done = [worker.run(ShardJob(teacher=spec, shard=shard)) for shard in range(SHARDS)]
+    publish_manifest(store, spec, [shard.record for shard in done])
     return teachers(store)
 
 

@@ -23,7 +23,8 @@ from lsd_core.trajectories import (
 )
 from lsd_core.trajectories.manifest import MANIFEST
 from tests.integration.driving import kill, lsd, started
-from workers.teacher import TeacherWorker
+from workers.jobs import ShardJob
+from workers.worker import Worker
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
@@ -109,10 +110,11 @@ def test_a_data_set_grows_and_what_was_published_stays_valid(
         next(json.loads(data) for key, data in calm.items() if MANIFEST in key)["spec"]
     )
     publish(load_backbone("countdown-exact"), store)
-    worker = TeacherWorker(store.url, spec.to_dict())
-    publish_manifest(store, spec, [worker.run(index).record for index in (0, 1)])
+    worker = Worker(store.url)
+    made = [worker.run(ShardJob(teacher=spec, shard=index)).record for index in range(6)]
+    publish_manifest(store, spec, made[:2])
     first = read_trajectories(store, spec)
-    publish_manifest(store, spec, [worker.run(index).record for index in (5, 4, 3, 2)])
+    publish_manifest(store, spec, made[:1:-1])
     assert teachers(store) == calm
     assert len(read_trajectories(store, spec)) == 96
     assert equal(read_trajectories(store, spec, limit=32), first)

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.processes import Absorbing, LogLinear, Noise
-from lsd_core.samplers.halves import cut
-from lsd_core.samplers.laws import RevealLaw
-from lsd_core.samplers.order import shifted_points
+from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
+from lsd_core.samplers.orders.halton import shifted_points
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
+from lsd_core.samplers.two_calls import cut
 
 SWITCH = 0.5  # a time-dependent table changes from its early to its late half here
 
@@ -129,10 +129,10 @@ def product_law(tokens: Tensor) -> Tensor:
     return joint
 
 
-def transition(law: RevealLaw) -> Tensor:
+def transition(law: MaskedKernel) -> Tensor:
     """Exact law (b, N) of the whole state after the step that `law` describes."""
     if law.chance is not None:
-        return product_law(law.dense())
+        return product_law(law.probs)
     assert law.quota is not None
     num_states = law.num_tokens + 1
     token_law = torch.zeros(*law.x.shape, num_states, dtype=torch.float64)
@@ -155,6 +155,11 @@ def features_at(backbone: Backbone, x: Tensor, t: float) -> Tensor:
     return backbone.features(x, torch.full((len(x),), t, dtype=torch.float64))
 
 
+def seen_at(backbone: Backbone, x: Tensor, step: Step, t: float | None = None) -> MaskedPrediction:
+    """The prediction at (x, t), by default at the step's start, under the step's gain."""
+    return MaskedPrediction.of(backbone, x, features_at(backbone, x, step.t if t is None else t), step)
+
+
 StepMatrix = Callable[
     [Any, Backbone, Tensor, Step], Tensor
 ]  # sampler, backbone, states (b, l), step -> (b, N)
@@ -162,7 +167,7 @@ StepMatrix = Callable[
 
 def one_call(sampler: Any, backbone: Backbone, x: Tensor, step: Step) -> Tensor:
     """Transition (b, N) of a sampler with one law a step."""
-    return transition(sampler.law(backbone, x, features_at(backbone, x, step.t), step))
+    return transition(sampler.kernel(seen_at(backbone, x, step), step))
 
 
 def push(sampler: Any, backbone: Backbone, table: StepTable, step_matrix: StepMatrix = one_call) -> Tensor:
@@ -238,12 +243,12 @@ def chi_square(samples: Tensor, law: Tensor, num_states: int) -> float:
 def two_calls(sampler: Any, backbone: Backbone, x: Tensor, step: Step) -> Tensor:
     """Transition (b, N) of a sampler with a `first` and a `second` law, summed over every middle state."""
     early, late = cut(step, sampler.theta, backbone.length)
-    features = features_at(backbone, x, early.t)
-    to_middle = transition(sampler.first(backbone, x, features, step))
+    seen = seen_at(backbone, x, step, early.t)
+    to_middle = transition(sampler.first(seen, step))
     start, middle = (to_middle > 0).nonzero(as_tuple=True)
     x_mid = all_states(backbone.process.num_states, backbone.length)[middle]
-    features_mid = features_at(backbone, x_mid, late.t)
-    after = transition(sampler.second(backbone, x[start], features[start], x_mid, features_mid, step))
+    seen_start = MaskedPrediction.of(backbone, x[start], seen.features[start], step)
+    after = transition(sampler.second(seen_start, seen_at(backbone, x_mid, step, late.t), step))
     return torch.zeros_like(to_middle).index_add_(0, start, to_middle[start, middle, None] * after)
 
 
@@ -269,11 +274,11 @@ def transition_by_size(
     sampler: Any, backbone: Backbone, x: Tensor, t: float, step: Step
 ) -> Callable[[int], Tensor]:
     """Transition (b, N) of half a split as a function of its number of reveals."""
-    features = features_at(backbone, x, t)
+    seen = seen_at(backbone, x, step, t)
 
     @cache
     def of_size(size: int) -> Tensor:
-        return transition(sampler.half(backbone, x, features, step, torch.full((len(x),), size)))
+        return transition(sampler.half(seen, torch.full((len(x),), size)))
 
     return of_size
 
@@ -288,12 +293,12 @@ def sampler_chance(backbone: Backbone, step: Step) -> float:
 
 def corrected(sampler: Any, backbone: Backbone, x: Tensor, step: Step) -> Tensor:
     """Transition (b, N) of a predictor followed by its corrector."""
-    predicted = one_call(sampler, backbone, x, step)
+    predicted = transition(sampler.first(seen_at(backbone, x, step), step))
     if step.last:
         return predicted
     states = all_states(backbone.process.num_states, backbone.length)
-    law = sampler.correction(backbone, states, features_at(backbone, states, step.s), step)
-    return predicted @ product_law(law.dense())
+    seen = seen_at(backbone, states, step, step.s)
+    return predicted @ product_law(sampler.second(seen, seen, step).probs)
 
 
 STEP_MATRIX: dict[str, StepMatrix] = {
@@ -322,7 +327,7 @@ def push_in_order(sampler: Any, backbone: Backbone, table: StepTable, rank: Tens
         n, m = step.counts
         reached = law > 0
         x = states[reached]
-        of_step = sampler.law(backbone, x, features_at(backbone, x, step.t), step)
+        of_step = sampler.kernel(seen_at(backbone, x, step), step)
         after = torch.nn.functional.one_hot(x, num_states).double()
         revealed = ((rank >= length - n) & (rank < length - m))[of_step.rows[1]].nonzero()[:, 0]
         tokens = torch.nn.functional.pad(of_step.tokens(revealed).exp(), (0, 1))

@@ -66,7 +66,7 @@ def test_a_card_cannot_be_edited(make_card):
 def test_table_survives(make_card):
     table = StepTable(counts=(6, 2, 0), gains=(0.5, 2.0), gain_on="score")
     card = SamplerCard.from_json(make_card(table=table.to_dict()).to_json())
-    assert card.step_table == table
+    assert card.table == table
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -43,8 +43,8 @@ def test_samples_are_those_of_the_card(make_card, tiny_backbone):
     assert tokens.shape == (16, 6)
     assert tokens.dtype == torch.int64
     assert tokens.device.type == "cpu"
-    assert torch.equal(tokens, generate(tiny_backbone, "euler", card.step_table, 16, 3).tokens)
-    other = LoadedSampler(make_card(table=card.table | {"gains": [1.0, 9.0]}), tiny_backbone)
+    assert torch.equal(tokens, generate(tiny_backbone, "euler", card.table, 16, 3).tokens)
+    other = LoadedSampler(make_card(table=card.table.with_gains((1.0, 9.0))), tiny_backbone)
     assert not torch.equal(tokens, other.sample(16, seed=3))
     assert not torch.equal(tokens, LoadedSampler(card, tiny_backbone).sample(16, seed=4))
 
@@ -121,7 +121,7 @@ def test_sampling_from_an_empty_folder_with_registry_and_store_only(
     }
     run = subprocess.run([sys.executable, "-c", code], cwd=empty, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
-    expected = generate(tiny_backbone, "euler", make_card().step_table, 3, 0).tokens.tolist()
+    expected = generate(tiny_backbone, "euler", make_card().table, 3, 0).tokens.tolist()
     assert run.stdout.strip() == str(expected)
     assert run.stderr == ""  # quiet, too
     assert not (empty / "lsd-data").exists()

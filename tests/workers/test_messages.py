@@ -1,17 +1,25 @@
 """What a worker tells while it learns: points in batches, whole or not at all, and how it ended."""
 
-import json
 import math
 
 import pytest
 
-from workers.messages import MARK, POINTS, Curve, Points, Told, flat
+from workers import messages
+from workers.messages import Curve, Points, Told, flat
 
 
-def heard(printed: str) -> list[Points]:
-    """The points among printed lines."""
-    lines = [Told("here", 1, line.removeprefix(MARK)) for line in printed.splitlines()]
-    return [points for line in lines if line.is_points and (points := line.points()) is not None]
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[Points]:
+    """The points that are sent, in the place of Ray's transport."""
+    sent: list[Points] = []
+
+    def tell(said: object, wait_s: float = 0.0) -> None:
+        points = Told("here", 1, said).points()  # type: ignore[arg-type]
+        assert points is not None
+        sent.append(points)
+
+    monkeypatch.setattr(messages, "tell", tell)
+    return sent
 
 
 def curve() -> Curve:
@@ -19,7 +27,7 @@ def curve() -> Curve:
 
 
 def test_points_are_told_at_once_and_then_in_batches(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    heard: list[Points], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [100.0]
     monkeypatch.setattr(messages.time, "monotonic", lambda: clock[0])
@@ -27,7 +35,7 @@ def test_points_are_told_at_once_and_then_in_batches(
         for step in range(7):
             watch(step, {"loss": 1 / (1 + step)})
             clock[0] += 0.4
-    told = heard(capsys.readouterr().out)
+    told = list(heard)
     assert [[step for step, _ in points.points] for points in told] == [[0], [1, 2, 3], [4, 5, 6], []]
     assert [points.status for points in told] == ["RUNNING"] * 3 + ["FINISHED"]
     assert told[1].points[0] == (1, {"loss": 0.5})
@@ -35,7 +43,7 @@ def test_points_are_told_at_once_and_then_in_batches(
 
 
 def test_a_job_that_fails_says_so_and_one_that_learns_nothing_says_nothing(
-    capsys: pytest.CaptureFixture[str],
+    heard: list[Points],
 ) -> None:
     def fail() -> None:
         with curve() as watch:
@@ -44,10 +52,11 @@ def test_a_job_that_fails_says_so_and_one_that_learns_nothing_says_nothing(
 
     with pytest.raises(ValueError, match="bad"):
         fail()
-    assert [points.status for points in heard(capsys.readouterr().out)] == ["RUNNING", "FAILED"]
+    assert [points.status for points in heard] == ["RUNNING", "FAILED"]
+    heard.clear()
     with curve():
         pass
-    assert capsys.readouterr().out == ""
+    assert heard == []
 
 
 def test_lists_become_series_and_what_is_not_finite_is_left_out() -> None:
@@ -55,9 +64,9 @@ def test_lists_become_series_and_what_is_not_finite_is_left_out() -> None:
     assert flat(values) == {"loss": 0.123457, "gains/00": 1.0, "gains/02": 3.0}
 
 
-def test_a_line_that_did_not_arrive_whole_is_no_point() -> None:
-    whole = POINTS + json.dumps({"key": "k", "backbone": "b", "title": "t", "points": [[0, {"loss": 1.0}]]})
+def test_a_record_of_another_form_is_no_point() -> None:
+    whole = {"key": "k", "backbone": "b", "title": "t", "points": [(0, {"loss": 1.0})]}
     assert Told("here", 1, whole).points() is not None
-    assert Told("here", 1, whole[:-5]).points() is None
-    assert Told("here", 1, POINTS + '{"colour": 1}').points() is None
+    assert Told("here", 1, {name: whole[name] for name in ("key", "points")}).points() is None
+    assert Told("here", 1, {"colour": 1}).points() is None
     assert not Told("here", 1, "learned a table").is_points

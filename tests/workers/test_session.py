@@ -1,6 +1,7 @@
 """Who opens Ray closes it, and what travels to workers holds no secret."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -34,6 +35,11 @@ def test_an_open_session_is_used_and_left_open() -> None:
 def test_the_runtime_env_carries_threads_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ray.get_runtime_context().runtime_env["env_vars"] == WORKER_ENV
     assert all(name.endswith("_NUM_THREADS") for name in WORKER_ENV)
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_workers_have_the_priority_of_whoever_opens_ray() -> None:
+    assert ray.get(ray.remote(lambda: os.nice(0)).remote()) == os.nice(0)
 
 
 @pytest.mark.usefixtures("local_ray")

@@ -2,35 +2,23 @@
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
-from flows.report.study.findings import (
-    Comparison,
-    Findings,
-    compared_rows,
-    comparisons_of,
-    listed,
-    teacher_rows,
-)
-from flows.report.study.measured import Point, TeacherPoint
+from flows.report.charts import Chart, Drawing, axis
+from flows.report.study.findings import Comparison, Findings, compared, comparisons_of, listed
+from flows.report.study.measured import Point
 from flows.study.config import StudyConfig
 
 SHOWN = ("learning_sequences", "verdict")
+LEGEND = {"variants": "x0", "held against": "x1"}
 
 
-def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[TeacherPoint]) -> Findings:
-    """The table, the sentence and the figure of a study of budgets."""
+def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Point]) -> Findings:
+    """The table, the sentence and the chart of a study of budgets."""
     comparisons = comparisons_of(points)
-    budgets = {point.label: point.budget for point in points}
-    rows = [
-        row | {"budget": budgets[str(row["variant"])], "within_budget": within(point)}
-        for row, point in zip(compared_rows(points, comparisons), points, strict=True)
-    ]
+    rows = compared(points, teachers, comparisons)
+    for row, point in zip(rows, points, strict=False):
+        row |= {"budget": point.budget, "within_budget": within(point)}
     return Findings(
-        [*rows, *teacher_rows(teachers)],
-        sentence(points, comparisons),
-        plot(study, points, comparisons),
-        SHOWN,
+        rows, sentence(points, comparisons), [plot(comparisons)] if comparisons else [], SHOWN, LEGEND
     )
 
 
@@ -56,32 +44,23 @@ def sentence(points: Sequence[Point], comparisons: Sequence[Comparison]) -> str:
     return text[0].upper() + text[1:]
 
 
-def plot(study: StudyConfig, points: Sequence[Point], comparisons: Sequence[Comparison]) -> Figure:
+def plot(comparisons: Sequence[Comparison]) -> Drawing:
     """Error against sequences spent, with intervals: those compared, and what they are held against."""
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    axes = figure.add_subplot()
-    compared = {made.point.label for made in comparisons}
-    held_against = {made.reference.label for made in comparisons}
-    for name, labels in (("variants", compared), ("held against", held_against)):
-        line = sorted((p for p in points if p.label in labels), key=lambda point: point.sequences)
-        if line:
-            spread = [
-                [max(0.0, p.mean - p.low) for p in line],
-                [max(0.0, p.high - p.mean) for p in line],
-            ]
-            told = f"{name}: {line[0].label} ... {line[-1].label}"
-            axes.errorbar(
-                [p.sequences for p in line],
-                [p.mean for p in line],
-                yerr=spread,
-                marker="o",
-                capsize=3,
-                label=told,
-            )
-    axes.set(xscale="log", yscale="log", xlabel="sequences spent on learning", ylabel="error")
-    axes.set_title(study.question, fontsize=9)
-    axes.legend(fontsize=7)
-    return figure
+    sides = {"variants": [c.point for c in comparisons], "held against": [c.reference for c in comparisons]}
+    every = [point for side in sides.values() for point in side]
+    metric = every[0].row.primary_metric
+    chart = Chart(
+        f"{metric} against the cost of learning",
+        axis([point.sequences for point in every], "sequences spent on learning", "log"),
+        axis([value for point in every for value in (point.row.mean, *point.row.interval)], metric, "log"),
+    )
+    for name, side in sides.items():
+        line = sorted(side, key=lambda point: point.sequences)
+        chart.line([(p.sequences, p.row.mean) for p in line], LEGEND[name])
+        for p in line:
+            chart.whisker(p.sequences, *p.row.interval, LEGEND[name])
+            chart.dot((p.sequences, p.row.mean), LEGEND[name], f"{p.label}: {p.text}")
+    return chart.drawn()
 
 
 def _short(budget: int | None) -> str:

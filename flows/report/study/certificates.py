@@ -1,39 +1,44 @@
-"""Whether certificates, which know nothing of the task, rank candidates as their errors do."""
+"""Rank correlation of certificates, which know nothing of the task, with the errors of the same candidates."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from flows.report.study.findings import Findings, listed, row_of, teacher_rows
-from flows.report.study.measured import Point, TeacherPoint
+from flows.report.charts import Chart, Drawing, axis
+from flows.report.figures import FLOOR
+from flows.report.study.findings import Findings, listed, records
+from flows.report.study.measured import Point
 from flows.study.config import StudyConfig
 from flows.study.plan import EXACT
 from lsd_core.statistics.rank_correlation import spearman
 
 REVERSE, FORWARD = "reverse", "forward_swapped"
-SHOWN = ("reverse_nats", "forward_swapped_nats")
+SHOWN = ("certificate_value_nats", "forward_swapped_value_nats")
 NEAR_NAT = 0.1  # candidates are ranked whose unigram entropy is so close to the teacher's
 WANTED = 0.9
 
 
-def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[TeacherPoint]) -> Findings:
-    """The table, the sentence and the figure of a study of certificates."""
-    exact = next((teacher for teacher in teachers if teacher.method == EXACT), None)
-    ranked = eligible(points, exact)
-    rows = [
-        row_of(point)
-        | {f"{kind}_nats": point.certificates.get(kind) for kind in ranked}
-        | {f"ranked_by_{kind}": point in of for kind, of in ranked.items()}
-        for point in points
-    ]
+def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Point]) -> Findings:
+    """The table, the sentence and the charts of a study of certificates."""
+    exact = next((teacher for teacher in teachers if teacher.row.sampler == EXACT), None)
+    ranked, rows = eligible(points, exact), records(points, teachers)
+    for row, point in zip(rows, points, strict=False):
+        forward = point.certificates.get(FORWARD)
+        row |= {
+            "forward_swapped_value_nats": forward and forward.nats,
+            "forward_swapped_standard_error": forward and forward.standard_error,
+            **{f"ranked_by_{kind}": point in of for kind, of in ranked.items()},
+        }
     told = [clause(kind, of, len(points)) for kind, of in ranked.items()]
-    return Findings([*rows, *teacher_rows(teachers)], f"{'; '.join(told)}.", plot(study, ranked), SHOWN)
+    budgets = sorted({point.nfe for point in points})
+    legend = {f"NFE {nfe}": f"x{k}" for k, nfe in enumerate(budgets)}
+    drawings = [plot(kind, of, legend) for kind, of in ranked.items() if of]
+    return Findings(rows, f"{'; '.join(told)}.", drawings, SHOWN, legend)
 
 
-def eligible(points: Sequence[Point], teacher: TeacherPoint | None) -> dict[str, list[Point]]:
+def eligible(points: Sequence[Point], teacher: Point | None) -> dict[str, list[Point]]:
     """By certificate: the reverse one near the teacher's entropy, the forward one where no gain was learned."""
-    near = [p for p in points if teacher is not None and abs(p.entropy - teacher.entropy) <= NEAR_NAT]
+    near = [p for p in points if teacher is not None and abs(p.row.entropy - teacher.row.entropy) <= NEAR_NAT]
     return {
         REVERSE: [point for point in near if REVERSE in point.certificates],
         FORWARD: [point for point in points if point.gainless and FORWARD in point.certificates],
@@ -44,7 +49,9 @@ def correlation(points: Sequence[Point], kind: str) -> float:
     """Spearman's between certificate and error; NaN for fewer than three points."""
     if len(points) < 3:
         return float("nan")
-    return spearman(np.array([p.certificates[kind] for p in points]), np.array([p.mean for p in points]))
+    return spearman(
+        np.array([p.certificates[kind].nats for p in points]), np.array([p.row.mean for p in points])
+    )
 
 
 def clause(kind: str, points: Sequence[Point], total: int) -> str:
@@ -66,18 +73,19 @@ def clause(kind: str, points: Sequence[Point], total: int) -> str:
     )
 
 
-def plot(study: StudyConfig, ranked: dict[str, list[Point]]) -> Figure:
-    """Error against certificate, a panel a kind, a colour an NFE."""
-    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
-    for column, (kind, points) in enumerate(ranked.items()):
-        axes = figure.add_subplot(1, len(ranked), column + 1)
-        for nfe in sorted({point.nfe for point in points}):
-            mine = [point for point in points if point.nfe == nfe]
-            x, y = [point.certificates[kind] for point in mine], [max(point.mean, 1e-5) for point in mine]
-            axes.plot(x, y, "o", label=f"NFE {nfe}")
-        title = f"{kind}: Spearman {correlation(points, kind):.3f}"
-        axes.set(xscale="log", yscale="log", xlabel="nats", ylabel="error", title=title)
-        if points:
-            axes.legend(fontsize=7)
-    figure.suptitle(study.question, fontsize=9)
-    return figure
+def plot(kind: str, points: Sequence[Point], legend: dict[str, str]) -> Drawing:
+    """Error against certificate, a colour an NFE."""
+    metric, places = (
+        points[0].row.primary_metric,
+        [(p.certificates[kind].nats, max(p.row.mean, FLOOR)) for p in points],
+    )
+    chart = Chart(
+        f"{kind}: Spearman {correlation(points, kind):.3f}",
+        axis([x for x, _ in places], "nats", "log"),
+        axis([y for _, y in places], metric, "log"),
+    )
+    for point, place in zip(points, places, strict=True):
+        found = point.certificates[kind]
+        said = f"{point.label}: {found.nats:.4g} ± {found.standard_error:.2g} nat, {metric} {point.text}"
+        chart.dot(place, legend[f"NFE {point.nfe}"], said)
+    return chart.drawn()

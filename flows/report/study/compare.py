@@ -1,19 +1,12 @@
-"""Studies that compare variants: who is better than what it is held against, and by how much."""
+"""Comparisons of variants: which is better than the one it is held against, and by how much."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from matplotlib.figure import Figure
-
-from flows.report.study.findings import (
-    Comparison,
-    Findings,
-    compared_rows,
-    comparisons_of,
-    entropy_note,
-    listed,
-    teacher_rows,
-)
-from flows.report.study.measured import Point, TeacherPoint
+from flows.report.charts import Bar, Drawing, bars
+from flows.report.palette import classes
+from flows.report.study.findings import Comparison, Findings, compared, comparisons_of, entropy_note, listed
+from flows.report.study.measured import Point
+from flows.report.table_rows import TEACHER
 from flows.study.config import StudyConfig
 from flows.study.plan import EXACT
 from lsd_core.statistics.differences import unpaired
@@ -22,15 +15,17 @@ SHOWN = ("difference", "verdict")
 SPELLED_OUT = 4  # so many comparisons are told one by one; of more, the largest each way
 
 
-def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[TeacherPoint]) -> Findings:
-    """The table, the sentence and the figure of a comparison."""
+def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Point]) -> Findings:
+    """The table, the sentence and the charts of a comparison."""
     comparisons = comparisons_of(points)
     said = [sentence(comparisons)]
     if study.beat:
-        exact = next((teacher for teacher in teachers if teacher.method == EXACT), None)
+        exact = next((teacher for teacher in teachers if teacher.row.sampler == EXACT), None)
         said.append(beaten(points, exact) if exact else "the teacher could not be measured")
-    rows = [*compared_rows(points, comparisons), *teacher_rows(teachers)]
-    return Findings(rows, "; ".join(said) + ".", plot(study, points, teachers if study.beat else []), SHOWN)
+    drawn = [*points, *(teachers if study.beat else [])]
+    css = classes([point.row for point in drawn])
+    drawings = [plot(nfe, drawn, css) for nfe in sorted({point.nfe for point in points})]
+    return Findings(compared(points, teachers, comparisons), "; ".join(said) + ".", drawings, SHOWN)
 
 
 def sentence(comparisons: Sequence[Comparison]) -> str:
@@ -55,20 +50,20 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     return said
 
 
-def beaten(points: Sequence[Point], teacher: TeacherPoint) -> str:
+def beaten(points: Sequence[Point], teacher: Point) -> str:
     """Which points have a lower error than the teacher's own sequences."""
     differences = {
         (point.label, point.nfe): unpaired(point.scores, teacher.scores, len(points)) for point in points
     }
     winners = [point for point in points if differences[point.label, point.nfe].verdict == "better"]
-    its = f"its teacher ({teacher.label}, {teacher.calls} calls, error {teacher.mean:.4f})"
+    its = f"its teacher ({teacher.label.removeprefix('teacher ')}, {teacher.nfe} calls, error {teacher.row.mean:.4f})"
     if winners:
         told = [
-            f"{point.label} at NFE {point.nfe} ({point.text}{entropy_note(point.entropy - teacher.entropy)})"
+            f"{point.label} at NFE {point.nfe} ({point.text}{entropy_note(point.row.entropy - teacher.row.entropy)})"
             for point in winners
         ]
         return f"{listed(told)} {'beats' if len(told) == 1 else 'beat'} {its}"
-    best = min(points, key=lambda point: point.mean)
+    best = min(points, key=lambda point: point.row.mean)
     level = differences[best.label, best.nfe].verdict
     return (
         f"no student beats {its}; the best, {best.label} at NFE {best.nfe} ({best.text}), "
@@ -76,32 +71,14 @@ def beaten(points: Sequence[Point], teacher: TeacherPoint) -> str:
     )
 
 
-def plot(study: StudyConfig, points: Sequence[Point], teachers: Sequence[TeacherPoint] = ()) -> Figure:
-    """Errors with their intervals, a row a variant, a panel an NFE."""
-    budgets = sorted({point.nfe for point in points})
-    labels = list(dict.fromkeys(point.label for point in points))
-    figure = Figure(figsize=(2 + 3.2 * max(1, len(budgets)), 1.4 + 0.32 * len(labels)), layout="constrained")
-    for column, nfe in enumerate(budgets):
-        axes = figure.add_subplot(1, len(budgets), column + 1)
-        for point in points:
-            if point.nfe == nfe:
-                below, above = max(0.0, point.mean - point.low), max(0.0, point.high - point.mean)
-                axes.errorbar(
-                    point.mean,
-                    labels.index(point.label),
-                    xerr=[[below], [above]],
-                    fmt="o",
-                    color="C0",
-                    capsize=3,
-                )
-        for teacher in teachers:
-            axes.axvline(teacher.mean, color="black", linestyle=":", label=f"teacher {teacher.label}")
-        axes.set_yticks(range(len(labels)), labels if column == 0 else [""] * len(labels))
-        axes.set(xlabel="error", title=f"NFE {nfe}", ylim=(len(labels) - 0.5, -0.5))
-        if teachers and column == 0:
-            axes.legend(fontsize=7)
-    figure.suptitle(study.question, fontsize=9)
-    return figure
+def plot(nfe: int, points: Sequence[Point], css: Mapping[str, str]) -> Drawing:
+    """Errors at one NFE with their intervals, and the teacher's."""
+    rows = [point.row for point in points if point.nfe == nfe or point.row.method == TEACHER]
+    drawn = [
+        Bar(row.label, row.mean, css[row.label], f"{row.mean:.4f}", (row.interval[1] - row.interval[0]) / 2)
+        for row in rows
+    ]
+    return bars(f"{rows[0].primary_metric} at NFE {nfe}", drawn)
 
 
 def _mean(made: Comparison) -> float:

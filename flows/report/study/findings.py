@@ -1,27 +1,29 @@
-"""What a study comes to: rows, a sentence, a figure; and what the kinds of study share."""
+"""The answer of a study: rows, a sentence, charts; and what the kinds of study share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from matplotlib.figure import Figure
-
-from flows.report.study.measured import Point, TeacherPoint
+from flows.report.charts import Drawing
+from flows.report.study.measured import Point
+from flows.report.table_rows import metric_names, record
 from lsd_core.statistics.differences import Difference, paired
 from lsd_core.statistics.envelope import TOLERANCE
 
-ALWAYS = ("variant", "NFE", "error", "low", "high", "entropy")
-Row = dict[str, object]
+Record = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Findings:
     """A study's answer."""
 
-    rows: list[Row]
+    rows: list[Record]
+    """By the columns of every CSV file, and those of the study."""
     sentence: str
-    figure: Figure
+    drawings: Sequence[Drawing]
     shown: tuple[str, ...]
-    """Columns that a terminal of 80 has room for beside ALWAYS; the file has them all."""
+    """Columns that a terminal of 80 has room for beside variant, NFE, primary metric and entropy."""
+    legend: Mapping[str, str] = field(default_factory=dict)
+    """Classes of the colours in the drawings, by name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Comparison:
         return (
             f"{one.label} {said} {other.label} at NFE {one.nfe} ({one.text} against {other.text}, "
             f"difference {by.mean:+.4f}, bounds {by.low:+.4f} to {by.high:+.4f}{agreeing}"
-            f"{entropy_note(one.entropy - other.entropy)})"
+            f"{entropy_note(one.row.entropy - other.row.entropy)})"
         )
 
 
@@ -63,55 +65,32 @@ def entropy_note(change: float) -> str:
     return f", at an entropy {-change:.3f} nat lower" if change < -TOLERANCE else ""
 
 
-def row_of(point: Point) -> Row:
-    """The columns of every study."""
-    return {
-        "variant": point.label,
-        "NFE": point.nfe,
-        "error": point.mean,
-        "low": point.low,
-        "high": point.high,
-        "entropy": point.entropy,
-        "start_tv": point.start_tv,
-        "calls": point.calls,
-        "learning_sequences": round(point.sequences),
-        "teacher_sequences": point.teacher_sequences,
-    }
-
-
-def compared_rows(points: Sequence[Point], comparisons: Sequence[Comparison]) -> list[Row]:
-    """The points' rows with the differences to what they are held against."""
-    by_point: Mapping[tuple[str, int], Comparison] = {
-        (made.point.label, made.point.nfe): made for made in comparisons
-    }
-    rows = []
-    for point in points:
-        made = by_point.get((point.label, point.nfe))
-        rows.append(
-            row_of(point)
-            | {
-                "against": None if made is None else made.reference.label,
-                "difference": None if made is None else made.difference.mean,
-                "difference_low": None if made is None else made.difference.low,
-                "difference_high": None if made is None else made.difference.high,
-                "verdict": "" if made is None else made.difference.verdict,
-            }
-        )
-    return rows
-
-
-def teacher_rows(teachers: Sequence[TeacherPoint]) -> list[Row]:
-    """The teachers' own sequences, for the foot of the table."""
+def records(points: Sequence[Point], teachers: Sequence[Point]) -> list[Record]:
+    """The columns of every study, teachers last."""
+    names = metric_names([point.row for point in points])
     return [
+        record(point.row, names)
+        | {"learning_sequences": round(point.sequences), "teacher_sequences": point.teacher_sequences}
+        for point in points
+    ] + [record(teacher.row, names) for teacher in teachers]
+
+
+def compared(
+    points: Sequence[Point], teachers: Sequence[Point], comparisons: Sequence[Comparison]
+) -> list[Record]:
+    """The records with the differences to what they are held against."""
+    made = {id(each.point): each for each in comparisons}
+    differences = [
         {
-            "variant": f"teacher {teacher.label}",
-            "NFE": teacher.calls,
-            "error": teacher.mean,
-            "entropy": teacher.entropy,
-            "calls": teacher.calls,
+            "against": each.reference.label if each else None,
+            "difference": each.difference.mean if each else None,
+            "difference_low": each.difference.low if each else None,
+            "difference_high": each.difference.high if each else None,
+            "verdict": each.difference.verdict if each else "",
         }
-        for teacher in teachers
+        for each in (made.get(id(point)) for point in (*points, *teachers))
     ]
+    return [row | more for row, more in zip(records(points, teachers), differences, strict=True)]
 
 
 def listed(items: Sequence[object]) -> str:

@@ -2,48 +2,46 @@
 
 from collections.abc import Sequence
 
-from matplotlib.figure import Figure
-
-from flows.report.study.findings import Findings, Row, entropy_note, listed, row_of, teacher_rows
-from flows.report.study.measured import Point, TeacherPoint
+from flows.report.charts import Chart, Drawing, axis
+from flows.report.figures import FLOOR
+from flows.report.palette import classes
+from flows.report.study.findings import Findings, entropy_note, listed, records
+from flows.report.study.measured import Point
 from flows.study.config import StudyConfig
 from lsd_core.statistics.speed_up import Reach, reach
 
-SHOWN = ("baseline_NFE", "speed_up")
+SHOWN = ("baseline_nfe", "speed_up")
 
 
-def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[TeacherPoint]) -> Findings:
-    """The table, the sentence and the figure of a speed-up."""
+def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Point]) -> Findings:
+    """The table, the sentence and the chart of a speed-up."""
     curve = sorted((p for p in points if p.label == study.baseline), key=lambda point: point.nfe)
     others = [point for point in points if point.label != study.baseline]
-    rows: list[Row] = [row_of(point) for point in curve]
-    told = []
-    for point in others:
+    rows, told = records([*curve, *others], teachers), []
+    for row, point in zip(rows[len(curve) :], others, strict=False):
         found, ends = reached(point, curve)
-        rows.append(
-            row_of(point)
-            | {
-                "baseline_NFE": str(found),
-                "baseline_NFE_low": str(ends[0]),
-                "baseline_NFE_high": str(ends[1]),
-                "speed_up": factor(found, point.nfe),
-            }
-        )
-        nearest = min(curve, key=lambda base: abs(base.mean - point.mean))
+        row |= {
+            "baseline_nfe": str(found),
+            "baseline_nfe_low": str(ends[0]),
+            "baseline_nfe_high": str(ends[1]),
+            "speed_up": factor(found, point.nfe),
+        }
+        nearest = min(curve, key=lambda base: abs(base.row.mean - point.row.mean))
         told.append(
             f"{point.label} at NFE {point.nfe} has the error {point.text} that {study.baseline} reaches at "
             f"{found} ({ends[0]} to {ends[1]}){_times(found, point.nfe)}"
-            f"{entropy_note(point.entropy - nearest.entropy)}"
+            f"{entropy_note(point.row.entropy - nearest.row.entropy)}"
         )
     sentence = listed(told) + "." if told and curve else "Nothing could be compared."
-    return Findings([*rows, *teacher_rows(teachers)], sentence, plot(study, curve, others), SHOWN)
+    return Findings(rows, sentence, [plot(curve, others)], SHOWN, classes([p.row for p in (*curve, *others)]))
 
 
 def reached(point: Point, curve: Sequence[Point]) -> tuple[Reach, tuple[Reach, Reach]]:
     """Where the baseline has the point's error, and the ends of its interval: the upper error comes first."""
-    nfe, errors = [base.nfe for base in curve], [base.mean for base in curve]
-    at, low, high = (reach(error, nfe, errors) for error in (point.mean, point.high, point.low))
-    return at, (low, high)
+    low, high = point.row.interval
+    nfe, errors = [base.nfe for base in curve], [base.row.mean for base in curve]
+    at, first, last = (reach(error, nfe, errors) for error in (point.row.mean, high, low))
+    return at, (first, last)
 
 
 def factor(found: Reach, nfe: int) -> str:
@@ -58,21 +56,23 @@ def _times(found: Reach, nfe: int) -> str:
     return f", {told[found.side]} the calls"
 
 
-def plot(study: StudyConfig, curve: Sequence[Point], others: Sequence[Point]) -> Figure:
-    """Error against NFE, log-log; a dotted line from each point to the baseline's curve."""
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    axes = figure.add_subplot()
-    labels = [str(study.baseline), *dict.fromkeys(point.label for point in others)]
-    for label in labels:
-        line = sorted((p for p in (*curve, *others) if p.label == label), key=lambda point: point.nfe)
-        axes.plot([p.nfe for p in line], [max(p.mean, 1e-5) for p in line], marker="o", label=label)
-    for point in others:
-        end = reached(point, curve)[0].nfe if curve else point.nfe
-        axes.plot([point.nfe, end], [max(point.mean, 1e-5)] * 2, color="grey", linestyle=":", linewidth=1)
-    axes.set(xscale="log", yscale="log", xlabel="network calls (NFE)", ylabel="error")
-    ticks = sorted({point.nfe for point in (*curve, *others)})
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.minorticks_off()
-    axes.set_title(study.question, fontsize=9)
-    axes.legend(fontsize=7)
-    return figure
+def plot(curve: Sequence[Point], others: Sequence[Point]) -> Drawing:
+    """Error against NFE, log-log; a dashed line from each point to the baseline's curve."""
+    points = [*curve, *others]
+    css, budgets = classes([p.row for p in points]), sorted({p.nfe for p in points})
+    ends = {id(p): reached(p, curve)[0].nfe if curve else float(p.nfe) for p in others}
+    metric = points[0].row.primary_metric
+    chart = Chart(
+        f"{metric} against network calls",
+        axis([*budgets, *ends.values()], "network calls (NFE)", "log", ticks=budgets),
+        axis([max(p.row.mean, FLOOR) for p in points], metric, "log"),
+    )
+    for label, colour in css.items():
+        line = sorted((p for p in points if p.label == label), key=lambda p: p.nfe)
+        chart.line([(p.nfe, max(p.row.mean, FLOOR)) for p in line], colour)
+        for p in line:
+            at = (p.nfe, max(p.row.mean, FLOOR))
+            chart.dot(at, colour, f"{p.label}: {p.text}")
+            if id(p) in ends:
+                chart.line([at, (ends[id(p)], at[1])], colour, "control")
+    return chart.drawn()

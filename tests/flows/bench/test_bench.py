@@ -13,7 +13,7 @@ from flows.bench.shapes import SHAPES, random_backbone
 from flows.bench.timing import Race, Spread
 from flows.cli import main
 from lsd_core.backbones.metered import Metered
-from lsd_core.samplers.generate import run_chains
+from lsd_core.samplers.loop import run_chains
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import uniform_times
 

@@ -10,6 +10,7 @@ from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.backbones.protocol import Backbone, log_weights
 from lsd_core.samplers.euler import Euler, Tweedie
 from lsd_core.samplers.generate import generate
+from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable, cosine_times
@@ -61,5 +62,5 @@ def test_the_law_as_often_written_is_the_engines(method: Euler) -> None:
         kind = "tweedie" if method.name == "tweedie" else "euler"
         dense = dense_law(score, x, backbone.process, 0.7, 0.4, kind)
         step = Step(0, 0.7, 0.4, 1.0, "log_score")
-        law = method.law(backbone, x, backbone.features(x, t), step).dense()
+        law = method.kernel(MaskedPrediction(backbone, x, backbone.features(x, t)), step).probs
     assert torch.allclose(dense, law, atol=1e-6)

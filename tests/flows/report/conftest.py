@@ -1,22 +1,20 @@
 """A small grid carried out in this process, its registry a real one: something for a report to tell."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pytest
 
 from flows.config import GridConfig, parse_grid
-from flows.pipeline import cell_work as phases
-from flows.pipeline import register_cards as filing
-from flows.pipeline import teacher_work as teaching
+from flows.pipeline import driver, register_cards
 from flows.pipeline.plan import make_plan
 from flows.pipeline.progress import TerminalProgress
 from flows.pipeline.run import Run
 from flows.report.run_report import Outcome
 from flows.settings import Settings
-from lsd_core.backbones.publish import publish
 from workers import pool
 
 Item = TypeVar("Item")
@@ -71,8 +69,9 @@ class Inline(Generic[Item, Result]):
     def __exit__(self, *_: object) -> None:
         return None
 
-    def map(self, items: Iterable[Any]) -> Iterator[Any]:
-        for item in items:
+    def map(self, source: pool.Source[Any]) -> Iterator[Any]:
+        while not source.closed:
+            item = source.take()
             yield pool.Outcome(item=item, result=self.worker.run(item))
 
 
@@ -112,24 +111,15 @@ def carried_out(record: dict[str, Any], home: Path) -> Done:
         prefect_api_url="embedded",
     )
     config: GridConfig = parse_grid(record)
-    run = Run(make_plan(config), settings, TerminalProgress(_silent()))
+    progress = TerminalProgress(_silent())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(phases, "Pool", Inline)
-        patch.setattr(teaching, "Pool", Inline)
-        for backbone in run.plan.backbones:
-            publish(backbone, run.store)
-        for teacher in run.plan.teachers:
-            teaching.generate_teacher(run, teacher)
-        with phases.candidate_pool(run) as workers:
-            phases.measure_teachers(run, workers)
-            phases.distill(run, workers)
-            phases.measure_selection(run, workers)
-            phases.measure_report(run, workers)
-            phases.certify_tables(run, workers)
+        patch.setattr(driver, "Pool", Inline)
+        patch.setattr(driver, "ray_session", lambda *_, **__: nullcontext())
+        asked = driver.Driver(settings=settings, progress=progress, workers=config.workers)
+        run = driver.fill_cells(make_plan(config), asked)
     assert not run.failures
-    filing.write_cards(run)
-    filing.register_cards(run)
-    return Done(home, run, filing.promote_champions(run))
+    run = replace(run, uris=register_cards.register_cards(run, progress))
+    return Done(home, run, register_cards.promote_champions(run))
 
 
 def _silent() -> Any:

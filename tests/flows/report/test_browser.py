@@ -66,6 +66,42 @@ def test_the_page_fits_is_readable_and_says_nothing_to_the_console(
         assert seen["unnumbered"] == []
 
 
+VISIBLE = """[...document.querySelectorAll('[aria-label=%s] tbody tr')].filter(r => r.getClientRects().length)
+  .sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top)
+  .map(r => [...r.cells].map(c => c.textContent))"""
+
+
+@pytest.mark.servers
+def test_tables_are_sorted_and_filtered_by_mouse_and_keyboard_without_a_script(
+    done, chromium, tmp_path: Path
+):
+    [page] = report_run(done.run, done.outcome)
+    with browser(chromium, tmp_path / "profile") as tab:
+        tab.open(page.files[0], 1280)
+        before = tab.value(VISIBLE % "comparisons")
+        tab.value("document.querySelectorAll('input[name=comparisons]')[4].click()")
+        bounds = [float(row[4]) for row in tab.value(VISIBLE % "comparisons") if row[4]]
+        assert bounds == sorted(bounds)
+        assert bounds != [float(row[4]) for row in before if row[4]]
+        tab.value("document.querySelectorAll('input[name=comparisons]')[4].focus()")
+        tab.ask(
+            "Input.dispatchKeyEvent",
+            type="keyDown",
+            key="ArrowRight",
+            code="ArrowRight",
+            windowsVirtualKeyCode=39,
+        )
+        entropies = [row[5] for row in tab.value(VISIBLE % "comparisons")]
+        assert entropies == sorted(entropies)
+        for name in ("comparisons", "costs", "numbers"):
+            assert {row[0] for row in tab.value(VISIBLE % name)} == {"2", "4"}
+        tab.value("document.querySelector('.v0-0').click()")
+        for name in ("comparisons", "costs", "numbers"):
+            assert {row[0] for row in tab.value(VISIBLE % name)} == {"4"}
+        assert tab.value("getComputedStyle(document.querySelector('.champion')).display") == "none"
+        assert tab.complaints == []
+
+
 @pytest.mark.servers
 def test_the_browser_would_notice(chromium, tmp_path: Path):
     page = tmp_path / "bad.html"

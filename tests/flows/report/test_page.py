@@ -8,7 +8,7 @@ import re
 import pytest
 from mlflow import MlflowClient
 
-from flows.pipeline.candidate_seconds import Clock, Took, seconds_under
+from flows.pipeline.timing import Timing, Took, seconds_under
 from flows.report import figures
 from flows.report.candidates_on_store import specs_on
 from flows.report.charts import axis
@@ -223,10 +223,49 @@ def test_the_page_tells_the_seconds_of_each_method(done, data, page):
 
 
 def test_seconds_outlive_a_run_that_found_everything_done(tmp_path):
-    Clock({"a": Took(4.0, 2, 3.0, 1500), "b": Took()}).write(tmp_path / "grid")
-    Clock({"b": Took(1.0, 1, 0.0, 0)}).write(tmp_path / "grid")
+    Timing(candidates={"a": Took(4.0, 2, 3.0, 1500), "b": Took()}).write_candidates(tmp_path / "grid")
+    Timing(candidates={"b": Took(1.0, 1, 0.0, 0)}).write_candidates(tmp_path / "grid")
     known = seconds_under(tmp_path)
     assert (known["a"].a_table_s, known["a"].a_thousand_s) == (2.0, 2.0)
     assert (known["b"].a_table_s, known["b"].a_thousand_s) == (1.0, None)
     (tmp_path / "grid" / "seconds.json").write_text("{")
     assert seconds_under(tmp_path) == {}
+
+
+def test_what_a_certificate_proves_is_its_value_and_two_standard_errors(data, page):
+    told = {finding.nfe: " ".join(finding.sentences) for finding in findings(data)}
+    certified = 0
+    for nfe in data.budgets:
+        row, certificate = data.champion(nfe).row, data.champion(nfe).card.certificate
+        if certificate is not None:
+            certified += 1
+            proved = certificate["value_nats"] + 2 * certificate["standard_error"]
+            assert certificate["standard_error"] > 0
+            assert row.certificate_at_most_nats == proved
+            assert f"at most {proved:.3g} nat from that of" in told[nfe]
+            assert f"so at most {proved:.3g}" in page
+    assert certified > 0
+    assert "certificate_reference" in page  # orders differ, so each row names its own
+
+
+def test_every_comparison_is_a_row_of_one_table_and_no_paragraph(data, page):
+    made = [comparison for verdict in data.verdicts.values() for comparison in verdict.comparisons]
+    table = page.split('aria-label="comparisons"')[1].split("</table>")[0]
+    body = table.split("<tbody")[1]
+    assert body.count("<tr") == len(made) > 0
+    assert body.count("<td>wins</td>") == sum(comparison.wins for comparison in made)
+    for comparison in made:
+        assert comparison.sentence not in page
+        if comparison.difference is not None:
+            assert f"<td>{comparison.difference:+.4g}</td>" in body
+
+
+def test_a_frontier_is_a_line_along_the_temperatures_with_a_band_of_intervals(data):
+    swept = [entry for entry in data.at(4) if entry.sweep]
+    assert {entry.spec.method for entry in swept} >= {"plain"}
+    shapes = figures.frontiers(data)[data.budgets.index(4)].shapes
+    for entry in swept:
+        assert len(entry.sweep) == len(entry.spec.evaluation.temperatures)
+        assert all(row.primary.low is not None for row in entry.sweep)
+    names = [shape.css.split()[0] for shape in shapes]
+    assert names.count("band") == names.count("line") == len(swept)

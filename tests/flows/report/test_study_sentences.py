@@ -1,29 +1,55 @@
 """The sentences of studies, on numbers made up: claims where the bounds allow them, losses said plainly."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from flows.report.study import budget, certificates, compare, speed_up
 from flows.report.study.findings import comparisons_of
-from flows.report.study.measured import Point, TeacherPoint
+from flows.report.study.measured import Estimate, Point
+from flows.report.table_rows import TEACHER, Row
 from flows.study.config import StudyConfig, Variant
+from lsd_core.cards import Metric
 
 NOISE = np.random.default_rng(0).random((3, 300))
 NOISE -= NOISE.mean()
 
 
-def point(label: str, error: float, nfe: int = 8, **others: object) -> Point:
+def point(label: str, error: float, nfe: int = 8, entropy: float = 3.2, **others: Any) -> Point:
     """Errors around `error`, paired with every other point's."""
-    fields = {"low": 0.9 * error, "high": 1.1 * error, "entropy": 3.2} | others
-    return Point(label=label, nfe=nfe, scores=error * (1 + 0.2 * NOISE), **fields)  # type: ignore[arg-type]
+    metrics = {
+        "error": Metric(mean=error, low=0.9 * error, high=1.1 * error),
+        "unigram_entropy": Metric(mean=entropy),
+    }
+    return Point(row=row(label, metrics, nfe), scores=error * (1 + 0.2 * NOISE), **others)
 
 
-def teacher(error: float, entropy: float = 3.2) -> TeacherPoint:
-    return TeacherPoint(
-        label="exact", method="first_hitting", calls=64, scores=np.full((1, 400), error), entropy=entropy
+def row(
+    label: str, metrics: dict[str, Metric], nfe: int, method: str = "plain", sampler: str = "euler"
+) -> Row:
+    return Row(
+        backbone="b",
+        nfe=nfe,
+        sampler=sampler,
+        method=method,
+        primary_metric="error",
+        diversity_metric="unigram_entropy",
+        metrics=metrics,
+        label=label,
     )
+
+
+def at_entropy(point: Point, entropy: float) -> Point:
+    metrics = {**point.row.metrics, "unigram_entropy": Metric(mean=entropy)}
+    return replace(point, row=replace(point.row, metrics=metrics))
+
+
+def teacher(error: float, entropy: float = 3.2) -> Point:
+    metrics = {"error": Metric(mean=error), "unigram_entropy": Metric(mean=entropy)}
+    found = row("teacher exact", metrics, 64, TEACHER, "first_hitting")
+    return Point(row=found, scores=np.full((1, 400), error))
 
 
 def study(kind: str = "compare", **fields: object) -> StudyConfig:
@@ -53,7 +79,7 @@ def test_a_win_a_loss_and_a_tie_are_told_apart() -> None:
 def test_an_error_bought_with_entropy_is_said() -> None:
     points = [point("plain", 0.2), point("cool", 0.1, against="plain", entropy=3.0)]
     assert "at an entropy 0.200 nat lower" in compare.sentence(comparisons_of(points))
-    assert "entropy" not in compare.sentence(comparisons_of([points[0], replace(points[1], entropy=3.19)]))
+    assert "entropy" not in compare.sentence(comparisons_of([points[0], at_entropy(points[1], 3.19)]))
 
 
 def test_many_comparisons_are_counted_and_the_extremes_told() -> None:
@@ -88,10 +114,10 @@ def test_speed_up_by_interpolation_and_beyond_the_curve() -> None:
     plain = [point("plain", 1.6 / n, n) for n in (4, 8, 16)]
     points = [*plain, point("fast", 1.6 / 11.3, 4), point("best", 0.01, 8)]
     findings = speed_up.analyse(study("speed-up", baseline="plain"), points, [])
-    rows = {row["variant"]: row for row in findings.rows[3:]}
-    assert (rows["fast"]["baseline_NFE"], rows["fast"]["speed_up"]) == ("11.3", "2.83")
-    assert (rows["fast"]["baseline_NFE_low"], rows["fast"]["baseline_NFE_high"]) == ("10.3", "12.6")
-    assert (rows["best"]["baseline_NFE"], rows["best"]["speed_up"]) == ("beyond 16", "> 2.00")
+    rows = {row["label"]: row for row in findings.rows[3:]}
+    assert (rows["fast"]["baseline_nfe"], rows["fast"]["speed_up"]) == ("11.3", "2.83")
+    assert (rows["fast"]["baseline_nfe_low"], rows["fast"]["baseline_nfe_high"]) == ("10.3", "12.6")
+    assert (rows["best"]["baseline_nfe"], rows["best"]["speed_up"]) == ("beyond 16", "> 2.00")
     assert "plain reaches at 11.3 (10.3 to 12.6), 2.8 times the calls" in findings.sentence
     assert "plain reaches at beyond 16" in findings.sentence
 
@@ -114,7 +140,12 @@ def test_budgets_say_where_not_and_what_was_overspent() -> None:
 
 def ranked(order: list[float], **others: object) -> list[Point]:
     return [
-        point(f"p{k}", 0.01 * (k + 1), certificates={"reverse": nats, "forward_swapped": nats}, **others)
+        point(
+            f"p{k}",
+            0.01 * (k + 1),
+            certificates={"reverse": Estimate(nats), "forward_swapped": Estimate(nats)},
+            **others,
+        )
         for k, nats in enumerate(order)
     ]
 
@@ -129,7 +160,8 @@ def test_certificates_are_held_to_the_wanted_correlation(order: list[float], ver
 
 def test_only_eligible_candidates_are_ranked() -> None:
     points = ranked([1.0, 2.0, 3.0], gainless=True)
-    far = replace(points[0], label="far", entropy=3.4, gainless=False)
+    far = replace(at_entropy(points[0], 3.4), gainless=False)
+    far = replace(far, row=replace(far.row, label="far"))
     kept = certificates.eligible([*points, far], teacher(0.0))
     assert (
         [p.label for p in kept["reverse"]] == [p.label for p in kept["forward_swapped"]] == ["p0", "p1", "p2"]

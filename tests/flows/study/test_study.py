@@ -62,14 +62,17 @@ def test_it_leaves_a_table_a_figure_and_a_sentence(done: tuple[Path, str]) -> No
 def test_the_table_has_every_variant_its_certificates_and_its_costs(done: tuple[Path, str]) -> None:
     with (done[0] / "reports" / "studies" / "small" / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["variant"] for row in rows] == ["plain"] * 2 + ["cosine"] * 2 + ["planned"] * 2 + [
+    assert [row["label"] for row in rows] == ["plain"] * 2 + ["cosine"] * 2 + ["planned"] * 2 + [
         "teacher exact"
     ]
-    assert all(float(row["reverse_nats"]) > 0 and float(row["forward_swapped_nats"]) > 0 for row in rows[:-1])
+    assert all(
+        float(row["certificate_value_nats"]) > 0 and float(row["forward_swapped_value_nats"]) > 0
+        for row in rows[:-1]
+    )
     assert [row["learning_sequences"] for row in rows[:4]] == ["0"] * 4
     # together: 8 paths x 64 prices once; then a call a step and two more a candidate, 2 + 4 steps, 4 paths
     assert [int(row["learning_sequences"]) for row in rows[4:6]] == [512 + 4 * 6 * 3] * 2
-    assert all(float(row["calls"]) <= int(row["NFE"]) for row in rows[:-1])
+    assert all(float(row["calls_mean"]) <= int(row["nfe"]) for row in rows[:-1])
 
 
 def test_nothing_is_registered(done: tuple[Path, str]) -> None:

@@ -52,8 +52,8 @@ def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
     table = Learned(
         table=uniform_times(4), sequences=7, history={"gains": [[1.0, 2.0]]}, diagnostics={"a": 1}
     )
-    results.write_table(1, table)
-    assert results.read_table(1) == table
+    results.write_learned(1, table)
+    assert results.read_learned(1) == table
     written = measurement(0.25, 3.3)
     results.write_measurement("report", 2, 0.8, written)
     read = results.read_measurement("report", 2, 0.8)
@@ -69,7 +69,7 @@ def test_a_card_ships_the_median_seed_of_the_selection_and_reports_all(tmp_path:
     report = [measurement(error, 3.3) for error in (0.2, 0.4, 0.3)]
     card = make_card(spec_of(), tables, {"selection": selection, "report": report}, None, {"device": "cpu"})
     assert card.seed == 2
-    assert card.step_table.gains == (3.0,) * 4
+    assert card.table.gains == (3.0,) * 4
     assert card.primary.mean == pytest.approx(0.3)
     assert card.primary.per_seed == (0.2, 0.4, 0.3)
     assert SamplerCard.from_json(card.to_json()) == card
@@ -80,7 +80,7 @@ def test_cooling_stops_where_diversity_goes(
     tmp_path: Path, entropies: tuple[float, float, float], chosen: float
 ) -> None:
     results = Results(Store(str(tmp_path / "store")), spec_of())
-    results.write_table(0, Learned(table=uniform_times(4), sequences=0))
+    results.write_learned(0, Learned(table=uniform_times(4), sequences=0))
     for temperature, entropy in zip((1.0, 0.8, 0.5), entropies, strict=True):
         for which in range(3):
             results.write_measurement(

@@ -8,15 +8,19 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.paths.path_terms import Direction, path_cost, stopped_terms
-from lsd_core.paths.sampler_paths import Paths, named, step_chances
+from lsd_core.paths.divergence import token_log_probs
+from lsd_core.paths.masked_terms import Direction, log_score_gain, stopped_terms
+from lsd_core.paths.sampler_paths import named, step_chances
+from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.replay import state_at_step
+from lsd_core.trajectories.types import Trajectories
 from tests.lsd_core.oracles import all_states, halton_ranks, number_of
 
 BATCH = 10_000
 
 
-def every_path(backbone: Backbone, sampler: str, table: StepTable) -> tuple[Paths, Tensor]:
+def every_path(backbone: Backbone, sampler: str, table: StepTable) -> tuple[Trajectories, Tensor]:
     """All sequences in all orders with all cuts into the table's steps, and the chance of (order, cut)."""
     length = backbone.length
     tokens = all_states(backbone.process.num_tokens, length)
@@ -28,8 +32,15 @@ def every_path(backbone: Backbone, sampler: str, table: StepTable) -> tuple[Path
             ranks.append(rank.expand_as(tokens))
             steps.append(torch.tensor(by_rank)[rank].expand_as(tokens))
             chances.append(torch.full((len(tokens),), chance / len(orders), dtype=torch.float64))
-    order = named(sampler, backbone).order
-    paths = Paths(torch.cat(ends), torch.cat(ranks), torch.cat(steps), backbone.process.mask, order)
+    end = torch.cat(ends)
+    paths = Trajectories(
+        index=torch.arange(len(end)),
+        num_tokens=backbone.process.num_tokens,
+        x_end=end,
+        rank=torch.cat(ranks),
+        reveal_step=torch.cat(steps),
+        steps=table.num_steps,
+    )
     return paths, torch.cat(chances)
 
 
@@ -58,25 +69,46 @@ def _step_of(table: StepTable, n: int) -> int:
     return next(k for k, m in enumerate(table.counts[1:]) if n > m)
 
 
-def path_law(backbone: Backbone, table: StepTable, paths: Paths, chance: Tensor) -> Tensor:
+def path_cost(backbone: Backbone, table: StepTable, paths: Trajectories, batch: int) -> Tensor:
+    """-log q of the paths' tokens given order and cut (b,): a sum over the steps, `batch` paths a call."""
+    cost = torch.zeros(len(paths), dtype=torch.float64)
+    for begin in range(0, len(paths), batch):
+        part = paths.select(slice(begin, begin + batch))
+        assert part.x_end is not None
+        assert part.reveal_step is not None
+        for step in steps_of(table, backbone.length):
+            t = torch.full((len(part),), step.t, dtype=torch.float64)
+            features = backbone.features(state_at_step(part, step.index), t)
+            rows = (part.reveal_step == step.index).nonzero(as_tuple=True)
+            log_q = token_log_probs(backbone, features, rows, part.x_end[rows].long(), log_score_gain(step))
+            cost[begin : begin + batch].index_add_(0, rows[0], -log_q)
+    return cost
+
+
+def path_law(backbone: Backbone, table: StepTable, paths: Trajectories, chance: Tensor) -> Tensor:
     """Probability of each path under the sampler with this table."""
     return chance * (-path_cost(backbone, table, paths, BATCH)).exp()
 
 
-def output_law(backbone: Backbone, paths: Paths, weight: Tensor) -> Tensor:
+def output_law(backbone: Backbone, paths: Trajectories, weight: Tensor) -> Tensor:
     """Law over all states, masked ones included, of where the paths end."""
     num_states = backbone.process.num_states
     law = torch.zeros(num_states**backbone.length, dtype=torch.float64)
-    return law.index_add(0, number_of(paths.x_end, num_states), weight)
+    return law.index_add(0, number_of(paths.x_end.long(), num_states), weight)
 
 
 def summed_terms(
-    backbone: Backbone, table: StepTable, paths: Paths, weight: Tensor, direction: Direction
+    backbone: Backbone,
+    sampler: str,
+    table: StepTable,
+    paths: Trajectories,
+    weight: Tensor,
+    direction: Direction,
 ) -> float:
     """The exact expectation that `stopped_mean` estimates."""
-    total = 0.0
+    total, order = 0.0, named(sampler, backbone).order
     for n in range(1, backbone.length + 1):
-        terms = stopped_terms(backbone, table, paths, torch.full((len(paths),), n), direction)
+        terms = stopped_terms(backbone, table, paths, order, torch.full((len(paths),), n), direction)
         total += float((weight * terms).sum())
     return total
 

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from lsd_core.certificates.bridge import reverse_bridges
-from lsd_core.certificates.jump import reverse_any
-from lsd_core.paths.rate_terms import bridges_term, denoise_term
-from lsd_core.samplers.dense.prediction import predict
-from lsd_core.samplers.dense.recording import STOP
+from lsd_core.certificates.jump import reverse_any, reverse_bridges
+from lsd_core.paths.jump_terms import bridges_term, denoise_term
+from lsd_core.samplers.full import predict
+from lsd_core.samplers.recording import STOP
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.certificates.enumerated import kl

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from lsd_core.backbones.scores import AbsorbingScores, ScoreBackbone
 from lsd_core.certificates.jump import reverse_any, reverse_kernels, reverse_leaping
 from lsd_core.errors import InputError
-from lsd_core.paths.rate_terms import bridge_term, frozen_term, kernel_term, prior_term, rate_divergence
+from lsd_core.paths.jump_terms import bridge_term, frozen_term, kernel_term, prior_term, rate_divergence
 from lsd_core.processes import Exponential, Gaussian, Geometric, Uniform
-from lsd_core.samplers.dense import DENSE_SAMPLERS, AbsorbingScores, ScoreBackbone
-from lsd_core.samplers.dense.laws import last_jump_law
-from lsd_core.samplers.dense.prediction import growth_between, predict
+from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.full import growth_between, predict
+from lsd_core.samplers.full_kernels import last_jump_kernel
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.certificates.enumerated import kl
@@ -49,7 +50,7 @@ def laws_at_steps(backbone: ScoreBackbone, sampler: str, table: StepTable) -> tu
     """The steps before the denoise, and the sampler's law over states at the start of each and at delta."""
     steps, laws = list(steps_of(table, backbone.length))[:-1], [prior(backbone)]
     for step in steps:
-        laws.append(laws[-1] @ step_matrix(DENSE_SAMPLERS[sampler], backbone, step))
+        laws.append(laws[-1] @ step_matrix(SAMPLERS[sampler], backbone, step))
     return steps, laws
 
 
@@ -66,7 +67,7 @@ def leaping_bound(backbone: ScoreBackbone, table: StepTable) -> float:
     for step, law in zip(steps, laws, strict=False):
         rates = predict(backbone, x, step.t, step).rates()
         for t, weight in times_between(step.t, step.s):
-            joint = law[:, None] * product_law(last_jump_law(rates, x, step.t - t).probs)
+            joint = law[:, None] * product_law(last_jump_kernel(rates, x, step.t - t).probs)
             before, here = (joint > 0).nonzero(as_tuple=True)
             terms = frozen_term(backbone, x[before], x[here], step, t)
             total += weight * float((joint[before, here] * terms).sum())
@@ -79,7 +80,7 @@ def kernels_bound(backbone: ScoreBackbone, sampler: str, table: StepTable) -> fl
     steps, laws = laws_at_steps(backbone, sampler, table)
     total = float((laws[0] * laws[0].log()).sum())
     for step, law in zip(steps, laws, strict=False):
-        kernel = DENSE_SAMPLERS[sampler].first(predict(backbone, x, step.t, step), step)
+        kernel = SAMPLERS[sampler].kernel(predict(backbone, x, step.t, step), step)
         joint = law[:, None] * product_law(kernel.probs)
         before, after = (joint > 0).nonzero(as_tuple=True)
         chosen = type(kernel)(kernel.probs[before])
@@ -152,7 +153,7 @@ def test_equal_rates_do_not_diverge_and_impossible_jumps_do_so_without_bound() -
 def test_sampled_forms_estimate_the_enumerated_ones() -> None:
     table = TABLES[1]
     leaping = reverse_leaping(UNIFORM, table, 2048, seed=1)
-    kernels = reverse_kernels(UNIFORM, DENSE_SAMPLERS["tau_leaping"], table, 2048, seed=2)
+    kernels = reverse_kernels(UNIFORM, SAMPLERS["tau_leaping"], table, 2048, seed=2)
     for found, exact in (
         (leaping, leaping_bound(UNIFORM, table)),
         (kernels, kernels_bound(UNIFORM, "tau_leaping", table)),

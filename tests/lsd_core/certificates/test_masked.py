@@ -4,13 +4,10 @@ import json
 from itertools import pairwise
 
 import pytest
-import torch
 
-from lsd_core.backbones.countdown_chain import draw_sequences, exact_backbone
-from lsd_core.certificates.masked import forward_data, forward_swapped, forward_teacher, reverse
+from lsd_core.backbones.countdown_chain import exact_backbone
+from lsd_core.certificates.masked import forward_swapped, reverse
 from lsd_core.errors import InputError
-from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
 from tests.lsd_core.oracles import misfit_backbone
 
@@ -19,25 +16,19 @@ TABLE = StepTable(counts=(3, 2, 0), gains=(1.0, 2.0))
 
 def test_sequences_are_those_the_network_saw() -> None:
     backbone = misfit_backbone(1, 3, 3)
-    teacher = first_hitting(backbone, Draws(5, torch.arange(7)))
     for run in (
         lambda: reverse(backbone, "euler", TABLE, num_paths=7, seed=1, batch=3),
         lambda: reverse(backbone, "euler", uniform_times(3), num_paths=7, seed=1, batch=3),
         lambda: forward_swapped(backbone, "euler", TABLE, num_paths=7, seed=1, batch=3),
-        lambda: forward_teacher(backbone, "euler", TABLE, teacher, seed=1, batch=3),
-        lambda: forward_data(backbone, "euler", TABLE, teacher.x_end.long(), seed=1, batch=3),
     ):
         before = backbone.sequences
         assert run().sequences == backbone.sequences - before
 
 
-def test_only_bounds_are_called_bounds_and_the_card_can_hold_them() -> None:
+def test_a_certificate_names_its_bound_and_the_card_can_hold_it() -> None:
     backbone = exact_backbone("tiny", length=6, num_values=4)
-    data = draw_sequences(1, torch.arange(8), 6, num_values=4)
     table = StepTable(counts=(6, 3, 0))
-    excess = forward_data(backbone, "euler", table, data, seed=1, batch=8)
     bound = reverse(backbone, "euler", table, num_paths=8, seed=1, batch=8)
-    assert excess.bounds is None
     assert bound.bounds == "KL(sampler || reference)"
     assert json.loads(json.dumps(bound.to_dict()))["reference"].startswith("the network revealing one token")
 

@@ -10,8 +10,8 @@ from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.learned import Problem
 from lsd_core.samplers.first_hitting import first_hitting
+from lsd_core.samplers.recording import record_steps
 from lsd_core.samplers.state import Draws
-from lsd_core.samplers.stepping import record_steps
 from lsd_core.trajectories.types import Trajectories
 from tests.lsd_core.oracles import TableBackbone, all_states, joint_law, number_of
 from tests.lsd_core.oracles import exact_backbone as table_backbone

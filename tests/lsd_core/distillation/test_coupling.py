@@ -3,32 +3,34 @@
 import pytest
 import torch
 
-from lsd_core.distillation.alignment import begin, updates
+from lsd_core.distillation.alignment import updates
 from lsd_core.distillation.coupling import clocks, perturbed
 from lsd_core.distillation.lsd import LSDConfig
-from lsd_core.paths.teacher_paths import TeacherPaths
+from lsd_core.distillation.masked_alignment import begin
+from lsd_core.paths.teacher_features import hidden_before
 from lsd_core.processes import Absorbing
 from lsd_core.samplers.catalog import get_sampler
+from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.state import call
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
-from lsd_core.trajectories.replay import state_at_step
+from lsd_core.trajectories.replay import state_at_step, timed
 from tests.lsd_core.distillation.chains import exact_paths, problem, stepped_paths, strong_chain
 
 
 def walk(backbone, trajectories, table, sampler="euler", epoch=0, **config):
     """The student's states before each step and at the end, beside the teacher's masks."""
     settings = LSDConfig(**{"zeta": 0.0} | config)
-    paths, rows = TeacherPaths.read(trajectories, seed=5), torch.arange(len(trajectories))
+    paths, rows = timed(trajectories, seed=5), torch.arange(len(trajectories))
     task = problem(backbone, trajectories, table.num_steps, sampler=sampler)
     state, coupling = begin(task, paths, rows, epoch, settings, table)
     method, states, hidden = get_sampler(sampler, backbone.process), [], []
     for step in steps_of(table, backbone.length):
         states.append(state.x)
-        hidden.append(paths.hidden(rows, step))
+        hidden.append(hidden_before(paths, step))
         features, state = call(backbone, state, torch.full((len(rows),), step.t, dtype=torch.float64))
-        law = method.law(backbone, state.x, features, step)
-        state = state.moved(coupling.draw(law, step), backbone)
+        seen = MaskedPrediction.of(backbone, state.x, features, step)
+        state = state.moved(coupling.draw(method.kernel(seen, step), step), backbone)
     return [*states, state.x], hidden
 
 

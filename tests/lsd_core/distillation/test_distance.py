@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lsd_core.distillation.distance import chunks, compared_rows, kl, l2, powered
+from lsd_core.distillation.distance import compared_rows, kl, l2, powered
 
 TARGET = torch.tensor([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]], dtype=torch.float64)
 LAW = torch.tensor([[0.25, 0.25, 0.5], [0.2, 0.3, 0.5]], dtype=torch.float64)
@@ -47,15 +47,3 @@ def test_rows_masked_in_both_or_in_either():
     teacher, student = torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])
     assert compared_rows(teacher, student, "both").tolist() == [[True, False, False]]
     assert compared_rows(teacher, student, "all").tolist() == [[True, True, True]]
-
-
-def test_chunks_cover_every_row_once():
-    where = torch.rand(40, 7, generator=torch.Generator().manual_seed(0)) < 0.5
-    pieces = list(chunks(where, num_tokens=1 << 18))  # 16 rows a piece
-    assert len(pieces) > 2
-    assert max(len(sample) for sample, _ in pieces) == 16
-    again = torch.zeros(40, 7, dtype=torch.long)
-    for piece in pieces:
-        again[piece] += 1
-    assert torch.equal(again.bool(), where)
-    assert again.max() == 1

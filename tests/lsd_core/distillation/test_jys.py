@@ -10,13 +10,15 @@ import torch
 from lsd_core.backbones.countdown_chain import exact_backbone as countdown
 from lsd_core.distillation.jys import JYSConfig, Split, doubled, fit, golden_section, saving
 from lsd_core.distillation.learned import Kept, Learned, Problem
-from lsd_core.distillation.prices import price_times
 from lsd_core.metrics.countdown import error
-from lsd_core.paths.teacher_paths import TeacherPaths
+from lsd_core.paths.masked_model import MaskedModel
+from lsd_core.samplers.euler import Euler
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import counts_from_times, uniform_times
+from lsd_core.trajectories.replay import hidden_at_time, state_at_time
+from lsd_core.trajectories.types import TIME_GRID, Trajectories
 from tests.lsd_core.oracles import (
     TableBackbone,
     all_states,
@@ -31,7 +33,7 @@ T1, T2, S = 0.9, 0.4, 0.1
 LENGTH, TOKENS = 3, 2
 
 
-def nested_paths() -> tuple[TeacherPaths, torch.Tensor]:
+def nested_paths() -> tuple[Trajectories, torch.Tensor]:
     """All sequences with each token hidden at T2 (so at T1), hidden at T1 only, or at neither; P(hidden)."""
     tokens = all_states(TOKENS, LENGTH)
     classes = list(product((0, 1, 2), repeat=LENGTH))
@@ -42,14 +44,16 @@ def nested_paths() -> tuple[TeacherPaths, torch.Tensor]:
     chance = share[kind].prod(dim=1)
     time = moment[kind]
     rank = time.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
-    return TeacherPaths(torch.arange(len(end)), end, time, rank, TOKENS), chance
+    paths = Trajectories(
+        index=torch.arange(len(end)), num_tokens=TOKENS, x_end=end, reveal_time=time * TIME_GRID, rank=rank
+    )
+    return paths, chance
 
 
-def formula(backbone: TableBackbone, paths: TeacherPaths) -> torch.Tensor:
+def formula(backbone: TableBackbone, paths: Trajectories) -> torch.Tensor:
     """(t2 - s) sum over masked i and y of R2 log(R2 / R1) - R2 + R1, written out."""
     out = []
-    for end, time in zip(paths.x_end, paths.reveal_time, strict=True):
-        x1, x2 = end.masked_fill(time < T1, TOKENS), end.masked_fill(time < T2, TOKENS)
+    for x1, x2 in zip(state_at_time(paths, T1), state_at_time(paths, T2), strict=True):
         p1 = features_at(backbone, x1[None], T1)[0].softmax(-1)
         p2 = features_at(backbone, x2[None], T2)[0].softmax(-1)
         total = 0.0
@@ -72,21 +76,18 @@ def test_without_its_reveal_part_it_is_what_path_kl_saves_by_a_second_step() -> 
     joint = joint_law(3, TOKENS, LENGTH, 1.5)
     backbone = exact_backbone(joint)  # calibrated
     paths, chance = nested_paths()
-    weight = chance * joint.flatten()[number_of(paths.x_end, TOKENS)]
-    masked = (paths.reveal_time < T2).sum(1).double()
+    assert paths.x_end is not None
+    weight = chance * joint.flatten()[number_of(paths.x_end.long(), TOKENS)]
+    masked = hidden_at_time(paths, T2).sum(1).double()
     r1, r2 = 1 / T1, 1 / T2
     reveals = (T2 - S) * masked * (r2 * math.log(r2 / r1) - r2 + r1)
     klub = float((weight * (saving(backbone, paths, T1, T2, S, batch=500) - reveals)).sum())
     saved = 0.0
     for row, w in enumerate(weight.tolist()):
-        one = TeacherPaths(*(column[row : row + 1] for column in _columns(paths)), TOKENS)
-        cost = price_times(backbone, one, (T1, T2, S), 1, pooled=True).cost
+        model = MaskedModel(backbone=backbone, method=Euler(), batch=1, pooled=True)
+        cost = model.edge_costs_over_times(paths.select(slice(row, row + 1)), (T1, T2, S)).cost
         saved += w * float(cost[0, 2] - cost[0, 1] - cost[1, 2])
     assert klub == pytest.approx(saved, abs=1e-9)
-
-
-def _columns(paths: TeacherPaths) -> tuple[torch.Tensor, ...]:
-    return paths.index, paths.x_end, paths.reveal_time, paths.rank
 
 
 def test_golden_section_finds_the_peak() -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lsd_core.backbones.protocol import log_x0
-from lsd_core.distillation.alignment import masked_laws
-from lsd_core.distillation.lsd import LSDConfig, _Fit, fit
+from lsd_core.distillation.lsd import LSDConfig, fit, masked_fit
+from lsd_core.distillation.teacher_transitions import masked_log_probs
 from lsd_core.errors import InputError
 from lsd_core.processes import Geometric
 from lsd_core.samplers.euler import Euler
@@ -23,7 +23,7 @@ from tests.lsd_core.distillation.chains import (
     stepped_paths,
     strong_chain,
 )
-from tests.lsd_core.oracles import all_states, joint_law, misfit_backbone, product_law, push
+from tests.lsd_core.oracles import all_states, joint_law, misfit_backbone, product_law, push, seen_at
 
 FROZEN = {"epochs": 1, "learning_rate": 1e-12, "zeta": 0.0}  # looks, does not move
 FAITHFUL = {"coupling": "independent", "zeta": 0.0}
@@ -35,14 +35,14 @@ def test_the_gradient_is_the_difference_quotient_of_the_loss(gain_on, distance):
     """On fixed states, computed from the protocol's dense laws with no code of the method's."""
     backbone = strong_chain()
     paths = exact_paths(backbone, 8)
-    work = _Fit(problem(backbone, paths, 4), LSDConfig(gain_on=gain_on, distance=distance))
+    student, numbers = masked_fit(problem(backbone, paths, 4), LSDConfig(gain_on=gain_on, distance=distance))
     step = list(steps_of(uniform_times(4), 6))[2]
     x = state_at_time(
         exact_paths(backbone, 16).select(slice(8, 16)), 0.6
     )  # some states that are not the teacher's
     t = torch.full((8,), step.t, dtype=torch.float64)
     features = backbone.features(x, t)
-    loss = work.align(torch.arange(8), step, x, features, weight=1.0)
+    loss = student.align(torch.arange(8), step, x, features, numbers.gains[2], None, weight=1.0)
 
     def by_hand(gain):
         teacher_x = state_at_time(paths, step.t)
@@ -54,7 +54,7 @@ def test_the_gradient_is_the_difference_quotient_of_the_loss(gain_on, distance):
 
     assert loss == pytest.approx(by_hand(1.0))
     quotient = (by_hand(1 + 1e-5) - by_hand(1 - 1e-5)) / 2e-5
-    assert work.gains.grad.tolist() == pytest.approx([0, 0, quotient, 0], abs=1e-7)
+    assert numbers.gains.grad.tolist() == pytest.approx([0, 0, quotient, 0], abs=1e-7)
     if (gain_on, distance) != ("score", "kl"):  # there 1 is the optimum, whatever the rows
         assert abs(quotient) > 1e-2
 
@@ -78,7 +78,7 @@ def test_least_squares_on_independent_draws_is_rho_and_with_rows_of_zeros_t_rho(
             rho = independent_optimum(backbone, masked_law(joint, step.t), student, "both")
             assert expected == pytest.approx(rho if rows == "both" else 0.5 * rho)
             assert rho < 0.95
-        dense = Euler().law(backbone, states := all_states(4, 3), backbone.table, step).dense()
+        dense = Euler().kernel(seen_at(backbone, states := all_states(4, 3), step), step).probs
         student = student @ product_law(dense)
         assert len(states) == len(student)
 
@@ -134,10 +134,8 @@ def test_gains_on_the_score_are_a_schedule_where_time_is_ignored():
     backbone = misfit_backbone(1, 3, 3)
     for gains in ((0.4, 1.3, 0.7, 2.0), (1.0, 1.0, 2.5, 1.0)):
         table = StepTable(times=uniform_times(4).times, gains=gains, gain_on="score")
-        work = _Fit(problem(backbone, exact_paths(backbone, 4), 4), LSDConfig())
-        with torch.no_grad():
-            work.gains.copy_(torch.tensor(gains, dtype=torch.float64))
-        times = work.diagnostics()["equivalent_times"]
+        student, _ = masked_fit(problem(backbone, exact_paths(backbone, 4), 4), LSDConfig())
+        times = student.equivalent_times(table)
         schedule = StepTable(times=tuple(times))
         assert float((push(Euler(), backbone, table) - push(Euler(), backbone, schedule)).abs().max()) < 1e-15
         plain = push(Euler(), backbone, uniform_times(4))
@@ -154,7 +152,7 @@ def test_gains_on_the_log_score_are_temperatures_and_leave_the_reveals():
     assert "equivalent_times" not in learned.diagnostics
     x = backbone.process.prior(1, 6)
     for step in steps_of(learned.table, 6):
-        law = Euler().law(backbone, x, backbone.features(x, torch.ones(1).double()), step)
+        law = Euler().kernel(seen_at(backbone, x, step, 1.0), step)
         assert law.marginal_chance().tolist() == pytest.approx([(step.t - step.s) / step.t] * 6)
 
 
@@ -212,7 +210,7 @@ def test_rows_are_laws_whatever_their_sums():
     x = backbone.process.prior(1, 3)
     features = backbone.features(x, torch.ones(1).double())
     row = (torch.zeros(3).long(), torch.arange(3))
-    log_p, sums = masked_laws(backbone, features, row, x == backbone.process.mask)
+    log_p, sums = masked_log_probs(backbone, features, row, x == backbone.process.mask)
     assert log_p.exp().sum(-1).tolist() == pytest.approx([1.0] * 3)
     assert sums.tolist() == pytest.approx(backbone.table[-1].exp().sum(-1).log().tolist())
     assert float(sums.abs().min()) > 0.01

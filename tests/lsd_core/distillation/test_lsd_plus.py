@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lsd_core.backbones.protocol import log_x0
-from lsd_core.distillation.lsd_plus import LSDPlusConfig, TeacherTransitions, _Fit, fit, fit_literal
+from lsd_core.distillation.lsd_plus import LSDPlusConfig, fit, fit_literal, teacher_transitions
+from lsd_core.distillation.masked_alignment import MaskedStudent
 from lsd_core.errors import InputError
-from lsd_core.paths.teacher_paths import TeacherPaths
+from lsd_core.paths.teacher_features import state_before
 from lsd_core.samplers.step import Step
 from lsd_core.trajectories.replay import state_at_step, state_at_time
 from tests.lsd_core.distillation.chains import (
@@ -25,8 +26,7 @@ STILL = {"gain_bounds": (1.0, 1.0), "zeta": 0.0}  # the times alone
 
 
 def transitions(task, literal=False, **config):
-    paths = TeacherPaths.read(task.trajectories, task.seed)
-    return TeacherTransitions(task, LSDPlusConfig(**config), paths, literal=literal)
+    return teacher_transitions(task, LSDPlusConfig(**config), literal=literal)
 
 
 def summed(teacher, count, k):
@@ -55,7 +55,7 @@ def test_the_target_is_in_the_mean_the_chance_of_a_reveal_times_the_law():
     teacher = transitions(problem(backbone, exact_paths(backbone, 4000), 4), teacher_points=4)
     start = log_x0(backbone, backbone.process.prior(1, 3), torch.ones(1).double()).exp()[0]
     assert torch.allclose(summed(teacher, 4000, 0).mean(0), start / 4, atol=0.01)
-    masked = teacher.paths.hidden(torch.arange(4000), teacher.interval(3)[0])
+    masked = teacher.hidden(torch.arange(4000), 3)
     assert float(summed(teacher, 4000, 3)[masked].sum(-1).mean()) == pytest.approx(1.0, abs=0.03)
 
 
@@ -65,7 +65,7 @@ def test_a_stepped_teacher_gives_no_more_points_than_it_has():
     teacher = transitions(problem(backbone, paths, 2), teacher_points=100)
     assert teacher.points == 3
     for moment in teacher.moments:
-        assert torch.equal(teacher.paths.state(torch.arange(10), moment), state_at_step(paths, moment.index))
+        assert torch.equal(state_before(teacher.paths, moment), state_at_step(paths, moment.index))
 
 
 def test_the_literal_target_is_one_teacher_step():
@@ -82,7 +82,9 @@ def test_the_gradient_in_the_times_is_the_difference_quotient_of_the_loss(gain_o
     """On fixed states; with a network that is told the time, the gradient passes through that input too."""
     backbone = Warming(mild_chain(2.0).table, 3) if timed else mild_chain(2.0)
     paths = exact_paths(mild_chain(2.0), 12)
-    work = _Fit(problem(backbone, paths, 3), LSDPlusConfig(gain_on=gain_on), literal=False)
+    task, config = problem(backbone, paths, 3), LSDPlusConfig(gain_on=gain_on)
+    student = MaskedStudent(task, config, teacher_transitions(task, config, literal=False))
+    gain = torch.ones((), dtype=torch.float64, requires_grad=True)
     x = state_at_time(exact_paths(mild_chain(2.0), 24).select(slice(12, 24)), 0.7)
     rows, at = torch.arange(12), torch.tensor([1.0, 0.6, 0.25], dtype=torch.float64)
 
@@ -90,7 +92,7 @@ def test_the_gradient_in_the_times_is_the_difference_quotient_of_the_loss(gain_o
         leaf = values.clone().requires_grad_(True)
         time = leaf[1].expand(12) if through else leaf[1].detach().expand(12)
         step = Step(1, float(values[1]), float(values[2]), 1.0, gain_on)
-        loss = work.align(rows, step, x, backbone.features(x, time), 1.0, leaf)
+        loss = student.align(rows, step, x, backbone.features(x, time), gain, (leaf[1], leaf[2]), 1.0)
         return loss, leaf.grad
 
     _, gradient = loss_and_gradient(at, through=True)

@@ -2,12 +2,15 @@
 
 import json
 import math
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
 from lsd_core.distillation.controls import cosine, plain, temperature, theta_trapezoidal
 from lsd_core.distillation.learned import Problem
-from lsd_core.distillation.methods import BASELINE, METHODS, TEMPERATURE, Method, get_method, method_names
+from lsd_core.distillation.methods import BASELINE, METHODS, TEMPERATURE, get_method, method_names
 from lsd_core.errors import InputError
 from lsd_core.samplers.table import StepTable, uniform_times
 from tests.lsd_core.distillation.chains import exact_paths, problem, strong_chain
@@ -84,7 +87,9 @@ def test_names():
     assert names[0] == BASELINE
     assert {"cosine", TEMPERATURE, "lsd", "lsd_plus", "lsd_plus_literal"} <= set(names)
     controls = {name for name in names if not METHODS[name].learned}
-    assert {name for name in names if METHODS[name].sweep} == controls - {TEMPERATURE}  # that is plain's own sweep
+    assert {name for name in names if METHODS[name].sweep} == controls - {
+        TEMPERATURE
+    }  # that is plain's own sweep
     assert all(METHODS[name].description for name in names)
 
 
@@ -99,17 +104,61 @@ def test_unknown_names_list_the_known_ones():
         get_method("temperature").config({"temperature": 0.0})
 
 
-def test_a_method_without_its_module_or_sampler_is_not_offered():
-    fields = {"name": "x", "kind": "learned", "description": "x", "config_name": "X"}
-    assert not Method(module="no_such_module", **fields).available
-    assert Method(module="lsd", **fields).available
-    assert not Method(module="lsd", own_sampler="no_such_sampler", **fields).available
+def test_a_method_without_its_module_or_sampler_is_not_offered(monkeypatch):
+    method = get_method("lsd")
+    assert method.available
+    assert not replace(method, own_sampler="no_such_sampler").available
+    monkeypatch.setitem(METHODS._made, "lsd", replace(method, own_sampler="no_such_sampler"))
+    assert "lsd" not in method_names()
+    with pytest.raises(InputError, match="must be one of"):
+        get_method("no_such_method")
 
 
 def test_a_method_is_imported_when_it_is_first_used():
-    fields = {"name": "lsd", "kind": "learned", "description": "x", "config_name": "LSDConfig"}
-    method = Method(module="lsd", **fields)
-    assert method.available
-    assert "_loaded" not in vars(method)
-    method.config({})
-    assert "_loaded" in vars(method)
+    code = """if True:
+        import sys
+        from lsd_core.distillation.methods import METHODS, get_method
+        assert "lsd" in list(METHODS)
+        assert "lsd_core.distillation.lsd" not in sys.modules
+        get_method("lsd").config({})
+        assert "lsd_core.distillation.lsd" in sys.modules
+        assert "lsd_core.distillation.lsd_plus" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"learning_rate": "1e-2"},
+            "setting of lsd.learning_rate must be a valid number, got 1e-2; the default is",
+        ),
+        ({"epochs": 2.5}, "setting of lsd.epochs must be a valid integer"),
+        (
+            {"epochs": True},
+            "setting of lsd.epochs must be a valid integer, got True; the default is epochs: 20",
+        ),
+        ({"epochs": 0}, "lsd.epochs must be an integer >= 1, got 0"),
+        ({"distance": "l3"}, "setting of lsd.distance must be 'l2' or 'kl', got l3"),
+        ({"gain_bounds": [0.5, "x"]}, "setting of lsd.gain_bounds.1 must be a valid number, got x"),
+        ({"zeta": [1]}, "setting of lsd.zeta must be a valid number"),
+        ({"gain_bounds": {1, 2}}, "settings of lsd must be plain data"),
+    ],
+)
+def test_settings_are_typed(settings, message):
+    with pytest.raises(InputError) as caught:
+        get_method("lsd").config(settings)
+    assert message in str(caught.value)
+
+
+def test_a_number_keeps_the_text_under_which_it_was_filed():
+    method = get_method("path_kl")
+    given = {"candidates": [1, 1.5], "sharpness": 2}
+    written = method.settings(method.config(given), given)
+    assert json.dumps([written["candidates"], written["sharpness"]]) == "[[1, 1.5], 2]"
+    assert (method.config(written).candidates, method.config(written).sharpness) == ((1.0, 1.5), 2.0)
+
+
+def test_every_method_is_called_what_it_is_listed_as():
+    assert [method.name for _, method in METHODS.items()] == list(METHODS)

@@ -10,12 +10,13 @@ import torch
 from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.certificates.masked import reverse
-from lsd_core.distillation.gains import mildest_within_error, settle_gains, sharpest_within_error
+from lsd_core.distillation.gains import choose_gains, mildest_within_error, sharpest_within_error
 from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.distillation.path_kl import fit, fit_all
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.errors import InputError
 from lsd_core.metrics.countdown import error
+from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.paths.sampler_paths import named
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.generate import generate
@@ -47,6 +48,10 @@ def learned(backbone: MarkovExact, teacher: Trajectories) -> Learned:
 def problem(backbone: MarkovExact, teacher: Trajectories | None, **changes: object) -> Problem:
     given = {"sampler": "euler", "num_steps": 6, "seed": 3, "batch": 16} | changes
     return Problem(backbone=backbone, trajectories=teacher, **given)  # type: ignore[arg-type]
+
+
+def model(backbone: MarkovExact, batch: int, sampler: str = "euler") -> MaskedModel:
+    return MaskedModel(backbone=backbone, method=named(sampler, backbone), batch=batch)
 
 
 def test_beats_cosine_by_half_and_gains_beat_none(
@@ -140,7 +145,7 @@ def test_moments_inside_a_teachers_steps_follow_the_seed_and_so_do_their_prices(
 def test_a_single_reveal_is_never_sharpened(backbone: MarkovExact) -> None:
     table = StepTable(counts=tuple(range(LENGTH, -1, -1)))
     draws = Draws(1, torch.arange(8))
-    gains = settle_gains(backbone, table, (0.9, 1.0, 2.0), draws, batch=8)
+    gains = choose_gains(model(backbone, batch=8), table, (0.9, 1.0, 2.0), draws)
     assert set(gains.table.gains) == {1.0}
     assert gains.bound == pytest.approx(0, abs=1e-12)
     assert gains.sequences == 8 * LENGTH
@@ -149,7 +154,7 @@ def test_a_single_reveal_is_never_sharpened(backbone: MarkovExact) -> None:
 def test_the_cost_that_chooses_gains_is_the_reverse_certificate(backbone: MarkovExact) -> None:
     table = StepTable(counts=(32, 30, 26, 15, 0))
     paths = 1500
-    gains = settle_gains(backbone, table, (1.0,), Draws(1, torch.arange(paths)), batch=500)
+    gains = choose_gains(model(backbone, batch=500), table, (1.0,), Draws(1, torch.arange(paths)))
     certificate = reverse(backbone, "euler", table, num_paths=paths, seed=2, batch=500)
     slack = 4 * 2**0.5 * certificate.standard_error
     assert abs(gains.bound - certificate.value_nats) < slack
@@ -158,14 +163,8 @@ def test_the_cost_that_chooses_gains_is_the_reverse_certificate(backbone: Markov
 
 def test_so_it_is_where_the_order_is_the_samplers_own(backbone: MarkovExact) -> None:
     table, paths = StepTable(counts=(32, 22, 13, 5, 0)), 3000
-    gains = settle_gains(
-        backbone,
-        table,
-        (1.0, 1.5),
-        Draws(1, torch.arange(paths)),
-        batch=500,
-        method=named("halton", backbone),
-    )
+    own = model(backbone, batch=500, sampler="halton")
+    gains = choose_gains(own, table, (1.0, 1.5), Draws(1, torch.arange(paths)))
     assert len(set(gains.table.gains)) == 2
     certificate = reverse(backbone, "halton", gains.table, num_paths=paths, seed=2, batch=500, stops=16)
     assert certificate.reference.startswith("the network revealing one token at a time in halton order")

@@ -19,7 +19,7 @@ def test_equals_brute_force_over_all_schedules_on_twelve_times(seed: int) -> Non
         prices = [sum(float(cost[i, j]) for i, j in pairwise(path)) for path in every]
         best = min(range(len(every)), key=prices.__getitem__)
         assert schedule.nodes == every[best]
-        assert schedule.price == pytest.approx(prices[best], abs=1e-12)
+        assert schedule.cost == pytest.approx(prices[best], abs=1e-12)
         assert schedule.num_steps == num_steps
 
 

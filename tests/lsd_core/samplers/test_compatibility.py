@@ -19,6 +19,7 @@ from tests.lsd_core.oracles import (
     joint_law,
     misfit_backbone,
     push,
+    seen_at,
 )
 
 RAW = misfit_backbone(3, 3, 3, timed=True, normalised=False)
@@ -30,7 +31,7 @@ TABLES = [
 
 def dense(name: str, step: Step) -> torch.Tensor:
     x = all_states(4, 3)
-    return COMPATIBILITY[name].law(RAW, x, features_at(RAW, x, step.t), step).dense()
+    return COMPATIBILITY[name].kernel(seen_at(RAW, x, step), step).probs
 
 
 @pytest.mark.parametrize("name", ["euler_raw", "tweedie_raw"])
@@ -61,12 +62,12 @@ def test_raw_rows_reveal_by_their_own_sums(name: str, gain_on) -> None:
 def test_raw_rows_of_a_normalised_network_change_nothing() -> None:
     backbone = exact_backbone(joint_law(0, 3, 3, 1.0))
     x, step = all_states(4, 3), Step(0, 0.7, 0.3, 1.2, "score")
-    features = features_at(backbone, x, 0.7)
+    seen = seen_at(backbone, x, step)
     for raw, plain in (("euler_raw", "euler"), ("tweedie_raw", "tweedie")):
-        ours = COMPATIBILITY[raw].law(backbone, x, features, step).dense()
+        ours = COMPATIBILITY[raw].kernel(seen, step).probs
         torch.testing.assert_close(
             ours,
-            SAMPLERS[plain].law(backbone, x, features, step).dense(),
+            SAMPLERS[plain].kernel(seen, step).probs,
             atol=1e-12,
             rtol=0,  # type: ignore[attr-defined]
         )

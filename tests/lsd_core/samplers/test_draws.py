@@ -166,7 +166,7 @@ def test_balanced_split_calls_only_for_what_it_reveals() -> None:
     """No reveal, no call; one reveal, one call; more, two."""
     backbone = misfit_backbone(2, 3, 3, timed=True)
     draws, step = Draws(1, torch.arange(500)), Step(0, 1.0, 0.6, 1.0, "score")
-    before = start(backbone, 500)
+    before = start(backbone, draws)
     after = SAMPLERS["balanced_split"].step(backbone, before, step, draws)
     revealed = (after.x != backbone.process.mask).sum(1)
     assert torch.equal(after.calls, revealed.clamp(max=2))

@@ -6,7 +6,7 @@ import torch
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.samplers import categorical
 from lsd_core.samplers.categorical import draw_categorical, draw_power
-from lsd_core.samplers.laws import HEAD_ELEMENTS, ComputedLaw
+from lsd_core.samplers.masked import HEAD_ELEMENTS, ComputedTokens
 from lsd_core.samplers.state import AT_ONCE, Draws
 
 
@@ -50,7 +50,7 @@ def test_blocks_keep_the_tail() -> None:
 def test_nothing_is_drawn_from_no_rows() -> None:
     none = torch.zeros(0, dtype=torch.float64)
     assert draw_power(torch.zeros(0, 5000), 1.0, none).shape == (0,)
-    assert ComputedLaw(lambda chosen: torch.zeros(len(chosen), 5), 5).draw(none.long(), none).shape == (0,)
+    assert ComputedTokens(lambda chosen: torch.zeros(len(chosen), 5), 5).draw(none.long(), none).shape == (0,)
 
 
 def test_a_law_is_asked_for_a_bounded_number_of_rows_at_a_time() -> None:
@@ -64,7 +64,7 @@ def test_a_law_is_asked_for_a_bounded_number_of_rows_at_a_time() -> None:
         return row.expand(len(chosen), -1)
 
     uniform = torch.full((25,), 0.5, dtype=torch.float64)
-    drawn = ComputedLaw(log_probs, tokens).draw(torch.arange(25), uniform)
+    drawn = ComputedTokens(log_probs, tokens).draw(torch.arange(25), uniform)
     assert drawn.tolist() == [3] * 25
     assert asked == [10, 10, 5]
 

@@ -19,6 +19,7 @@ from tests.lsd_core.oracles import (
     joint_law,
     misfit_backbone,
     push,
+    seen_at,
     transition,
     tv,
 )
@@ -39,7 +40,7 @@ BACKBONES = {
 
 def dense_law(sampler, backbone: TableBackbone, step: Step) -> torch.Tensor:
     x = all_states(backbone.process.num_states, backbone.length)
-    return sampler.law(backbone, x, features_at(backbone, x, step.t), step).dense()
+    return sampler.kernel(seen_at(backbone, x, step), step).probs
 
 
 def concrete_score(backbone: TableBackbone, t: float) -> torch.Tensor:
@@ -132,14 +133,14 @@ def test_fixed_counts_reveals_every_subset_alike() -> None:
     backbone = BACKBONES["misfit"]
     x = torch.full((1, 3), backbone.process.mask)
     step = Step(0, 1.0, 0.25, 1.0, "log_score", counts=(3, 1))
-    law = transition(FixedCounts().law(backbone, x, features_at(backbone, x, 1.0), step))[0].view(4, 4, 4)
+    law = transition(FixedCounts().kernel(seen_at(backbone, x, step), step))[0].view(4, 4, 4)
     p = features_at(backbone, x, 1.0)[0].softmax(-1)
     expected = torch.zeros(4, 4, 4, dtype=torch.float64)
     expected[:3, :3, 3] = torch.einsum("a,b->ab", p[0], p[1]) / 3
     expected[:3, 3, :3] = torch.einsum("a,b->ab", p[0], p[2]) / 3
     expected[3, :3, :3] = torch.einsum("a,b->ab", p[1], p[2]) / 3
     torch.testing.assert_close(law, expected, atol=1e-12, rtol=0)
-    dense = FixedCounts().law(backbone, x, features_at(backbone, x, 1.0), step).dense()[0]
+    dense = FixedCounts().kernel(seen_at(backbone, x, step), step).probs[0]
     marginals = torch.stack([law.sum((1, 2)), law.sum((0, 2)), law.sum((0, 1))])
     torch.testing.assert_close(dense, marginals, atol=1e-12, rtol=0)
 
@@ -184,4 +185,4 @@ def test_fixed_counts_refuses_a_grid_of_times():
     backbone = BACKBONES["exact"]
     x = all_states(backbone.process.num_states, backbone.length)
     with pytest.raises(InputError, match="grid of counts"):
-        FixedCounts().law(backbone, x, features_at(backbone, x, 0.5), STEPS[1])
+        FixedCounts().kernel(seen_at(backbone, x, STEPS[1]), STEPS[1])

@@ -9,17 +9,17 @@ from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.generate import generate
 from lsd_core.samplers.halton import Halton
-from lsd_core.samplers.order import HALTON, UNIFORM
+from lsd_core.samplers.orders import HALTON, UNIFORM
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.oracles import (
     exact_backbone,
-    features_at,
     fitted_order,
     halton_ranks,
     joint_law,
     push_named,
+    seen_at,
     tv,
 )
 
@@ -123,9 +123,9 @@ def test_its_law_needs_the_order_beside_the_tokens() -> None:
     backbone = exact_backbone(joint_law(1, 2, 3, 1.0))
     x = backbone.process.prior(1, 3)
     step = next(steps_of(StepTable(counts=(3, 1, 0)), 3))
-    law = Halton().law(backbone, x, features_at(backbone, x, 1.0), step)
+    law = Halton().kernel(seen_at(backbone, x, step), step)
     with pytest.raises(InputError, match="order must be exchangeable"):
-        law.dense()
+        _ = law.probs
 
 
 def test_it_refuses_a_grid_of_times_by_its_own_name() -> None:

@@ -9,12 +9,12 @@ import torch
 
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import SAMPLERS
-from lsd_core.samplers.halves import cut
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
 from lsd_core.samplers.tau_leaping import TauLeapingCorrected
 from lsd_core.samplers.theta_rk2 import ThetaRK2
 from lsd_core.samplers.theta_trapezoidal import ThetaTrapezoidal
+from lsd_core.samplers.two_calls import cut
 from tests.lsd_core.oracles import (
     TableBackbone,
     all_states,
@@ -26,6 +26,7 @@ from tests.lsd_core.oracles import (
     misfit_backbone,
     number_of,
     push_named,
+    seen_at,
     tv,
     two_calls,
 )
@@ -123,7 +124,8 @@ def test_trapezoidal_second_stage_is_the_formula() -> None:
     x_mid = torch.tensor([[3, 0, 1], [3, 3, 2]])
     rho = 0.9 - 0.4 * 0.6
     features, features_mid = features_at(backbone, x, 0.9), features_at(backbone, x_mid, rho)
-    law = method.second(backbone, x, features, x_mid, features_mid, step).dense()
+    seen = seen_at(backbone, x, step)
+    law = method.second(seen, seen_at(backbone, x_mid, step, rho), step).probs
     p, p_mid = (1.4 * features).softmax(-1), (1.4 * features_mid).softmax(-1)
     a1, a2 = 1 / (2 * 0.4 * 0.6), (0.6**2 + 0.4**2) / (2 * 0.4 * 0.6)
     raw = (a1 * p_mid - a2 * p).clamp(min=0)
@@ -133,7 +135,7 @@ def test_trapezoidal_second_stage_is_the_formula() -> None:
         torch.testing.assert_close(law[chain, position, :3], expected, atol=1e-12, rtol=0)
         assert float(law[chain, position, 3]) == pytest.approx(1 - chance, abs=1e-12)
     assert float(law[0, 1, 0]) == float(law[0, 2, 1]) == float(law[1, 2, 2]) == 1.0
-    first = method.first(backbone, x, features, step).dense()
+    first = method.first(seen, step).probs
     assert float(first[0, 0, 3]) == pytest.approx(rho / 0.9, abs=1e-12)
 
 
@@ -142,7 +144,7 @@ def test_rk2_steps_from_x_and_keeps_p_where_the_probe_revealed() -> None:
     method = ThetaRK2(0.4)
     x, probe = torch.tensor([[3, 3, 1]]), torch.tensor([[3, 0, 1]])
     features, features_mid = features_at(backbone, x, 0.9), features_at(backbone, probe, 0.66)
-    law = method.second(backbone, x, features, probe, features_mid, step).dense()[0]
+    law = method.second(seen_at(backbone, x, step), seen_at(backbone, probe, step, 0.66), step).probs[0]
     p, p_mid = features[0].softmax(-1), features_mid[0].softmax(-1)
     weight, chance = 1 / (2 * 0.4), 0.6 / 0.9
     mixed = ((1 - weight) * p[0] + weight * p_mid[0]).clamp(min=0)
@@ -155,12 +157,14 @@ def test_tau_leaping_leaves_the_poisson_share_masked_and_the_last_step_none() ->
     backbone, method = misfit_backbone(7, 3, 3), SAMPLERS["tau_leaping"]
     x = torch.full((1, 3), 3)
     features = features_at(backbone, x, 1.0)
-    law = method.law(backbone, x, features, Step(0, 0.8, 0.2, 1.0, "score")).dense()  # type: ignore[attr-defined]
+    step = Step(0, 0.8, 0.2, 1.0, "score")
+    law = method.kernel(seen_at(backbone, x, step, 1.0), step).probs  # type: ignore[attr-defined]
     torch.testing.assert_close(law[0, :, 3], torch.full((3,), -0.75).double().exp())
     torch.testing.assert_close(
         law[0, :, :3], -torch.expm1(torch.tensor(-0.75).double()) * features[0].softmax(-1)
     )
-    last = method.law(backbone, x, features, Step(1, 0.2, 0.0, 1.0, "score")).dense()  # type: ignore[attr-defined]
+    step = Step(1, 0.2, 0.0, 1.0, "score")
+    last = method.kernel(seen_at(backbone, x, step, 1.0), step).probs  # type: ignore[attr-defined]
     assert float(last[..., 3].max()) == 0.0
 
 
@@ -177,8 +181,8 @@ def test_a_corrector_leap_leaves_the_law_at_s_alone_to_first_order() -> None:
     moved = []
     for leap in (0.08, 0.04, 0.02, 0.01):
         step = Step(0, s + leap, s, 1.0, "score")
-        features = features_at(backbone, states, s)
-        dense = TauLeapingCorrected(1.0).correction(backbone, states, features, step).dense()
+        seen = seen_at(backbone, states, step, s)
+        dense = TauLeapingCorrected(1.0).second(seen, seen, step).probs
         torch.testing.assert_close(dense.sum(-1), torch.ones(27, 3, dtype=torch.float64))
         after = marginal @ torch.einsum("na,nb,nc->nabc", *dense.unbind(1)).flatten(1)
         moved.append(tv(after, marginal))

@@ -44,7 +44,8 @@ def backbone(tmp_path: Path) -> AnyBackbone:
     tensors = random_tensors(
         states=openwebtext.VOCABULARY + 1, dim=8, blocks=1, heads=2, cond=4, dtype=torch.float32
     )
-    folder = files.write_hub(tmp_path / "mine", config | {"tokens": openwebtext.VOCABULARY}, tensors)
+    published = config | {"tokens": openwebtext.VOCABULARY, "data": {"train": "openwebtext"}}
+    folder = files.write_hub(tmp_path / "mine", published, tensors)
     return load_published(folder, "mine")
 
 

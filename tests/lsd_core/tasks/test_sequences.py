@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from lsd_core.backbones import storage
 from lsd_core.backbones.countdown_chain import draw_sequences, entropy_of_data, exact_backbone
+from lsd_core.backbones.markov import MarkovExact
 from lsd_core.metrics.entropy import distinct
 from lsd_core.tasks.catalog import get_task, task_of
 
@@ -30,3 +32,22 @@ def test_repeating_oneself_shows() -> None:
 def test_a_backbone_that_names_no_task_is_judged_as_what_it_can_be() -> None:
     assert task_of(exact_backbone("mine", 8)) == "countdown"
     assert task_of(exact_backbone("other", 8, 4)) == "sequences"
+
+
+def test_the_number_of_tokens_says_nothing_about_the_task() -> None:
+    ours = exact_backbone("mine", 8)
+    foreign = MarkovExact("foreign", ours.config, ours.tensors())
+    assert foreign.process.num_states == 33
+    assert task_of(foreign) == "sequences"
+
+
+def test_a_file_declares_its_task_beside_its_identity() -> None:
+    ours = exact_backbone("mine", 8)
+    read = storage.from_bytes(storage.to_bytes(ours), "file")
+    assert (task_of(read), read.fingerprint) == ("countdown", ours.fingerprint)
+    silent = MarkovExact("foreign", ours.config, ours.tensors())
+    trained = storage.from_bytes(
+        storage.to_bytes(silent, {"task": "countdown"}), "file"
+    )  # as `lsd train` notes it
+    assert task_of(trained) == "countdown"
+    assert task_of(storage.from_bytes(storage.to_bytes(silent), "file")) == "sequences"

@@ -63,3 +63,16 @@ def test_what_cannot_be_learned_from_is_named(
         read_lines(write(tmp_path, content), **options)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_a_smiles_file_as_people_have_it_gives_its_molecules(tmp_path: Path) -> None:
+    path = tmp_path / "mols.smi"
+    path.write_bytes(b"\xef\xbb\xbfSMILES\tID\r\nCCO\tCHEMBL545\r\n\r\nc1ccccc1 benzene ring\r\n  \r\n")
+    lines = read_lines(path)
+    assert [lines.vocabulary.decode(row) for row in lines.train.tolist()] == ["CCO", "c1ccccc1"]
+    path.write_text("CCO\nCCN\n")  # no heading, nothing to leave out
+    assert len(read_lines(path).train) == 2
+
+
+def test_a_byte_order_mark_is_no_token(tmp_path: Path) -> None:
+    assert read_lines(write(tmp_path, b"\xef\xbb\xbfab\nba\n")).vocabulary.tokens == ("a", "b")

@@ -150,6 +150,30 @@ def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(family: str, 
         train(config(family, 50), Absorbing(4), 6, draw, name="n", checkpoint=path)
 
 
+def test_the_body_learns_and_runs_in_the_precision_that_is_asked_for(tmp_path: Path) -> None:
+    single, half = (
+        train(
+            TrainConfig(**{**config("radd").to_dict(), "body_dtype": name}), Absorbing(4), 6, draw, name="n"
+        )
+        for name in ("float32", "bfloat16")
+    )
+    assert config("radd").body_dtype == "float32"
+    assert [trained.config["body_dtype"] for trained in (single, half)] == ["float32", "bfloat16"]
+    pairs = zip(single.tensors().values(), half.tensors().values(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+    for family, body in (("radd", "float16"), ("gaussian", "bfloat16")):
+        with pytest.raises(InputError, match=r"^body_dtype must"):
+            TrainConfig(**{**config(family).to_dict(), "body_dtype": body})
+
+
+@pytest.mark.parametrize(("family", "body"), [("radd", "bfloat16"), ("gaussian", "float32")])
+def test_checkpoints_of_before_there_was_a_choice_of_precision_are_continued(family: str, body: str) -> None:
+    record = TrainConfig(**{**config(family).to_dict(), "body_dtype": body}).checkpoint_record()
+    assert "body_dtype" not in record
+    other = TrainConfig(**{**config("radd").to_dict(), "body_dtype": "float32"}).checkpoint_record()
+    assert other["body_dtype"] == "float32"
+
+
 def test_the_learning_rate_warms_up_and_cools_down() -> None:
     short = config("radd", 100)
     rates = [schedule(step, short) for step in range(100)]

@@ -16,10 +16,11 @@ from lsd_core.trajectories import (
     Trajectories,
     concatenate,
     equal,
-    iter_shards,
     publish_manifest,
+    published_shards,
     read,
     read_trajectories,
+    stream_shards,
 )
 from lsd_core.trajectories.prefetch import ahead
 
@@ -56,7 +57,7 @@ def test_few_shards_are_in_memory_at_once(
     reads: list[str] = []
     read = Store.read_bytes
     monkeypatch.setattr(Store, "read_bytes", lambda self, key: reads.append(key) or read(self, key))
-    for used, _ in enumerate(iter_shards(store, spec, prefetch=1), start=1):
+    for used, _ in enumerate(stream_shards(store, spec, published_shards(store, spec), prefetch=1), start=1):
         assert len(reads) - 1 <= used + 1  # one is the manifest's
     assert len(reads) == 7
 
@@ -100,7 +101,7 @@ def test_any_flipped_byte_is_detected_before_use(
     data = store.read_bytes(key)
     for position in range(0, len(data), 97):
         store.write_bytes(key, data[:position] + bytes([data[position] ^ 4]) + data[position + 1 :])
-        shards = iter_shards(store, spec)
+        shards = stream_shards(store, spec, published_shards(store, spec))
         assert torch.equal(next(shards).index, torch.arange(5))
         with pytest.raises(CorruptFileError, match=f"{key} must hold the {len(data)} bytes with sha256"):
             next(shards)

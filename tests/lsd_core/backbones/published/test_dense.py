@@ -16,7 +16,7 @@ from lsd_core.backbones.storage import with_body_dtype
 from lsd_core.backbones.tauldr import TauLDR
 from lsd_core.errors import InputError
 from lsd_core.samplers import generate, uniform_times
-from lsd_core.samplers.dense.prediction import Prediction
+from lsd_core.samplers.full import FullPrediction
 from lsd_core.storage.store import Store
 from tests.lsd_core.backbones.published import files, images
 from tests.lsd_core.backbones.published.files import HEADS, LENGTH, V
@@ -92,7 +92,7 @@ def test_duos_tweedie_step_is_its_own_reverse_step(tmp_path: Path) -> None:
     onward = a_t / a_s * here + (1 - a_t / a_s) / states
     reached = a_s * p + (1 - a_s) / states
     norm = a_t * (p * here).sum(-1, keepdim=True) + (1 - a_t) / states
-    law = Prediction(backbone.process, X[:1], t, given_x0=backbone.x0_law(X[:1], T[:1])).tweedie(s).probs
+    law = FullPrediction(backbone.process, X[:1], t, given_x0=backbone.x0_law(X[:1], T[:1])).tweedie(s).probs
     torch.testing.assert_close(law, onward * reached / norm, rtol=1e-9, atol=1e-12)
     score = backbone.score(X[:1], T[:1])
     expected = (a_t * p + (1 - a_t) / states) / norm

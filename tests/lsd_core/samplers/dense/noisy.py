@@ -8,8 +8,8 @@ from torch import Tensor
 from lsd_core.backbones.hidden_markov import HiddenMarkov
 from lsd_core.backbones.scores import scores_at_times
 from lsd_core.processes import Exponential, Gaussian, Geometric, Process, Uniform
-from lsd_core.samplers.dense.prediction import growth_between
-from lsd_core.samplers.dense.recording import node_times
+from lsd_core.samplers.full import growth_between
+from lsd_core.samplers.recording import node_times
 from lsd_core.trajectories.types import Trajectories
 from tests.lsd_core.oracles import all_states, number_of
 

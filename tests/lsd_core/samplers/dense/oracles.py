@@ -7,8 +7,8 @@ from torch import Tensor
 
 from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.processes import Process
-from lsd_core.samplers.dense.laws import reverse_rates
-from lsd_core.samplers.dense.prediction import predict
+from lsd_core.samplers.full import predict
+from lsd_core.samplers.full_kernels import reverse_rates
 from lsd_core.samplers.step import Step
 from tests.lsd_core.oracles import all_states, number_of, product_law
 
@@ -16,12 +16,14 @@ from tests.lsd_core.oracles import all_states, number_of, product_law
 class ExactScores:
     """The true scores of a data law (S,) * l, times a fixed log-normal misfit for each (state, position, target)."""
 
+    name = family = fingerprint = "exact"
+
     def __init__(self, process: Process, joint: Tensor, misfit: float = 0.0, grid: float = 0.0) -> None:
         self.grid = grid  # if positive, time is read at the middles of a grid: constant rates on each cell
         self.process, self.joint, self.length = process, joint, joint.dim()
         shape = (joint.numel(), joint.dim(), joint.shape[0])
         self.factor = (misfit * torch.randn(shape, generator=torch.Generator().manual_seed(5)).double()).exp()
-        self.sequences = 0
+        self.sequences, self.config = 0, dict[str, Any]()
 
     def law_at(self, t: float) -> Tensor:
         """p_t over all states, flat."""
@@ -30,6 +32,9 @@ class ExactScores:
         for _ in range(self.length):
             law = torch.tensordot(law, matrix, dims=([0], [0]))  # each pass moves the next axis to the back
         return law.flatten()
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"joint": self.joint}
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         self.sequences += len(x)
@@ -77,10 +82,10 @@ def step_matrix(method: Any, backbone: ScoreBackbone, step: Step) -> Tensor:
     """Transition (N, N) of one step, summed over the middle states of a second stage."""
     x = all_states(backbone.process.num_states, backbone.length)
     seen = predict(backbone, x, step.t, step)
-    first = product_law(method.first(seen, step).probs)
     if method.calls_per_step == 1:
-        return first
-    seen_mid = predict(backbone, x, method.middle(step), step)
+        return product_law(method.kernel(seen, step).probs)
+    first = product_law(method.first(seen, step).probs)
+    seen_mid = predict(backbone, x, method.middle(step, backbone.length), step)
     start, middle = (first > 0).nonzero(as_tuple=True)
     law = method.second(seen[start], seen_mid[middle], step)
     return torch.zeros_like(first).index_add_(0, start, first[start, middle, None] * product_law(law.probs))

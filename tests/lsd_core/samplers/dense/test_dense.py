@@ -4,28 +4,27 @@ import pytest
 import torch
 from scipy import stats
 
+from lsd_core.backbones.scores import AbsorbingScores, ScoreBackbone, X0Scores
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Exponential, Gaussian, Geometric, LogLinear, Uniform
-from lsd_core.samplers.dense import (
-    DENSE_SAMPLERS,
-    AbsorbingScores,
-    ScoreBackbone,
-    X0Scores,
-    generate_dense,
-    uniformise,
-    x0_rate_bound,
-)
-from lsd_core.samplers.dense.laws import gained, last_jump_law, ordinal_law, reverse_rates, single_jump_law
-from lsd_core.samplers.dense.prediction import predict
-from lsd_core.samplers.dense.steps import (
-    DenseRK2,
-    DenseTauLeapingCorrected,
-    DenseTrapezoidal,
-)
+from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.euler import Euler
+from lsd_core.samplers.full import predict
+from lsd_core.samplers.full_kernels import (
+    gained,
+    last_jump_kernel,
+    ordinal_kernel,
+    reverse_rates,
+    single_jump_kernel,
+)
+from lsd_core.samplers.generate import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import uniform_times
+from lsd_core.samplers.tau_leaping import TauLeapingCorrected
+from lsd_core.samplers.theta_rk2 import ThetaRK2
+from lsd_core.samplers.theta_trapezoidal import ThetaTrapezoidal
+from lsd_core.samplers.uniformisation import uniformise, x0_rate_bound
 from tests.lsd_core.oracles import (
     all_states,
     chi_square,
@@ -34,6 +33,7 @@ from tests.lsd_core.oracles import (
     joint_law,
     misfit_backbone,
     number_of,
+    seen_at,
     tv,
 )
 from tests.lsd_core.samplers.dense.oracles import ExactScores, push_dense, reverse_law, step_matrix
@@ -61,7 +61,7 @@ def test_tweedie_has_exact_marginals(backbone: ExactScores) -> None:
     """From one state, the law of each token at s is the true posterior's marginal, with nothing to clamp."""
     size, length = backbone.process.num_states, backbone.length
     x = all_states(size, length)
-    law = DENSE_SAMPLERS["tweedie"].first(predict(backbone, x, T, STEP), STEP)
+    law = SAMPLERS["tweedie"].kernel(predict(backbone, x, T, STEP), STEP)
     noise = backbone.process.noise
     growth = float(
         noise.sigma_bar(torch.tensor(T, dtype=torch.float64))
@@ -89,7 +89,7 @@ def test_euler_law_is_delta_plus_step_times_reverse_rate(backbone: ExactScores) 
     x = all_states(backbone.process.num_states, 2)
     seen, q = predict(backbone, x, 0.5, step), backbone.process.rate_matrix()
     rate = float(backbone.process.noise.rate(torch.tensor(0.5, dtype=torch.float64)))
-    law = DENSE_SAMPLERS["euler"].first(seen, step).probs
+    law = SAMPLERS["euler"].kernel(seen, step).probs
     for number, state in enumerate(x.tolist()):
         for position, here in enumerate(state):
             for target in range(len(q)):
@@ -106,7 +106,7 @@ def test_what_strays_from_a_law_is_clamped_renormalised_and_reported(name: str) 
     backbone = ExactScores(UNIFORM, joint_law(0, 3, 2, 2.0), misfit=1.5)
     step = Step(0, 0.9, 0.05, 1.0, "score")
     x = all_states(3, 2)
-    law = DENSE_SAMPLERS[name].first(predict(backbone, x, 0.9, step), step)
+    law = SAMPLERS[name].kernel(predict(backbone, x, 0.9, step), step)
     assert law.most_negative < -1e-3
     assert float(law.probs.min()) >= 0
     torch.testing.assert_close(law.probs.sum(-1), torch.ones(9, 2, dtype=torch.float64))
@@ -117,9 +117,9 @@ def test_the_dense_laws_on_absorbing_are_those_of_the_fast_path() -> None:
     dense = AbsorbingScores(fast)
     x, step = all_states(4, 2), Step(0, 0.7, 0.4, 1.0, "score")
     seen = predict(dense, x, 0.7, step)
-    expected = Euler().law(fast, x, features_at(fast, x, 0.7), step).dense()
+    expected = Euler().kernel(seen_at(fast, x, step), step).probs
     for name in ("euler", "tweedie"):
-        law = DENSE_SAMPLERS[name].first(seen, step).probs
+        law = SAMPLERS[name].kernel(seen, step).probs
         torch.testing.assert_close(law, expected, atol=1e-10, rtol=0)
 
 
@@ -143,24 +143,24 @@ COUNTS = (16, 32, 64)
 @pytest.mark.parametrize(("backbone", "name", "order"), ORDERS)
 def test_order(backbone: ExactScores, name: str, order: float) -> None:
     start, target = backbone.law_at(T), backbone.law_at(S)
-    errors = [tv(push_dense(DENSE_SAMPLERS[name], backbone, start, T, S, m), target) for m in COUNTS]
+    errors = [tv(push_dense(SAMPLERS[name], backbone, start, T, S, m), target) for m in COUNTS]
     assert abs(fitted_order(COUNTS, errors) - order) < (0.3 if order == 2 else 0.2)
 
 
 def test_rk2_mixes_the_rates_of_both_stages_where_the_probe_stood_still() -> None:
     step, x, probe = Step(0, 0.7, 0.5, 1.0, "score"), torch.tensor([[0, 2]]), torch.tensor([[0, 1]])
-    method, rho = DenseRK2(0.4), 0.62
+    method, rho = ThetaRK2(0.4), 0.62
     seen, seen_mid = predict(MISFIT, x, 0.7, step), predict(MISFIT, probe, rho, step)
     early, late = seen.rates()[0], seen_mid.rates()[0]
     mixed = (-0.25 * early[0] + 1.25 * late[0]).clamp(min=0)
-    expected = last_jump_law(torch.stack([mixed, early[1]])[None], x, 0.2).probs
+    expected = last_jump_kernel(torch.stack([mixed, early[1]])[None], x, 0.2).probs
     law = method.second(seen, seen_mid, step).probs
     torch.testing.assert_close(law, expected, atol=1e-12, rtol=0)
 
 
 def test_rejecting_multiple_jumps_costs_an_order() -> None:
     start, target = MILD.law_at(T), MILD.law_at(S)
-    errors = [tv(push_dense(DenseTrapezoidal(reject=True), MILD, start, T, S, m), target) for m in COUNTS]
+    errors = [tv(push_dense(ThetaTrapezoidal(reject=True), MILD, start, T, S, m), target) for m in COUNTS]
     assert fitted_order(COUNTS, errors) < 1.3
 
 
@@ -171,15 +171,15 @@ def test_leaps_are_poisson() -> None:
     move = 0.8 * rates[0, 0]
     total = float(move.sum())
     last, once = (
-        last_jump_law(rates, x, duration).probs[0, 0],
-        single_jump_law(rates, x, duration).probs[0, 0],
+        last_jump_kernel(rates, x, duration).probs[0, 0],
+        single_jump_kernel(rates, x, duration).probs[0, 0],
     )
     for state in (0, 2, 3):
         share = float(move[state]) / total
         assert float(last[state]) == pytest.approx(share * (1 - stats.poisson.pmf(0, total)))
         assert float(once[state]) == pytest.approx(share * stats.poisson.pmf(1, total))
     assert float(last[1]) == pytest.approx(stats.poisson.pmf(0, total))
-    ordinal = ordinal_law(rates, x, duration).probs[0, 0]
+    ordinal = ordinal_kernel(rates, x, duration).probs[0, 0]
     expected = [0.0] * 4
     for down in range(25):
         for up in range(25):
@@ -197,7 +197,7 @@ def test_a_corrector_leap_leaves_the_law_alone_to_first_order(backbone: ExactSco
     for width in (0.04, 0.02, 0.01, 0.005):
         step = Step(0, S + width, S, 1.0, "score")
         seen = predict(backbone, x, S, step)
-        probs = DenseTauLeapingCorrected(1.0).second(seen, seen, step).probs
+        probs = TauLeapingCorrected(1.0).second(seen, seen, step).probs
         moved.append(tv(law @ torch.einsum("na,nb->nab", *probs.unbind(1)).flatten(1), law))
         assert float((probs - torch.nn.functional.one_hot(x)).abs().max()) > 0.1 * width
     assert fitted_order((1, 2, 4, 8), moved) == pytest.approx(2, abs=0.2)
@@ -315,7 +315,7 @@ def test_a_bound_that_is_broken_is_said_so() -> None:
         x0_rate_bound(Uniform(3, LogLinear()))(0.1, 0.0)
 
 
-@pytest.mark.parametrize("name", list(DENSE_SAMPLERS))
+@pytest.mark.parametrize("name", [name for name, each in SAMPLERS.items() if "uniform" in each.processes])
 @pytest.mark.parametrize("backbone", [STRONG, ORDINAL])
 def test_generated_samples_follow_the_pushed_law_and_keep_their_prefix(
     name: str, backbone: ExactScores
@@ -326,18 +326,18 @@ def test_generated_samples_follow_the_pushed_law_and_keep_their_prefix(
     law = torch.einsum("a,b->ab", prior, prior).flatten()
     assert table.times is not None
     for k, (t, s) in enumerate(zip(table.times[:-2], table.times[1:-1], strict=True)):
-        law = law @ step_matrix(DENSE_SAMPLERS[name], backbone, Step(k, t, s, 1.0, "log_score"))
+        law = law @ step_matrix(SAMPLERS[name], backbone, Step(k, t, s, 1.0, "log_score"))
     clean = ExactScores(type(backbone.process).from_dict(backbone.process.to_dict()), backbone.joint)
     x, last = all_states(size, 2), table.times[-2]
     sigma_bar = float(backbone.process.noise.sigma_bar(torch.tensor(last, dtype=torch.float64)))
     one = torch.linalg.matrix_exp(sigma_bar * backbone.process.rate_matrix())
     raw = (clean.score(x, torch.full((len(x),), last, dtype=torch.float64)) @ one.inverse()) * one.T[x]
     law = law @ torch.einsum("na,nb->nab", raw[:, 0], raw[:, 1]).flatten(1)
-    samples, _ = generate_dense(backbone, name, table, 4_000, seed=3, batch=1_000)
+    samples = generate(backbone, name, table, 4_000, seed=3, batch=1_000)
     assert chi_square(samples.tokens, law.clamp(min=0), size) > 0.001
-    calls = DENSE_SAMPLERS[name].calls_per_step
+    calls = SAMPLERS[name].calls_per_step
     assert samples.calls.unique().tolist() == [3 * calls + 1]
-    few, many = (generate_dense(backbone, name, table, n, seed=3, batch=12)[0] for n in (16, 32))
+    few, many = (generate(backbone, name, table, n, seed=3, batch=12) for n in (16, 32))
     assert torch.equal(few.tokens, many.tokens[:16])
     assert torch.equal(many.tokens, samples.tokens[:32])
 
@@ -345,7 +345,7 @@ def test_generated_samples_follow_the_pushed_law_and_keep_their_prefix(
 def test_finer_grids_reach_the_data() -> None:
     law, exact = [], STRONG.joint.flatten()
     for steps in (4, 16):
-        samples, _ = generate_dense(STRONG, "tweedie", uniform_times(steps), 8_000, seed=1, batch=2_000)
+        samples = generate(STRONG, "tweedie", uniform_times(steps), 8_000, seed=1, batch=2_000)
         law.append(torch.bincount(number_of(samples.tokens, 3), minlength=9) / 8_000)
     assert tv(law[1], exact) < 0.6 * tv(law[0], exact)
     assert tv(law[1], exact) < 0.05
@@ -353,5 +353,5 @@ def test_finer_grids_reach_the_data() -> None:
 
 def test_wrong_input_is_named() -> None:
     with pytest.raises(InputError, match=r"sampler must be one of .*'euler'"):
-        generate_dense(STRONG, "first_hitting", uniform_times(2), 4, seed=0)
+        generate(STRONG, "first_hitting", uniform_times(2), 4, seed=0)
     assert Absorbing(3).num_states == 4

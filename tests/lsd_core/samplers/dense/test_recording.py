@@ -9,12 +9,12 @@ from lsd_core.backbones.catalog import load_backbone
 from lsd_core.candidates.teacher import calls_a_path, generate_shard, noised_data, teacher_spec
 from lsd_core.errors import InputError
 from lsd_core.processes import Process
-from lsd_core.samplers.dense.recording import (
+from lsd_core.samplers.recording import (
     STOP,
     expected_calls,
     node_times,
-    record_dense_steps,
     record_exact,
+    record_states,
     windows,
 )
 from lsd_core.samplers.state import Draws
@@ -60,14 +60,14 @@ def test_a_path_does_not_depend_on_those_beside_it() -> None:
 
 
 def test_stepped_paths_keep_every_nth_state_and_end_denoised() -> None:
-    fine = record_dense_steps(chain(UNIFORM), "tweedie", 8, 8, Draws(3, torch.arange(50)))
-    coarse = record_dense_steps(chain(UNIFORM), "tweedie", 8, 4, Draws(3, torch.arange(50)))
+    fine = record_states(chain(UNIFORM), "tweedie", 8, 8, Draws(3, torch.arange(50)))
+    coarse = record_states(chain(UNIFORM), "tweedie", 8, 4, Draws(3, torch.arange(50)))
     assert fine.states is not None
     assert coarse.states is not None
     assert torch.equal(fine.states[:, ::2], coarse.states)
     assert torch.equal(fine.x_end, coarse.x_end)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"teacher.steps must be a multiple of teacher.nodes = 3, got 8"):
-        record_dense_steps(chain(UNIFORM), "tweedie", 8, 3, Draws(3, torch.arange(5)))
+        record_states(chain(UNIFORM), "tweedie", 8, 3, Draws(3, torch.arange(5)))
 
 
 def test_scores_alone_have_no_bound_to_uniformise_under() -> None:

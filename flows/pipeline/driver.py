@@ -1,0 +1,223 @@
+"""The driver of every run, be it a flow, a single cell, a study or trajectories alone: backbones on the store, Ray, one
+pool, the pieces of work, and what became of each."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from flows.config import GridConfig
+from flows.pipeline.cell_work import Filled, cell_piece, planned_jobs, read_cards, untested
+from flows.pipeline.plan import Plan, make_plan
+from flows.pipeline.progress import Phases, Progress, listener
+from flows.pipeline.run import Run
+from flows.pipeline.scheduler import Piece, Scheduler, reason_of
+from flows.pipeline.site import Counts, Site
+from flows.pipeline.teachers import Survey, Tally, teacher_piece
+from flows.pipeline.timing import PoolTiming, Timing
+from flows.pipeline.watcher import end_with_this_process
+from flows.settings import LOCAL_RAY, Settings
+from lsd_core import registry
+from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.backbones.publish import publish
+from lsd_core.candidates import CandidateSpec
+from lsd_core.storage.store import Store
+from lsd_core.trajectories.spec import TeacherSpec
+from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
+from workers.messages import Told
+from workers.pool import Outcome, Pool
+from workers.session import ray_session, workers_for
+from workers.worker import Worker
+
+
+def check_places(settings: Settings, *, with_registry: bool = True) -> None:
+    """Raise InputError unless the store, and the registry where one is needed, can be used."""
+    Store(settings.store).check()
+    if with_registry:
+        registry.check(settings.tracking_uri)
+
+
+def prepare(config: GridConfig, settings: Settings, *, with_registry: bool = True) -> Plan:
+    """Everything that can be wrong with the input, found before any work starts."""
+    plan = make_plan(config, Store(settings.store))
+    check_places(settings, with_registry=with_registry)
+    return plan
+
+
+def publish_all(backbones: Sequence[AnyBackbone], store_url: str) -> None:
+    """Put frozen weights on the store, where workers fetch them."""
+    for backbone in backbones:
+        publish(backbone, Store(store_url))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """Where a run works and how it shows itself; a flow puts task runs around its steps."""
+
+    settings: Settings
+    progress: Progress
+    workers: int | None = None
+    num_gpus: float = 0
+    hear: Callable[[Told], None] | None = None
+    """Takes what workers tell; if left out, a log takes their remarks."""
+    publish: Callable[[Sequence[AnyBackbone], str], Any] = publish_all
+    begun: Callable[[Piece], None] = lambda piece: None
+    """Called when work on a piece begins."""
+    timing: Timing = field(default_factory=Timing)
+    counts: Counts = field(default_factory=Counts)
+
+    def site(self) -> Site:
+        """The store as the pieces of a run share it."""
+        return Site(Store(self.settings.store), self.counts)
+
+    def survey(self, teachers: Iterable[TeacherSpec], trajectories: int) -> list[Survey]:
+        """See which shards are there, and count them; reads and hashes them all."""
+        surveys = [Survey.of(Store(self.settings.store), teacher, trajectories) for teacher in teachers]
+        for survey in surveys:
+            self.counts.add("shards", reused=len(survey.intact), made=len(survey.missing))
+        return surveys
+
+    def work(self, pieces: Sequence[Piece], planned: Sequence[Job]) -> None:
+        """Work through the pieces on one pool; nothing is started where there are none."""
+        if not pieces:
+            return
+        if self.settings.ray_address == LOCAL_RAY:
+            end_with_this_process()
+        hear = self.hear or listener(self.progress)
+        with ray_session(self.settings.ray_address, num_cpus=self.workers, hear=hear):
+            width = sum(piece.width for piece in pieces)
+            size = min(self.workers or workers_for(width, num_gpus=self.num_gpus), max(1, width))
+            pool = partial(Pool, Worker, (self.settings.store,), num_workers=size, num_gpus=self.num_gpus)
+            with self.timing.pool(size) as timing, Phases(self.progress, _totals(planned)) as phases:
+                shown = _Shown(self.progress, phases, timing)
+                Scheduler(pieces, self.progress, begun=self.begun, done=shown.done, sent=shown.sent).run(pool)
+
+
+def make_trajectories(plan: Plan, driver: Driver) -> Counts:
+    """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
+    site = driver.site()
+    driver.publish(plan.backbones, driver.settings.store)
+    surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories)
+    lacking = [survey for survey in surveys if survey.missing]
+    for survey in surveys:
+        if not survey.missing:
+            survey.publish(site.store)
+    pieces = [teacher_piece(site, survey) for survey in lacking]
+    driver.work(pieces, [job for survey in lacking for job in survey.jobs])
+    for piece in pieces:
+        piece.future.result()  # the first reason why there are none
+    return driver.counts
+
+
+def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Run:
+    """Learn, measure and certify all candidates that have no card yet, and give them one.
+
+    `check_teachers` also has shards made anew that are missing or damaged where every card is there.
+    """
+    site = driver.site()
+    cards = read_cards(site, plan.candidates)
+    run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
+    todo = [spec for spec in plan.candidates if spec.key not in cards]
+    driver.counts.add("cells", reused=len(cards), made=len(todo))
+    if not todo and not check_teachers and not any(untested(site, spec) for spec in plan.candidates):
+        return replace(run, cards=cards)
+    driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
+    learners = [spec for spec in plan.candidates if spec.teacher is not None]
+    teachers = list({spec.teacher.hash: spec.teacher for spec in learners if spec.teacher}.values())
+    surveys = driver.survey(teachers, plan.config.teacher.trajectories)
+    taught, jobs = teach(site, surveys, learners)
+    cells = {}
+    for cell in plan.cells:
+        lacking = tuple(spec for spec in cell.specs if spec.key not in cards or untested(site, spec))
+        if lacking:
+            open_cell = replace(cell, specs=lacking)
+            teacher = next((taught.get(s.teacher.hash) for s in lacking if s.teacher), None)
+            cells[cell_piece(site, open_cell, teacher)] = open_cell
+            jobs += planned_jobs(site, open_cell)
+    big_first = sorted(cells, key=lambda piece: -cells[piece].nfe)
+    driver.work([*taught.values(), *big_first], jobs)
+    failures = dict[str, str]()
+    for piece, cell in cells.items():
+        if piece.error is not None:
+            failures |= {spec.key: reason_of(piece.error) for spec in cell.work}
+        else:
+            filled: Filled = piece.future.result()
+            cards |= filled.cards
+            failures |= filled.failures
+    if not cells:  # what is missing is missed by nothing else
+        for piece in taught.values():
+            piece.future.result()
+    return replace(run, cards=cards, failures=failures)
+
+
+def teach(
+    site: Site, surveys: Sequence[Survey], learners: Sequence[CandidateSpec]
+) -> tuple[dict[str, Piece], list[Job]]:
+    """The pieces of the teachers that lack shards or the score of their own sequences, by hash, and their jobs.
+
+    Where nothing is lacking the manifest is published at once.
+    """
+    pieces, jobs = dict[str, Piece](), list[Job]()
+    for survey in surveys:
+        taught = (s for s in learners if s.teacher and s.teacher.hash == survey.teacher.hash)
+        own = [TeacherJob(spec=s, only_across=site.results(s).teacher_key in site.present) for s in taught]
+        measured = site.missing(own)
+        if survey.missing or measured:
+            pieces[survey.teacher.hash] = teacher_piece(site, survey, own)
+            jobs += [*survey.jobs, *measured]
+        else:
+            survey.publish(site.store)
+    return pieces, jobs
+
+
+def stage_of(job: Job) -> tuple[str, str]:
+    """(the stage that a job belongs to, what is counted there)."""
+    match job:
+        case ShardJob():
+            return f"teacher {job.teacher.backbone}", "trajectories"
+        case LearnJob():
+            return "distil", "tables"
+        case MeasureJob():
+            return f"measure: {job.part}", "measurements"
+        case CertifyJob():
+            return "certify", "certificates"
+        case TeacherJob():
+            return "measure: teacher", "measurements"
+
+
+def _amount(job: Job) -> int:
+    return job.teacher.shard_rows if isinstance(job, ShardJob) else 1
+
+
+def _totals(jobs: Sequence[Job]) -> Counter[str]:
+    totals = Counter[str]()
+    for job in jobs:
+        totals[stage_of(job)[0]] += _amount(job)
+    return totals
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """Jobs as they are sent and come back, on bars, in the log and in the times."""
+
+    progress: Progress
+    phases: Phases
+    timing: PoolTiming
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    def sent(self, job: Job) -> None:
+        self.phases.begin(*stage_of(job))
+
+    def done(self, outcome: Outcome[Job, Any]) -> None:
+        job, (stage, _), note = outcome.item, stage_of(outcome.item), ""
+        if outcome.failure is not None:
+            whose = stage if isinstance(job, ShardJob) else job.spec.label
+            self.progress.say(f"{whose} failed: {reason_of(outcome.failure)}")
+        elif outcome.result is not None and outcome.result.spent is not None:
+            self.timing.add(stage, job, outcome.result.spent)
+        if isinstance(job, ShardJob) and outcome.result is not None:
+            tally = self.tallies.setdefault(stage, Tally())
+            tally.add(outcome.result)
+            note = tally.note
+        self.phases.advance(stage, _amount(job), note)

@@ -1,0 +1,81 @@
+"""What the pieces of a run share: the store, which results are on it, counts of what was reused and made."""
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from flows.pipeline.scheduler import Outcomes, reason_of
+from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.results import Results
+from lsd_core.storage.store import Store
+from workers.jobs import CandidateJob, Job
+
+Failures = dict[str, str]
+"""Why a candidate's work failed, by key of the work."""
+
+
+class WorkFailed(RuntimeError):
+    """A piece of work that ended without its result, tried again as often as that helps."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many results of each phase were there already, and how many were made."""
+
+    reused: dict[str, int] = field(default_factory=dict)
+    made: dict[str, int] = field(default_factory=dict)
+
+    def add(self, phase: str, *, reused: int = 0, made: int = 0) -> None:
+        """Count some."""
+        self.reused[phase] = self.reused.get(phase, 0) + reused
+        self.made[phase] = self.made.get(phase, 0) + made
+
+
+@dataclass(frozen=True)
+class Site:
+    """Facts that matter lie on the store; this spares asking it twice."""
+
+    store: Store
+    counts: Counts = field(default_factory=Counts)
+    counted: set[str] = field(default_factory=set)
+    """Keys of results that `counts` has."""
+
+    @cached_property
+    def present(self) -> set[str]:
+        """Keys of candidates' files on the store: those found at first, and those made since."""
+        return set(self.store.list("cells"))
+
+    def results(self, spec: CandidateSpec) -> Results:
+        return Results(self.store, spec)
+
+    def key(self, job: CandidateJob) -> str:
+        """Where a job leaves its result."""
+        return job.key(self.results(job.spec))
+
+    def missing(self, jobs: Iterable[CandidateJob]) -> list[CandidateJob]:
+        """The jobs whose results are not on the store, equal ones once."""
+        found = {self.key(job): job for job in jobs}
+        return [job for key, job in found.items() if key not in self.present]
+
+    def count(self, phase: str, jobs: Iterable[CandidateJob]) -> None:
+        """Count what is there and what is about to be made; each result once a run, however often it is tried."""
+        for key in {self.key(job) for job in jobs} - self.counted:
+            self.counted.add(key)
+            there = key in self.present
+            self.counts.add(phase, reused=there, made=not there)
+
+    def done(self, job: CandidateJob) -> None:
+        """Remember that a result was made."""
+        self.present.add(self.key(job))
+
+
+def have_done(
+    site: Site, failures: Failures, phase: str, jobs: Sequence[CandidateJob]
+) -> Generator[Sequence[Job], Outcomes, None]:
+    """Steps of a piece: have done what is not on the store yet; why jobs failed goes to `failures`."""
+    site.count(phase, jobs)
+    for outcome in (yield site.missing(jobs)):
+        if outcome.failure is None:
+            site.done(outcome.item)
+        else:
+            failures.setdefault(outcome.item.spec.work.key, reason_of(outcome.failure))

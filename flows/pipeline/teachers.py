@@ -1,0 +1,116 @@
+"""Trajectories: which shards a run lacks, and the piece of work that makes them and publishes their manifest."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flows.pipeline.scheduler import Piece, Steps, reason_of
+from flows.pipeline.site import Site, WorkFailed
+from lsd_core.storage.store import Store
+from lsd_core.trajectories.manifest import committed, publish_manifest
+from lsd_core.trajectories.spec import TeacherSpec
+from lsd_core.trajectories.throughput import Rate, record_rate
+from lsd_core.trajectories.write import ShardRecord
+from workers.jobs import ShardJob, TeacherJob
+from workers.shards import ShardDone
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A teacher's shards as they are on the store, every one of them read and hashed."""
+
+    teacher: TeacherSpec
+    intact: dict[int, ShardRecord]
+    wanted: range
+
+    @staticmethod
+    def of(store: Store, teacher: TeacherSpec, trajectories: int) -> "Survey":
+        """Look at the shards that so many trajectories take."""
+        wanted = range(teacher.num_shards(trajectories))
+        return Survey(teacher, committed(store, teacher, wanted), wanted)
+
+    def again(self, store: Store) -> "Survey":
+        """Look anew."""
+        return Survey(self.teacher, committed(store, self.teacher, self.wanted), self.wanted)
+
+    @property
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are missing or damaged."""
+        return [index for index in self.wanted if index not in self.intact]
+
+    @property
+    def jobs(self) -> list[ShardJob]:
+        """Those that make them."""
+        return [ShardJob(teacher=self.teacher, shard=shard) for shard in self.missing]
+
+    def publish(self, store: Store, made: Sequence[ShardRecord] = ()) -> None:
+        """Publish the manifest of what is there and what was made."""
+        publish_manifest(store, self.teacher, [*self.intact.values(), *made])
+
+
+def teacher_piece(site: Site, survey: Survey, measured: Sequence[TeacherJob] = ()) -> Piece:
+    """The shards that a survey found missing, the manifest, then what the teacher's own sequences score."""
+    surveys = iter([survey])
+
+    def begin() -> Steps:
+        # What comes after a first try may find a store that has changed.
+        now = next(surveys, None) or Survey.of(
+            site.store, survey.teacher, survey.wanted.stop * survey.teacher.shard_rows
+        )
+        return _steps(site, now, measured)
+
+    return Piece(f"teacher {survey.teacher.backbone}", begin, width=len(survey.missing) + 1)
+
+
+def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:
+    teacher, tally = survey.teacher, Tally()
+    for outcome in (yield survey.jobs):
+        if outcome.failure is not None:
+            raise WorkFailed(
+                f"teacher {teacher.backbone} {teacher.hash}: {outcome.item}: {reason_of(outcome.failure)}"
+            )
+        assert outcome.result is not None
+        tally.add(outcome.result)
+    for rate in tally.rates:
+        record_rate(site.store, teacher, rate)
+    survey.publish(site.store, [done.record for done in tally.done])
+    site.count("measurements", measured)
+    for outcome in (yield site.missing(measured)):
+        if outcome.failure is not None:
+            raise WorkFailed(f"teacher {teacher.backbone}: its own sequences: {reason_of(outcome.failure)}")
+        site.done(outcome.item)
+
+
+@dataclass
+class Tally:
+    """What a pool has delivered so far, and how fast."""
+
+    done: list[ShardDone] = field(default_factory=list)
+    begin: float = field(default_factory=time.monotonic)
+
+    def add(self, shard: ShardDone) -> None:
+        self.done.append(shard)
+
+    @property
+    def note(self) -> str:
+        """For a progress line: trajectories a second of all workers together, bytes, seconds a shard."""
+        rows = sum(shard.record.rows for shard in self.done)
+        size = sum(shard.record.bytes for shard in self.done)
+        each = sum(shard.generate_s + shard.commit_s for shard in self.done) / len(self.done)
+        per_s = rows / max(time.monotonic() - self.begin, 1e-9)
+        return f"{per_s:.3g}/s, {size / 1e6:.3g} MB, {each:.3g} s a shard"
+
+    @property
+    def rates(self) -> list[Rate]:
+        """What one worker makes, by the hardware that made it."""
+        by_kind: dict[str, list[ShardDone]] = {}
+        for shard in self.done:
+            by_kind.setdefault(shard.device_kind, []).append(shard)
+        return [
+            Rate(
+                device_kind=kind,
+                trajectories=sum(shard.record.rows for shard in shards),
+                seconds=sum(shard.generate_s + shard.commit_s for shard in shards),
+            )
+            for kind, shards in by_kind.items()
+        ]

@@ -1,0 +1,227 @@
+"""Costs of edges and of steps with a gain on the masked process, over mask counts.
+
+A step from one node to a later one uses the distribution that the network gives at the first: its cost is the mean
+of -log p(token | state at the first node), summed over the tokens that the reference path reveals in between.
+
+A gain is chosen on the sampler's own path, stopped with n tokens masked inside its step k. The reverse bound (METHOD:
+certificates)
+
+    KL(q_out || p_net) <= sum_{n=1}^{l} E_q mean_{i masked} KL(q_{k,i} || p_i(. | x^(n)))
+
+is a sum over the steps: step k, from n_k masked to n_{k+1}, owns the terms n_k >= n > n_{k+1}. (In an order of its own
+the position that comes next takes the place of the mean: `next_at_count`.) Sharpening costs at once (the term n = n_k,
+where both have seen the same tokens) and pays inside the step, where tokens drawn apart contradict each other less.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import derive_seed
+from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.ranks import ranks
+from lsd_core.paths.divergence import features_at_count, mean_kl, token_log_probs
+from lsd_core.paths.masked_terms import next_at_count
+from lsd_core.paths.model import LEAST_PATHS, Attempt, EdgeCosts, Progress, Reference, empty_costs, silent
+from lsd_core.paths.sampler_paths import one_at_a_time
+from lsd_core.samplers.categorical import pieces
+from lsd_core.samplers.masked import MaskedPrediction
+from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import Step
+from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.replay import hidden_at_count, hidden_at_time, state_at_count, timed
+from lsd_core.trajectories.types import Trajectories
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MaskedModel:
+    """`PathModel` over counts: node i stands for n = l - i masked."""
+
+    backbone: Backbone
+    method: OneCall
+    batch: int
+    """Sequences a network call."""
+    stored: Trajectories | None = None
+    """Teacher paths."""
+    seed: int = 0
+    teacher_seed: int | None = None
+    """Seed that drew the teacher paths."""
+    pooled: bool = False
+    """Replace the tokens that a path reveals on an edge by (n - m) H_n, H_n the mean -log p of all n masked tokens: the
+    same expectation where the order is independent of the tokens (data paths, consistent networks), at a smaller
+    variance."""
+
+    learns_gains = True
+
+    @property
+    def length(self) -> int:
+        return self.backbone.length
+
+    @property
+    def num_nodes(self) -> int:
+        return self.length
+
+    @property
+    def exchangeable(self) -> bool:
+        return self.method.order.exchangeable
+
+    def check_steps(self, num_steps: int) -> None:
+        if not 1 <= num_steps <= self.length:
+            raise InputError(
+                "nfe", f"lie in 1 .. {self.length}, the length, when stepping in counts", num_steps
+            )
+
+    def table(self, nodes: tuple[int, ...]) -> StepTable:
+        return StepTable(counts=tuple(self.length - node for node in nodes))
+
+    def reference(self, max_sequences: int) -> Reference:
+        """Stored paths or, for an order of the sampler's own, paths of the network along that.
+
+        An inconsistent network has another distribution in every order. On tokens of its uniform order what an edge
+        costs is mostly how far these are apart; on its own paths it is the divergence from unmasking one by one, at a
+        small variance. Drawn from the teacher's seed, they are the same for all that read the same teacher.
+        """
+        wanted = max(LEAST_PATHS, max_sequences // self.length)
+        if not self.exchangeable:
+            root = self.seed if self.teacher_seed is None else self.teacher_seed
+            draws = Draws(derive_seed("path_kl order", root), torch.arange(wanted))
+            key = (wanted, self.batch, self.method.order.name, root)
+            return Reference(key, lambda: one_at_a_time(self.backbone, self.method.name, draws, self.batch))
+        stored = self.stored.select(slice(wanted)) if self.stored else None
+        # Where paths do not say when inside a teacher's step a token came, the seed does.
+        seed = self.seed if stored is not None and stored.reveal_time is None else None
+        return Reference((wanted, self.batch, self.pooled, seed), lambda: (timed(stored, self.seed), 0))
+
+    def edge_costs(self, paths: Trajectories, progress: Progress = silent) -> EdgeCosts:
+        """On paths of an inconsistent network a token's value and place in the order depend on each other."""
+        assert paths.rank is not None
+        cost, own = empty_costs(self.num_nodes), 0.0
+        order = paths.rank.argsort(dim=1)
+        for node, n in enumerate(range(self.length, 0, -1)):
+            hidden = hidden_at_count(paths, n)
+            for part in pieces(len(paths), self.batch):
+                nll = self._negative_log_probs(paths.select(part), hidden[part], n)
+                revealed = nll.gather(1, order[part])[:, node:].sum(0)  # in order of reveal, (n,)
+                own += float(revealed[0])
+                cost[node, node + 1 :] += revealed.cumsum(0)
+            if self.pooled:
+                total = cost[node, -1].clone()
+                cost[node, node + 1 :] = total / n * torch.arange(1, n + 1)
+            progress("prices", (node + 1) / self.length)
+        return EdgeCosts(cost / len(paths), own / len(paths), len(paths) * self.length)
+
+    def edge_costs_over_times(self, paths: Trajectories, times: Sequence[float]) -> EdgeCosts:
+        """Costs of the edges over a decreasing grid of times from 1 to 0, for Bernoulli reveals.
+
+        An edge sums the tokens revealed in (t_j, t_i]; a Bernoulli step reveals them with the teacher's own
+        chance, so reveals cost nothing. `pooled` uses the expectation (t_i - t_j) / t_i times the sum over all
+        masked. `own` is the cost of stepping through every node, which tends to the teacher's from above.
+        """
+        grid, num_nodes = torch.tensor(times, dtype=torch.float64), len(times) - 1
+        cost = empty_costs(num_nodes)
+        hidden = [hidden_at_time(paths, t) for t in times]
+        for i, t in enumerate(times[:-1]):
+            for part in pieces(len(paths), self.batch):
+                nll = self._negative_log_probs(paths.select(part), hidden[i][part], t)
+                if self.pooled:
+                    cost[i, i + 1 :] += nll.sum() * (t - grid[i + 1 :]) / t
+                else:
+                    revealed = [nll.masked_fill(later[part], 0.0).sum() for later in hidden[i + 1 :]]
+                    cost[i, i + 1 :] += torch.stack(revealed)
+        cost = cost / len(paths)
+        return EdgeCosts(cost, float(cost.diagonal(1).sum()), len(paths) * num_nodes)
+
+    def start(self, draws: Draws) -> Int[Tensor, "b l"]:
+        return self.backbone.process.prior(len(draws.trajectory), self.length, draws.trajectory.device)
+
+    def attempts(self, step: Step, x: Int[Tensor, "b l"], draws: Draws) -> Iterator[tuple[Tensor, Attempt]]:
+        assert step.counts is not None
+        n, m = step.counts
+        stops = _stops_inside(n, m, draws, step.index)
+        rank = self.method.order.rank(draws, self.length)
+        for rows in torch.arange(len(x)).split(self.batch):
+            own = Draws(draws.seed, draws.trajectory[rows])
+            features = features_at_count(self.backbone, x[rows], torch.full_like(stops[rows], n))
+            yield rows, self._attempt(step, x[rows], features, rank[rows], stops[rows], own)
+
+    def calls_per_gain(self, step: Step) -> int:
+        """A step that reveals a single token is never sharpened, and needs no second call."""
+        assert step.counts is not None
+        return int(step.counts[0] - step.counts[1] > 1)
+
+    def _attempt(
+        self, step: Step, x: Tensor, features: Tensor, rank: Tensor, stop: Tensor, draws: Draws
+    ) -> Attempt:
+        def attempt(gain: float) -> tuple[Tensor, Tensor]:
+            gained = replace(step, gain=gain, gain_on="log_score")
+            seen = MaskedPrediction.of(self.backbone, x, features, gained)
+            end = self.method.kernel(seen, gained).draw(draws, step.index)
+            path = Trajectories(
+                index=draws.trajectory, num_tokens=self.backbone.process.num_tokens, x_end=end, rank=rank
+            )
+            return self._cost(step, path, gain, features, stop), end
+
+        return attempt
+
+    def _cost(
+        self, step: Step, path: Trajectories, gain: float, features: Tensor, stop: Int[Tensor, " b"]
+    ) -> Float[Tensor, " b"]:
+        """A step's terms of the bound, path by path: the one at its start, and the others as the one at `stop` says.
+
+        In an order of the sampler's own the step's positions are known. What sharpening costs at the step's own state
+        is then summed over all of them, and the one at `stop` only says what the tokens revealed in between change.
+        """
+        assert step.counts is not None
+        n, m = step.counts
+        masked = hidden_at_count(path, n)
+
+        def divergence(network: Tensor, where: Bool[Tensor, "b l"]) -> Float[Tensor, " b"]:
+            return mean_kl(self.backbone, features, gain, network, 1.0, where)
+
+        if self.exchangeable:
+            cost = divergence(features, masked)
+        else:
+            cost = (n - m) * divergence(features, masked & ~hidden_at_count(path, m))
+        if n - m == 1:
+            return cost
+        network = features_at_count(self.backbone, state_at_count(path, stop), stop)
+        following = next_at_count(path, stop, self.method.order)
+        change = divergence(network, following)
+        if not self.exchangeable:
+            change = change - divergence(features, following)
+        return cost + (n - m - 1) * change
+
+    def _negative_log_probs(
+        self, paths: Trajectories, hidden: Bool[Tensor, "b l"], moment: int | float
+    ) -> Float[Tensor, "b l"]:
+        """-log p of the hidden tokens, 0 elsewhere, at a count (int) or a time (float). One call."""
+        assert paths.x_end is not None
+        x_end = paths.x_end.long()
+        x = x_end.masked_fill(hidden, paths.mask)
+        if isinstance(moment, int):
+            features = features_at_count(self.backbone, x, torch.full((len(x),), moment))
+        else:
+            time = torch.full((len(x),), moment, dtype=torch.float64, device=x.device)
+            features = self.backbone.features(x, time)
+        rows = hidden.nonzero(as_tuple=True)
+        nll = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
+        nll[rows] = -token_log_probs(self.backbone, features, rows, x_end[rows])
+        return nll
+
+
+def _stops_inside(n: int, m: int, draws: Draws, step: int) -> Int[Tensor, " b"]:
+    """Counts to stop at, uniform on m + 1 .. n - 1 and stratified over the paths; n if there is none."""
+    b = len(draws.trajectory)
+    if n - m == 1:
+        return torch.full((b,), n)
+    zero = torch.zeros_like(draws.trajectory)
+    shuffle = ranks(uniforms(draws.seed, draws.trajectory, step, zero, Purpose.MASK))
+    jitter = uniforms(draws.seed, draws.trajectory, step, zero + 1, Purpose.MASK)
+    strata = (shuffle + jitter) / b
+    return m + 1 + (strata * (n - m - 1)).long().clamp(max=n - m - 2)

@@ -1,0 +1,92 @@
+"""Terms of the masked certificates: functions of given paths, with no draws of their paths' tokens."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.ranks import ranks
+from lsd_core.paths.divergence import features_at_count, mean_kl
+from lsd_core.samplers.categorical import pieces
+from lsd_core.samplers.orders import Order
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import Step, steps_of
+from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.replay import state_at_count, state_at_step
+from lsd_core.trajectories.types import Trajectories
+
+Direction = Literal["reverse", "forward"]
+
+
+def stopped_mean(
+    backbone: Backbone,
+    table: StepTable,
+    paths: Trajectories,
+    order: Order,
+    direction: Direction,
+    draws: Draws,
+    batch: int,
+    stops: int,
+) -> Float[Tensor, " b"]:
+    """l times the mean of `stopped_terms` over `stops` counts a path, stratified over all of them."""
+    b, length = len(paths), paths.length
+    stop = torch.arange(stops)[None, :]
+    slot = uniforms(draws.seed, draws.trajectory[:, None], stop, torch.tensor(0), Purpose.MASK)
+    shuffle = ranks(slot, 0)  # which of the b strata of its share of 1 .. l
+    jitter = uniforms(draws.seed, draws.trajectory[:, None], stop, torch.tensor(1), Purpose.MASK)
+    n = 1 + ((stop + (shuffle + jitter) / b) / stops * length).long().clamp(max=length - 1)
+    total = torch.zeros(b, dtype=torch.float64)
+    for part in pieces(b, batch):
+        chosen = paths.select(part)
+        for column in range(stops):
+            total[part] += stopped_terms(backbone, table, chosen, order, n[part, column], direction)
+    return total * length / stops
+
+
+def stopped_terms(
+    backbone: Backbone,
+    table: StepTable,
+    paths: Trajectories,
+    order: Order,
+    n: Int[Tensor, " b"],
+    direction: Direction,
+) -> Float[Tensor, " b"]:
+    """Divergence between the step's distribution and the network's where the next token comes (`next_at_count`).
+
+    In a uniform order that is the mean over the n masked positions.
+
+    `reverse` is KL(step || network), `forward` is KL(network || step). Two network calls a path.
+    """
+    steps = list(steps_of(table, backbone.length))
+    k = step_at_count(paths, n)
+    began, stopped = state_at_step(paths, k), state_at_count(paths, n)
+    t = torch.tensor([step.t for step in steps], dtype=torch.float64)[k]
+    gain = torch.tensor([log_score_gain(step) for step in steps], dtype=torch.float64)[k]
+    of_step, of_network = backbone.features(began, t), features_at_count(backbone, stopped, n)
+    where = next_at_count(paths, n, order)
+    if direction == "reverse":
+        return mean_kl(backbone, of_step, gain, of_network, 1.0, where)
+    return mean_kl(backbone, of_network, 1.0, of_step, gain, where)
+
+
+def next_at_count(paths: Trajectories, n: Int[Tensor, " b"], order: Order) -> Bool[Tensor, "b l"]:
+    """Where the next token may come when n are masked: all masked alike, or the next in the path's order."""
+    assert paths.rank is not None
+    place = paths.length - n[:, None]
+    return paths.rank >= place if order.exchangeable else paths.rank == place
+
+
+def step_at_count(paths: Trajectories, n: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
+    """The step that reveals the next token when n >= 1 are masked."""
+    assert paths.rank is not None
+    assert paths.reveal_step is not None
+    position = paths.rank.argsort(dim=1).gather(1, paths.length - n[:, None])
+    return paths.reveal_step.gather(1, position)[:, 0].long()
+
+
+def log_score_gain(step: Step) -> float:
+    """The power to which a step raises its distributions."""
+    return step.gain if step.gain_on == "log_score" else 1.0

@@ -1,0 +1,111 @@
+"""What path-KL needs of a process: the cost of every edge of a grid, and of a step with each of several gains.
+
+Edges join the nodes of a grid, from noise (node 0) to data (the last). `MaskedModel` implements the protocol over
+mask counts, `JumpModel` over the times of a teacher's stored states.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import Step
+from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.types import Trajectories
+
+Progress = Callable[[str, float], None]  # (what is being done, share done in [0, 1])
+Attempt = Callable[[float], tuple[Tensor, Tensor]]  # a step's gain -> its cost path by path, states after it
+
+LEAST_PATHS = 8
+
+
+def silent(stage: str, share: float) -> None:
+    """Progress that is not shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class EdgeCosts:
+    """Costs in nats of all edges over a grid of nodes."""
+
+    cost: Float[Tensor, "n n"]
+    """cost[i, j], i < j: mean over the paths; the other entries are 0."""
+    own: float | None
+    """Cost of the same paths under the teacher's own distribution; None where costs are divergences from it already."""
+    sequences: int
+    """Sequences sent through the network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Paths on which edges are compared, drawn only if they are used."""
+
+    key: Hashable
+    """What they depend on, beside the backbone and the stored trajectories."""
+    draw: Callable[[], tuple[Trajectories, int]]
+    """The paths, and the sequences it took to draw them."""
+
+
+@runtime_checkable
+class PathModel(Protocol):
+    """A backbone with a base sampler that evaluates it once a step."""
+
+    @property
+    def length(self) -> int:
+        """Positions of a sequence."""
+        ...
+
+    @property
+    def num_nodes(self) -> int:
+        """Edges of the finest schedule: nodes that a step can start from."""
+        ...
+
+    @property
+    def learns_gains(self) -> bool:
+        """Whether the reverse bound of a step with a gain is known."""
+        ...
+
+    @property
+    def exchangeable(self) -> bool:
+        """Whether a term of the bound is a mean over positions, not that of the one that comes next."""
+        ...
+
+    def check_steps(self, num_steps: int) -> None:
+        """Raise InputError unless a schedule of so many steps fits on the grid."""
+        ...
+
+    def table(self, nodes: tuple[int, ...]) -> StepTable:
+        """The schedule through these nodes, gains 1."""
+        ...
+
+    def reference(self, max_sequences: int) -> Reference:
+        """Paths whose edges cost about so many network sequences, at least `LEAST_PATHS` paths."""
+        ...
+
+    def edge_costs(self, paths: Trajectories, progress: Progress = silent) -> EdgeCosts:
+        """Costs of all edges: one network call at each (path, node) gives every edge that leaves the node."""
+        ...
+
+    def start(self, draws: Draws) -> Int[Tensor, "b l"]:
+        """States at t = 1."""
+        ...
+
+    def attempts(self, step: Step, x: Int[Tensor, "b l"], draws: Draws) -> Iterator[tuple[Tensor, Attempt]]:
+        """A step from the states x, group by group: the rows of each group and its cost as a function of the gain.
+
+        All gains start from the same states and draw with the same uniforms, so that they differ by little else.
+        The cost is the step's share of the reverse bound.
+        """
+        ...
+
+    def calls_per_gain(self, step: Step) -> int:
+        """Network calls a path for each gain tried in a step, beside the one that all share."""
+        ...
+
+
+def empty_costs(num_nodes: int) -> Float[Tensor, "n n"]:
+    """Costs of no path yet, for this many nodes and the last."""
+    return torch.zeros(num_nodes + 1, num_nodes + 1, dtype=torch.float64)

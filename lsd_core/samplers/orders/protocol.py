@@ -1,0 +1,32 @@
+"""Orders in which a trajectory's positions are unmasked, decided before any token is drawn.
+
+An order is drawn once a trajectory and does not look at the tokens. So the chain rule holds along it, whatever
+it is, and a step on a grid of counts unmasks the next positions of it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lsd_core.samplers.state import Draws
+
+
+class Order(ABC):
+    """A distribution over the orders of l positions, drawn from a trajectory's uniforms."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    exchangeable: ClassVar[bool] = False
+    """Whether every masked position is as likely to come next, whatever came before."""
+    adaptive: ClassVar[bool] = False
+    """Whether it looks at the tokens."""
+
+    @abstractmethod
+    def keys(self, draws: Draws, length: int) -> Float[Tensor, "b l"]:
+        """Keys in [0, 1), all different; the smallest is unmasked first."""
+
+    def rank(self, draws: Draws, length: int) -> Int[Tensor, "b l"]:
+        """Rank of each position of each trajectory; 0 is unmasked first."""
+        return self.keys(draws, length).argsort(dim=1, stable=True).argsort(dim=1)
