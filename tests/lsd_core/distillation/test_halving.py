@@ -44,7 +44,9 @@ def test_seven_calls_in_halton_order_are_exact_on_a_markov_chain_and_equal_count
 
 def test_halving_fills_cells_of_orders_of_combs_alone_and_fixed_counts_brings_its_sampler():
     process = exact_backbone("countdown-exact", 16).process
-    served = {name: METHODS["halving"].serves(name, process, {}) for name in ("euler", "fixed_counts", "halton")}
+    served = {
+        name: METHODS["halving"].serves(name, process, {}) for name in ("euler", "fixed_counts", "halton")
+    }
     assert served == {"euler": False, "fixed_counts": False, "halton": True}
     assert METHODS["fixed_counts"].own_sampler == "fixed_counts"
     with pytest.raises(InputError, match="at most the length 4"):
