@@ -49,6 +49,8 @@ OURS: dict[str, dict[str, str]] = {
         "cosine": f"{_METHODS}.controls:COSINE",
         "temperature": f"{_METHODS}.controls:TEMPERATURE",
         "theta_trapezoidal": f"{_METHODS}.controls:THETA_TRAPEZOIDAL",
+        "halving": f"{_METHODS}.controls:HALVING",
+        "fixed_counts": f"{_METHODS}.controls:FIXED_COUNTS",
         "jys": f"{_METHODS}.jys:JYS",
         "lsd": f"{_METHODS}.lsd:LSD",
         "lsd_plus": f"{_METHODS}.lsd_plus:LSD_PLUS",

@@ -144,6 +144,8 @@ def test_a_grid_can_be_so_fine_that_a_finer_one_changes_nothing() -> None:
     assert abs(grid_change(prices, 4)) < 0.01
     coarse = edge_costs_of(backbone, "tweedie", paths(backbone, 300, nodes=8), 300)
     assert abs(grid_change(coarse, 4)) > 0.01
+    for nodes in (7, 8):  # every second time struck, both ends kept: a coarser grid never costs less
+        assert grid_change(edge_costs_of(backbone, "tweedie", paths(backbone, 300, nodes=nodes), 300), 2) >= 0
 
 
 @pytest.mark.parametrize("nodes", [7, 8])

@@ -39,6 +39,18 @@ def test_self_bleu_equals_nltk():
     assert self_bleu(tokens) == pytest.approx(sum(each) / len(each), abs=1e-12)
 
 
+def test_a_sequence_that_shares_no_token_has_no_bleu():
+    bleu = pytest.importorskip("nltk.translate.bleu_score")
+    tokens = rows("abcabc", "acbacb", "xyzxyz")
+    lists, smooth = tokens.tolist(), bleu.SmoothingFunction(epsilon=0.1).method1
+    each = [
+        bleu.sentence_bleu(lists[:i] + lists[i + 1 :], row, (0.25,) * 4, smoothing_function=smooth)
+        for i, row in enumerate(lists)
+    ]
+    assert each[2] == 0
+    assert self_bleu(tokens) == pytest.approx(sum(each) / 3, abs=1e-12)
+
+
 def test_perplexity_is_transformers_own_loss_and_the_published_variant_is_labelled(tmp_path, monkeypatch):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
