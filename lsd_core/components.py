@@ -70,6 +70,7 @@ OURS: dict[str, dict[str, str]] = {
         "mdlm-timed": f"{_BACKBONES}.mdlm:TIMED_FAMILY",
         "duo": f"{_BACKBONES}.duo:FAMILY",
         "tauldr": f"{_BACKBONES}.tauldr:FAMILY",
+        "masked-lm": f"{_BACKBONES}.masked_lm:FAMILY",
     },
     "lsd.tasks": {
         "countdown": f"{_TASKS}.countdown:TASK",
