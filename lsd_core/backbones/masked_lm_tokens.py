@@ -55,7 +55,9 @@ def tokens_of(folder: Path, name: str, record: Mapping[str, Any], options: Mappi
         )
     if not 0 <= mask < size:
         raise InputError(f"mask of {name}", f"lie in 0..{size - 1}", mask)
-    before, after, never = (), (), {mask}
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    never = {mask}
     if tokenizer is not None:
         before, after = _around(tokenizer, mask)
         never |= set(tokenizer.all_special_ids)

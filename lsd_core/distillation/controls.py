@@ -67,7 +67,8 @@ def halving(num_steps: int, length: int) -> StepTable:
     """
     if num_steps > length:
         raise InputError("nfe", f"be at most the length {length} when stepping in counts", num_steps)
-    sizes, left = [], length  # the last step first
+    sizes = list[int]()
+    left = length  # the last step first
     while len(sizes) < num_steps - 1 and left > 1:
         sizes.append((left + 1) // 2)
         left -= sizes[-1]
