@@ -11,9 +11,11 @@ DEMO ?= grid demo
 PYTEST_ARGS ?=
 GRID ?= demo
 BENCH ?=
+STORE ?= lsd-data/store
+GRIDS ?= countdown countdown-256 countdown-exact text-full digits-full
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo bench check test lint format clean stack stack-demo stack-status stack-down
+.PHONY: help setup dev demo bench results check test lint format clean stack stack-demo stack-status stack-down
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,9 @@ stack-down: $(READY)-stack ## Stop them; what is stored stays.
 
 bench: setup ## Measure what a step, a teacher, prices and memory cost, in forward passes (BENCH="--shape middle" is quick).
 	$(BIN)/lsd bench $(BENCH)
+
+results: setup ## Write docs/results.md and the README's figures from the cards of GRIDS on STORE.
+	$(BIN)/python -m flows.report.results_page $(STORE) $(GRIDS)
 
 lint: dev ## Lint, check the format and the types.
 	$(BIN)/ruff check .

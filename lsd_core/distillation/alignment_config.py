@@ -57,9 +57,6 @@ class AlignmentConfig:
             raise InputError(
                 f"{self.method}.rows", "be 'both' with distance 'kl'", "all", "rows of zeros have no KL"
             )
-        if self.gain_on == "log_score" and self.rows == "all":
-            remedy = "a revealed token's log-score is minus infinity, which a gain makes no number"
-            raise InputError(f"{self.method}.rows", "be 'both' with gain_on 'log_score'", "all", remedy)
         if not 0 <= self.zeta < 1:
             raise InputError(f"{self.method}.zeta", "lie in [0, 1)", self.zeta)
         bounds = self.gain_bounds

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lsd_core.backbones.countdown_chain import exact_backbone
-from lsd_core.candidates import CandidateSpec, EvaluationSpec
+from lsd_core.candidates import CandidateSpec, EvaluationSpec, tested
 from lsd_core.candidates.results import Measurement, Results
-from lsd_core.candidates.tested import Tested, lacking, measured_key, read_tested, shipped_run, tested_at
+from lsd_core.candidates.tested import Tested, lacking, measured_key, read_tested, shipped_run
 from lsd_core.candidates.work import measure
 from lsd_core.cards import BackboneRef
 from lsd_core.distillation.learned import Learned
@@ -42,13 +42,13 @@ def results_of(tmp_path: Path, method: str = "lsd", **evaluation: object) -> Res
 
 
 def measurement(error: float) -> Measurement:
-    return Measurement(metrics={"error": error}, calls_mean=4, calls_max=4, scores=np.full(8, error))
+    return Measurement(metrics={"error": error}, calls_mean=4.0, calls_max=4, scores=np.full(8, error))
 
 
 def test_the_table_that_ships_is_tested_on_every_report_seed(tmp_path: Path) -> None:
     results = results_of(tmp_path)
     assert shipped_run(results) == 2  # the median on selection samples
-    assert tested_at(results, 1.0) == [
+    assert tested.tested_at(results, 1.0) == [
         Tested(part="shipped", which=0),
         Tested(part="shipped", which=1),
         Tested(part="report", which=2),
