@@ -74,7 +74,7 @@ def _table(page: PageData) -> Iterator[str]:
         row = entry.row
         held = f" ({', '.join(row.aliases)})" if row.aliases else ""
         name = f"**{row.label}**{held}" if row.aliases else row.label
-        steps = "times" if entry.card.step_table.times is not None else "counts"
+        steps = "times" if entry.card.table.times is not None else "counts"
         against = row.certificate_reference if len(reference) > 1 else ""
         cells = [
             str(row.nfe),

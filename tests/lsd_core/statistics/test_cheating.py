@@ -136,7 +136,7 @@ def gpt2_tokens(folder: Path) -> Lab:
     return Lab(
         "openwebtext",
         load_published(hub, "mine"),
-        lambda s: common[torch.randint(0, 400, (NUM, 10), generator=generator(s))],
+        lambda s: common[torch.randint(0, 400, (NUM, 5), generator=generator(s))].repeat_interleave(2, dim=1),
     )
 
 
