@@ -42,7 +42,7 @@ def results_of(tmp_path: Path, method: str = "lsd", **evaluation: object) -> Res
 
 
 def measurement(error: float) -> Measurement:
-    return Measurement(metrics={"error": error}, calls_mean=4, calls_max=4, scores=np.full(8, error))
+    return Measurement(metrics={"error": error}, calls_mean=4.0, calls_max=4, scores=np.full(8, error))
 
 
 def test_the_table_that_ships_is_tested_on_every_report_seed(tmp_path: Path) -> None:
