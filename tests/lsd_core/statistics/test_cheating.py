@@ -136,7 +136,7 @@ def gpt2_tokens(folder: Path) -> Lab:
     return Lab(
         "openwebtext",
         load_published(hub, "mine"),
-        lambda s: common[torch.randint(0, 400, (NUM, 10), generator=generator(s))],
+        lambda s: common[torch.randint(0, 400, (NUM, 5), generator=generator(s))].repeat_interleave(2, dim=1),
     )
 
 
@@ -152,6 +152,7 @@ def colours(folder: Path) -> Lab:
         records = torch.cat([torch.full((NUM, 1), 7), pictures(500 + number)], dim=1)
         (folder / cifar10.FOLDER / name).write_bytes(bytes(records.flatten().tolist()))
     config = images.config(ch=8, ch_mult=[1, 1], num_scales=2, data_min_max=[0, 255])
+    config["data"] |= {"S": 256, "shape": [3, 32, 32]}
     tensors = images.random_tensors_of([1, 1], torch.float32)
     drawn_by = load_published(images.write(folder / "run", config, tensors), "cifar10-ctmc")
     return Lab("cifar10", drawn_by, pictures)
