@@ -1,55 +1,71 @@
-# `make demo` and `make test` each set themselves up on a fresh machine.
+# `make demo`, `make check` and `make test` each set themselves up on a fresh machine, with what they need and no more.
 PYTHON ?= python3
+UV ?= $(shell command -v uv)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# pip compiles all that it installs, of which a run imports a part.
+INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/pip install --no-compile) --quiet --constraint constraints.txt
+CHECK := $(if $(UV),$(UV) pip check --quiet --python $(BIN)/python,$(BIN)/pip check)
 DEMO ?= grid demo
 PYTEST_ARGS ?=
 GRID ?= demo
 BENCH ?=
+STORE ?= lsd-data/store
+GRIDS ?= countdown countdown-256 countdown-exact text-full digits-full
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo bench test lint format clean stack stack-demo stack-status stack-down
+.PHONY: help setup dev demo bench results check test lint format clean stack stack-demo stack-status stack-down
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make .venv and install the tested set of packages in it.
+setup: $(READY) ## Make .venv and install in it what a run needs, in tested versions; by uv where it is installed.
 
-$(READY): pyproject.toml constraints.txt
+dev: $(READY)-dev ## The same, and what tests, types and the servers of `make stack` need.
+
+$(READY)-dev: EXTRA := [dev]
+$(READY)-stack: EXTRA := [stack]
+$(READY) $(READY)-dev $(READY)-stack: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit(f"PYTHON must be 3.11 or later, got {v}; try: make setup PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]' --constraint constraints.txt
-	$(BIN)/pip check
-	@touch $@
+	$(INSTALL) --editable '.$(EXTRA)'
+	$(CHECK)
+	@touch $(READY) $@
 
 demo: setup ## Distil, evaluate and register countdown samplers at demo sizes.
 	$(BIN)/lsd $(DEMO)
 
-stack: setup ## Start real servers on this machine (S3, PostgreSQL, MLflow, Prefect, Ray) and deploy the flows.
+stack: $(READY)-stack ## Start real servers on this machine (S3, PostgreSQL, MLflow, Prefect, Ray) and deploy the flows.
 	$(BIN)/python -m infra.stack up
 
-stack-demo: setup ## Start them, run GRID (demo) on them as a deployment, wait until it is Completed.
+stack-demo: $(READY)-stack ## Start them, run GRID (demo) on them as a deployment, wait until it is Completed.
 	$(BIN)/python -m infra.stack demo $(GRID)
 
-stack-status: setup ## Say which of them run.
+stack-status: $(READY)-stack ## Say which of them run.
 	$(BIN)/python -m infra.stack status
 
-stack-down: setup ## Stop them; what is stored stays.
+stack-down: $(READY)-stack ## Stop them; what is stored stays.
 	$(BIN)/python -m infra.stack down
 
 bench: setup ## Measure what a step, a teacher, prices and memory cost, in forward passes (BENCH="--shape middle" is quick).
 	$(BIN)/lsd bench $(BENCH)
 
-lint: setup ## Lint, check the format and the types.
+results: setup ## Write docs/results.md and the README's figures from the cards of GRIDS on STORE.
+	$(BIN)/python -m flows.report.results_page $(STORE) $(GRIDS)
+
+lint: dev ## Lint, check the format and the types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+check: lint ## Lint, types and the fast tests: a developer's loop.
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow and not servers" $(PYTEST_ARGS)
+
 test: lint ## Everything: lint, types, tests (two files at a time; PYTEST_ARGS="-n 0" for one).
 	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
-format: setup ## Rewrite the files in the project's format.
+format: dev ## Rewrite the files in the project's format.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

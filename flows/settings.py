@@ -1,7 +1,7 @@
-"""Where everything is: the URLs of a run, and the environment the tools need before they are imported.
+"""Places of a run (store, registry, Ray, Prefect), and the environment that the tools need before their import.
 
-Precedence: command line, then config, then LSD_*, then each tool's own variable, then the embedded default
-inside the home folder (./lsd-data). This module imports none of the tools, so that it can go first.
+Precedence: command line, then config, then the environment and the defaults as in `lsd_core.storage.home`. This
+module imports none of the tools, so that it can go first.
 """
 
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from lsd_core.errors import InputError
+from lsd_core.storage.home import given, inside
 
 HOME = "lsd-data"
 EMBEDDED = "embedded"
@@ -19,14 +20,7 @@ LOCAL_RAY = "local"
 # read when Ray is imported.
 LOOPBACK_RAY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
-# Setting -> the variables that may hold it, first wins.
-VARIABLES: dict[str, tuple[str, ...]] = {
-    "home": ("LSD_HOME",),
-    "store": ("LSD_STORE",),
-    "tracking_uri": ("LSD_TRACKING_URI", "MLFLOW_TRACKING_URI"),
-    "ray_address": ("LSD_RAY_ADDRESS", "RAY_ADDRESS"),
-    "prefect_api_url": ("LSD_PREFECT_API_URL", "PREFECT_API_URL"),
-}
+PLACES = ("home", "store", "tracking_uri", "ray_address", "prefect_api_url")
 CREDENTIALS = {
     "store": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "tracking_uri": "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
@@ -101,26 +95,18 @@ def resolve(
     """
     env = os.environ if env is None else env
     sources = (("command line", command_line or {}), ("config", config or {}))
-    unknown = {name for _, given in sources for name in given} - set(VARIABLES)
+    unknown = {name for _, asked in sources for name in asked} - set(PLACES)
     if unknown:
-        raise InputError("settings", f"be among {', '.join(VARIABLES)}", ", ".join(sorted(unknown)))
+        raise InputError("settings", f"be among {', '.join(PLACES)}", ", ".join(sorted(unknown)))
     found: dict[str, tuple[str, str]] = {}
-    for name, variables in VARIABLES.items():
-        candidates = [(given.get(name), label) for label, given in sources]
-        candidates += [(env.get(variable), variable) for variable in variables]
-        for value, origin in candidates:
-            if value:
-                _refuse_secrets(name, value)
-                found[name] = (value, origin)
-                break
+    for name in PLACES:
+        asked = next(((value, label) for label, each in sources if (value := each.get(name))), None)
+        chosen = asked or given(name, env)
+        if chosen is not None:
+            _refuse_secrets(name, chosen[0])
+            found[name] = chosen
     home = Path(found.get("home", (HOME, ""))[0]).expanduser().absolute()
-    defaults = {
-        "home": str(home),
-        "store": str(home / "store"),
-        "tracking_uri": f"sqlite:///{home / 'mlflow.db'}",
-        "ray_address": LOCAL_RAY,
-        "prefect_api_url": EMBEDDED,
-    }
+    defaults = inside(home) | {"ray_address": LOCAL_RAY, "prefect_api_url": EMBEDDED}
     values = {name: found.get(name, (default, "default"))[0] for name, default in defaults.items()}
     _check_tracking_uri(values["tracking_uri"])
     return Settings(
@@ -129,7 +115,7 @@ def resolve(
         tracking_uri=values["tracking_uri"],
         ray_address=values["ray_address"],
         prefect_api_url=values["prefect_api_url"],
-        origins={name: found.get(name, ("", "default"))[1] for name in VARIABLES},
+        origins={name: found.get(name, ("", "default"))[1] for name in PLACES},
     )
 
 

@@ -43,15 +43,39 @@ OURS = (
 )
 
 
-STACK = ("test_stack.py", "test_faults.py")  # they share the servers, and take longest
+SHARED = {  # session fixtures that take seconds to start: group of the files that use them, the longest first
+    "running_stack": "stack",
+    "local_ray": "ray",
+    "prefect_api": "ray",
+    "served_registry": "registry",
+    "swift": "swift",
+    "done": "report",
+    "shown": "report",
+}
+GROUPS = list(dict.fromkeys(SHARED.values()))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each file is one process's work, with what its tests share; the longest is begun first."""
+    """Files that share something are one process's work, in which it is started once; the longest are begun first.
+
+    What starts servers, Ray or the program, and the whole of `integration`, is slow: `make check` leaves it out.
+    """
+    used: dict[Path, set[str]] = {}
     for item in items:
-        group = "stack" if item.path.name in STACK else str(item.path)
+        mine = {SHARED[name] for name in getattr(item, "fixturenames", ()) if name in SHARED}
+        asked = {"registry"} if item.path.parent.name == "registry" else set()  # by name, as its test runs
+        used.setdefault(item.path, set()).update(mine | asked)
+        if mine or "integration" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+    rank = {
+        path: min((GROUPS.index(group) for group in groups), default=len(GROUPS))
+        for path, groups in used.items()
+    }
+    for item in items:
+        first = rank[item.path]
+        group = GROUPS[first] if first < len(GROUPS) else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.name not in STACK)
+    items.sort(key=lambda item: (rank[item.path], item.path))
 
 
 @pytest.fixture(autouse=True)

@@ -17,34 +17,35 @@ from lsd_core.trajectories.types import TIME_GRID, Trajectories
 TITLE = "one pass over teacher paths prices every edge, for all budgets"
 LEAST = 0.9
 BUDGETS = (4, 8, 16, 32, 64)
-TIMES = (1.0, 0.75, 0.5, 0.25, 0.0)
+NODES = 4  # of long sequences, a quarter of the counts apart
 
 
 def ask(setting: Setting) -> list[Figure]:
-    """Over counts where sequences are short, over a few times where they are long."""
+    """All counts where sequences are short, a few of them where they are long."""
     shape = get_shape(setting.shape)
     backbone = random_backbone(shape, "sedd", body_dtype=setting.body_dtype, device=setting.device)
     device = torch.device(setting.device)
     paths = random_paths(shape, setting.batch, device)
     model = MaskedModel(backbone=backbone, method=Euler(), batch=setting.batch)
-    over_counts = shape.length <= 256
+    complete = shape.length <= 256
     kept: list[EdgeCosts] = []
 
     def price() -> None:
         with computing_on(device):
-            if over_counts:
+            if complete:
                 kept.append(model.edge_costs(paths))
             else:
-                kept.append(model.edge_costs_over_times(paths, TIMES))
+                for node in range(0, shape.length, shape.length // NODES):
+                    list(model.node_costs(paths, node))
 
     run: Race = race({"forward": forward(backbone, setting), "prices": price}, setting)
-    grid = shape.length if over_counts else len(TIMES) - 1
-    what = f"{grid} {'counts' if over_counts else 'times'}"
+    grid = shape.length if complete else NODES
+    what = f"{grid} counts"
     ratio = run.ratio("prices", "forward").inverse(grid)
     figures = [
         Figure.of("pricing", f"throughput, {what}", ratio, "bare forward's throughput", at_least=LEAST)
     ]
-    if over_counts:
+    if complete:
         schedules = cheapest_schedules(kept[0].cost, max(BUDGETS))
         priced = [budget for budget in BUDGETS if schedules[budget - 1].num_steps == budget]
         share = kept[0].sequences / (grid * len(paths))

@@ -14,9 +14,9 @@ from prefect.context import FlowRunContext
 
 from flows.pipeline.plan import Plan
 from flows.pipeline.run import Run
+from flows.report.csv_columns import record
 from flows.report.publish import Page
 from flows.report.run_report import Outcome, verdicts_markdown
-from flows.report.table_rows import record
 
 PICTURES = {
     "quality": "primary metric against network calls",

@@ -11,7 +11,7 @@ from flows.report.table_rows import Row, row_of_card, row_of_teacher
 from lsd_core import registry
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
-from lsd_core.distillation.methods import BASELINE, get_method
+from lsd_core.distillation.methods import TEMPERATURE, get_method
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import get_task
 
@@ -36,11 +36,11 @@ def promote_champions(run: Run) -> Outcome:
     """Decide who holds each alias, and move them.
 
     `nfe8` is held against all controls at 8 calls, `nfe8-euler` against those of Euler steps and those that bring a
-    base sampler of their own. Where the plain sampler failed there is nothing to hold anything against: the alias
-    stays where it is.
+    base sampler of their own. An alias stays where it is if a control that it would have to beat failed.
     """
     rows: list[Row] = []
     verdicts: dict[str, dict[str, Verdict]] = {}
+    undecided: dict[str, str] = {}
     for backbone in run.plan.backbones:
         specs = [
             spec
@@ -52,14 +52,15 @@ def promote_champions(run: Run) -> Outcome:
         mine = verdicts[backbone.name] = {}
         for nfe in run.plan.config.nfe:
             cell = [spec for spec in specs if spec.nfe == nfe]
-            compared = {spec.sampler for spec in cell if spec.method == BASELINE}
-            for sampler in run.plan.config.samplers:
-                if sampler in compared:
-                    own = [spec for spec in cell if spec.sampler == sampler]
-                    beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
-                    mine[f"nfe{nfe}-{sampler}"] = decide(run.store, own, [*own, *beside])
-            if compared:
-                mine[f"nfe{nfe}"] = decide(run.store, cell, cell)
+            beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
+            names = {sampler: f"nfe{nfe}-{sampler}" for sampler in run.plan.config.samplers}
+            for sampler, alias in [*names.items(), (None, f"nfe{nfe}")]:
+                own = [spec for spec in cell if sampler in (None, spec.sampler)]
+                missing = _failed_controls(run, backbone, nfe, sampler)
+                if missing:
+                    undecided[f"{backbone.name} {alias}"] = f"not decided, since {', '.join(missing)} failed"
+                elif own:
+                    mine[alias] = decide(run.store, own, own if sampler is None else [*own, *beside])
         if mine:
             champions = {alias: run.uris[verdict.key].rsplit("/", 1)[1] for alias, verdict in mine.items()}
             registry.set_champions(
@@ -72,7 +73,20 @@ def promote_champions(run: Run) -> Outcome:
             uri = run.uris[spec.key]
             rows.append(row_of_card(run.cards[spec.key], aliases=held, uri=uri, work=spec.work.key))
         rows += _teacher_rows(run, backbone)
-    return Outcome(rows=rows, verdicts=verdicts, failures=run.reasons)
+    return Outcome(rows=rows, verdicts=verdicts, failures={**run.reasons, **undecided})
+
+
+def _failed_controls(run: Run, backbone: AnyBackbone, nfe: int, sampler: str | None) -> list[str]:
+    """Controls of a cell, or of a budget if the sampler is None, without which no alias of it is decided."""
+    return [
+        spec.label
+        for spec in run.plan.candidates
+        if run.failed(spec)
+        and (spec.backbone.fingerprint, spec.nfe) == (backbone.fingerprint, nfe)
+        and sampler in (None, spec.sampler)
+        and not get_method(spec.method).learned
+        and spec.method != TEMPERATURE
+    ]
 
 
 def _teacher_rows(run: Run, backbone: AnyBackbone) -> list[Row]:

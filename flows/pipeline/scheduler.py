@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from flows.pipeline.progress import Progress
 from flows.pipeline.retries import DELAYS_S, may_pass
@@ -40,6 +40,7 @@ class Piece:
     """How many of its jobs there are at most."""
     after: "tuple[Piece, ...]" = ()
     """Pieces that must have ended before, well or not."""
+    kind: Literal["teacher", "cell"] = "cell"
     future: "Future[Any]" = field(default_factory=Future)
     """Its result, or why there is none."""
 

@@ -73,7 +73,7 @@ class TaskRuns:
 
     def begin(self, piece: Piece) -> None:
         """Open the task run of a piece."""
-        of = teacher if piece.name.startswith("teacher ") else cell
+        of = teacher if piece.kind == "teacher" else cell
         self._begun.append(of.submit(piece.name, piece.future))  # type: ignore[arg-type]
 
     def wait(self) -> None:

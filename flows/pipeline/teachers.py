@@ -59,7 +59,7 @@ def teacher_piece(site: Site, survey: Survey, measured: Sequence[TeacherJob] = (
         )
         return _steps(site, now, measured)
 
-    return Piece(f"teacher {survey.teacher.backbone}", begin, width=len(survey.missing) + 1)
+    return Piece(f"teacher {survey.teacher.backbone}", begin, width=len(survey.missing) + 1, kind="teacher")
 
 
 def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:

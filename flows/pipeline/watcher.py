@@ -39,13 +39,13 @@ def below(pid: int) -> dict[int, int]:
     """The processes below one: number -> start time, in the kernel's ticks."""
     children: dict[int, list[int]] = {}
     started: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it has ended meanwhile
-            fields = stat.read_text().rpartition(")")[2].split()
-            if fields[0] != "Z":
-                found = int(stat.parent.name)
-                started[found] = int(fields[19])
-                children.setdefault(int(fields[1]), []).append(found)
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError), open(f"/proc/{name}/stat") as stat:  # else it has ended meanwhile
+                fields = stat.read().rpartition(")")[2].split()
+                if fields[0] != "Z":
+                    started[int(name)] = int(fields[19])
+                    children.setdefault(int(fields[1]), []).append(int(name))
     known: dict[int, int] = {}
     queue = list(children.get(pid, ()))
     while queue:

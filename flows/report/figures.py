@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from flows.report.charts import Axis, Bar, Chart, Drawing, axis, bars
+from flows.report.charts import Axis, Bar, Chart, axis, bars
+from flows.report.number_text import nats_text, short
 from flows.report.page_data import Entry, PageData
 from flows.report.palette import classes
-from flows.report.table_rows import ERRORS, TEACHER, Row, nats_text, short
+from flows.report.shapes import Drawing
+from flows.report.table_rows import ERRORS, TEACHER, Row
+from flows.report.verdict_text import speed_ups
 from lsd_core.distillation.methods import TEMPERATURE
 from lsd_core.statistics.pca import principal_plane
 
@@ -168,6 +171,18 @@ def certificates(data: PageData) -> list[Drawing]:
         if certified:
             told = "; ".join(f"{bar.label}: {bar.text} nat" for bar in certified)
             drawn.append(bars(f"{nfe} calls: certificate_value_nats", certified, told))
+    return drawn
+
+
+def speed_bars(data: PageData) -> list[Drawing]:
+    """For each budget, how many times its calls plain steps need for the same error."""
+    css, found, drawn = classes(data.rows), speed_ups(data), []
+    for nfe in data.budgets:
+        mine = sorted((s for s in found if s.entry.row.nfe == nfe and s.telling), key=lambda s: -s.factor)
+        rows = [Bar(s.entry.row.label, s.factor, css[s.entry.row.label], s.text) for s in mine]
+        if rows:
+            told = "; ".join(f"{row.label}: {row.text}" for row in rows)
+            drawn.append(bars(f"{nfe} calls: plain steps need so many times", rows, told))
     return drawn
 
 

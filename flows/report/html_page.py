@@ -9,17 +9,16 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from flows.pipeline.timing import Took
 from flows.report import figures
-from flows.report.charts import Bar, Drawing, bars
+from flows.report.csv_columns import metric_names, record, write_csv
+from flows.report.number_text import metric_text, nats_text, short
 from flows.report.page_data import Entry, PageData
+from flows.report.page_tables import comparisons, costs_table, numbers_table
 from flows.report.palette import MARKS, classes, style_sheet
 from flows.report.png import write_png
 from flows.report.sample_drawings import gallery
-from flows.report.sortable_table import FACETS, Cell, Line, SortableTable, facet_values, rules
-from flows.report.table_rows import Row, metric_names, metric_text, nats_text, record, short, write_csv
+from flows.report.sortable_table import FACETS, facet_values, rules
 from flows.report.verdict_text import certainty, findings, speed_ups, summary
-from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.distillation.methods import METHODS
 
 
@@ -72,7 +71,11 @@ def legend(data: PageData) -> dict[str, str]:
 def _context(data: PageData, samples: bool) -> dict[str, Any]:
     css, rows = legend(data), [*data.rows, *([data.teacher] if data.teacher else [])]
     exhibits = gallery(data) if samples else []
-    tables = compared, costs, listed = _comparisons(data, css), _costs(data, css), _numbers(data, css)
+    tables = compared, costs, listed = (
+        comparisons(data, css),
+        costs_table(data, css),
+        numbers_table(data, css),
+    )
     values = facet_values(tables)
     return {
         "data": data,
@@ -88,7 +91,7 @@ def _context(data: PageData, samples: bool) -> dict[str, Any]:
         "temperatures": _temperatures(data.entries[0]),
         "open_marks": any(name.endswith(mark) for name in css.values() for mark in MARKS if mark),
         "quality": [figures.quality(rows, css), *figures.frontiers(data)],
-        "speed": _speed_bars(data, css),
+        "speed": figures.speed_bars(data),
         "tables": figures.tables(data.rows, css),
         "journeys": figures.journeys(data),
         "certificates": figures.certificates(data),
@@ -139,105 +142,6 @@ def _champion(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, An
     }
 
 
-def _speed_bars(data: PageData, css: dict[str, str]) -> list[Drawing]:
-    drawn = []
-    for nfe in data.budgets:
-        mine = sorted(
-            (s for s in speed_ups(data) if s.entry.spec.nfe == nfe and s.telling), key=lambda s: -s.factor
-        )
-        rows = [Bar(s.entry.row.label, s.factor, css[s.entry.row.label], s.text) for s in mine]
-        if rows:
-            told = "; ".join(f"{row.label}: {row.text}" for row in rows)
-            drawn.append(bars(f"{nfe} calls: plain steps need so many times", rows, told))
-    return drawn
-
-
-def _comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
-    """Every comparison behind the verdicts of budgets."""
-    named: dict[str, list[Row]] = {}
-    for row in data.rows:
-        for sampler in row.samplers:
-            named.setdefault(f"{row.method} ({sampler}, nfe {row.nfe})", []).append(row)
-    lines = []
-    for verdict in data.verdicts.values():
-        for made in verdict.comparisons:
-            rows, (low, high) = named[made.candidate], made.control_entropy
-            row, label = rows[0], rows[0].label if len(rows) == 1 else made.candidate
-            said = "wins" if made.wins else "not comparable" if made.difference is None else "does not win"
-            cells = (
-                Cell(str(row.nfe), row.nfe),
-                Cell(label, label, css[row.label]),
-                Cell(made.control, made.control),
-                Cell("" if made.difference is None else f"{made.difference:+.4g}", made.difference),
-                Cell("" if made.upper is None else f"{made.upper:+.4g}", made.upper),
-                Cell(f"{made.entropy:.3f}", made.entropy),
-                Cell(f"{low:.3f} to {high:.3f}", low),
-                Cell(said, said),
-            )
-            lines.append(Line(cells, _facets(row), made.candidate == verdict.champion))
-    columns = ("NFE", "candidate", "control", f"difference of {data.task.primary}", "95% bound", "entropy")
-    return SortableTable(
-        "comparisons", (*columns, "control's entropies", "verdict"), tuple(lines), (0, 1, 2, 3, 4, 5, 7)
-    )
-
-
-def _costs(data: PageData, css: dict[str, str]) -> SortableTable:
-    """What learning, the teacher's paths and the certificate cost."""
-    timed = any(entry.spec.work.key in data.seconds for entry in data.entries)
-    lines = []
-    for entry in data.entries:
-        spec, card, row = entry.spec, entry.card, entry.row
-        learning = sum(table.sequences for table in entry.tables) / len(entry.tables)
-        teacher = 0 if spec.teacher is None else calls_a_path(spec.teacher) * (spec.trajectories or 0)
-        took = data.seconds.get(spec.work.key, Took())
-        at_most = "" if f"{row.calls_mean:.4g}" == str(row.calls_max) else f" (at most {row.calls_max})"
-        certificate = float((card.certificate or {}).get("sequences") or 0)
-        seconds = [took.a_table_s, took.a_thousand_s] if timed else []
-        cells = (
-            Cell(str(row.nfe), row.nfe),
-            Cell(row.label, row.label, css[row.label]),
-            Cell(f"{row.calls_mean:.4g}{at_most}", row.calls_mean),
-            *(Cell(_grouped(x), x) for x in (learning, teacher, certificate, learning / row.calls_mean)),
-            *(Cell("" if value is None else f"{value:.3g}", value) for value in seconds),
-        )
-        lines.append(Line(cells, _facets(row), entry is data.champion(row.nfe)))
-    columns = ["NFE", "method", "calls a sample", "learning", "teacher's paths", "certificate"]
-    columns += ["learning, in samples", *(["seconds to learn", "seconds for 1000 samples"] if timed else [])]
-    return SortableTable("costs", tuple(columns), tuple(lines), tuple(range(len(columns))))
-
-
-def _numbers(data: PageData, css: dict[str, str]) -> SortableTable:
-    """Every metric of every entry."""
-    names = metric_names(data.rows)
-    mixed = len({row.certificate_reference for row in data.rows} - {""}) > 1
-    lines = []
-    for row in data.rows:
-        label = f"{row.label} ({' = '.join(row.samplers)})"
-        metrics = [row.metrics.get(name) for name in names]
-        cells = (
-            Cell(str(row.nfe), row.nfe),
-            Cell(label, label, css[row.label]),
-            *(Cell(metric_text(m), m.mean) if m else Cell("") for m in metrics),
-            Cell(nats_text(row), row.certificate_at_most_nats),
-            *([Cell(row.certificate_reference, row.certificate_reference or None)] if mixed else []),
-            Cell(", ".join(row.aliases)),
-        )
-        lines.append(Line(cells, _facets(row), bool(row.aliases)))
-    columns = (
-        "NFE",
-        "method",
-        *names,
-        "certificate_value_nats",
-        *(["certificate_reference"] if mixed else []),
-    )
-    sort_by = (0, 1, *range(2, 3 + len(names)))
-    return SortableTable("numbers", (*columns, "holds"), tuple(lines), sort_by)
-
-
-def _facets(row: Row) -> tuple[str, str, str]:
-    return f"{row.nfe} calls", row.method, row.sampler
-
-
 def _temperatures(entry: Entry) -> str:
     values = sorted(entry.spec.evaluation.temperatures, reverse=True)
     return "temperatures " + ", ".join(f"{value:g}" for value in values)
@@ -263,10 +167,6 @@ def _origin(data: PageData) -> list[str]:
     lines += [f"{name}: {method.description}." for name, method in METHODS.items() if name in used]
     record = ", ".join(f"{key} {value}" for key, value in sorted(card.provenance.environment.items()))
     return [*lines, f"Environment: {record}."]
-
-
-def _grouped(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u2009")
 
 
 def _resource(name: str) -> str:

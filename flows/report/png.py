@@ -12,8 +12,9 @@ from matplotlib.patches import Circle as Disc
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
-from flows.report.charts import WIDTH, Circle, Drawing, Path, Point, Shape, Text
+from flows.report.charts import WIDTH
 from flows.report.palette import colour, style_of
+from flows.report.shapes import Circle, Drawing, Path, Point, Shape, Text
 
 DPI, SCALE = 100, 2
 POINT = 72 / DPI  # of a pixel, in which matplotlib counts widths

@@ -9,17 +9,11 @@ from rich.table import Table
 
 from flows.pipeline.run import Run
 from flows.report import figures
+from flows.report.csv_columns import metric_names, record, write_csv
+from flows.report.number_text import certificate_cell, reference_notes
 from flows.report.palette import classes
 from flows.report.png import write_png
-from flows.report.table_rows import (
-    Row,
-    certificate_cell,
-    distinct,
-    metric_names,
-    record,
-    reference_notes,
-    write_csv,
-)
+from flows.report.table_rows import Row, distinct
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import Task
 
@@ -98,6 +92,8 @@ def write_report(run: Run, outcome: Outcome) -> Path:
     with (folder / "table.csv").open("w", newline="") as file:
         write_csv([record(row, names) for row in outcome.rows], file)
     (folder / "verdicts.md").write_text(verdicts_markdown(outcome))
+    if not outcome.rows:  # every candidate failed: there is nothing to draw
+        return folder
     shown = {backbone: outcome.rows_of(backbone) for backbone in outcome.verdicts}
     css = classes([row for rows in shown.values() for row in rows])
     quality = [figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows]

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from markupsafe import Markup
 
-from flows.report.charts import WIDTH, framed
+from flows.report.charts import WIDTH
 from flows.report.page_data import Entry, PageData
+from flows.report.shapes import framed
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
 from lsd_core.samplers import generate

@@ -7,7 +7,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from flows.report.table_rows import certificate_cell, reference_notes, row_of_version
+from flows.report.number_text import certificate_cell, reference_notes
+from flows.report.table_rows import row_of_version
 from lsd_core.errors import InputError
 
 SORTS = ("nfe", "primary", "entropy", "bound", "version")

@@ -1,10 +1,9 @@
 """Row: one sampler, or the teacher's own sequences, as every table, chart, page and CSV file shows it."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TextIO
+from typing import Any
 
 from lsd_core.candidates.results import Measurement
 from lsd_core.cards import Metric, SamplerCard
@@ -15,7 +14,6 @@ from lsd_core.tasks.catalog import Task
 
 TEACHER = "teacher"  # in the place of a method
 UNKNOWN = Metric(mean=None)
-MARKS = "abcdefgh"
 ERRORS = 2.0  # standard errors between an estimate and what is claimed of it
 
 
@@ -185,85 +183,3 @@ def _label(row: Row, rows: Sequence[Row]) -> str:
     ]
     twins = [o for o in same if (o.sampler, o.method_config) == (row.sampler, row.method_config)]
     return ", ".join(parts) + (f" {row.work[:6]}" if len(twins) > 1 else "")
-
-
-def metric_names(rows: Sequence[Row]) -> list[str]:
-    """The deciding metrics, the diversity metrics, then the rest by name."""
-    first = [row.primary_metric for row in rows] + [row.diversity_metric for row in rows]
-    return list(dict.fromkeys([*first, *sorted({name for row in rows for name in row.metrics})]))
-
-
-def record(row: Row, names: Sequence[str]) -> dict[str, object]:
-    """The columns of a row in every CSV file, as docs/metrics.md lists them; None where nothing was measured."""
-    values = {
-        f"{name}{end}": getattr(row.metrics.get(name, UNKNOWN), part)
-        for name in names
-        for end, part in (("", "mean"), ("_low", "low"), ("_high", "high"))
-    }
-    certified = row.certificate_value_nats is not None
-    return {
-        "backbone": row.backbone,
-        "nfe": row.nfe,
-        "label": row.label or row.method,
-        "method": row.method,
-        "sampler": row.sampler,
-        "samplers": " ".join(row.samplers),
-        "aliases": " ".join(row.aliases),
-        "uri": row.uri,
-        "seed": row.seed,
-        "calls_mean": None if math.isnan(row.calls_mean) else row.calls_mean,
-        "calls_max": row.calls_max or None,
-        "certificate_value_nats": row.certificate_value_nats,
-        "certificate_standard_error": row.certificate_standard_error if certified else None,
-        "certificate_reference": row.certificate_reference,
-        "primary_metric": row.primary_metric,
-        "diversity_metric": row.diversity_metric,
-        **values,
-    }
-
-
-def write_csv(records: Sequence[Mapping[str, object]], file: TextIO) -> None:
-    """One line a record, under every column that any of them has."""
-    columns = list(dict.fromkeys(name for one in records for name in one))
-    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-
-
-def nats_text(row: Row) -> str:
-    """`22.3 ± 0.4`: the certificate with its standard error; empty where there is none."""
-    value, error = row.certificate_value_nats, row.certificate_standard_error
-    if value is None or error <= 0:
-        return "" if value is None else f"{value:.3g}"
-    power = math.floor(math.log10(error))
-    decimals = max(
-        0, (1 if error < 2 * 10.0**power else 0) - power
-    )  # two digits of an error that begins with 1
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
-
-
-def certificate_cell(row: Row, references: Sequence[str]) -> str:
-    """`22.3±0.4` for a terminal, marked with its reference in a table that mixes them."""
-    name, text = row.certificate_reference, nats_text(row).replace(" ", "")
-    return f"{text} {MARKS[references.index(name) % len(MARKS)]}" if text and len(references) > 1 else text
-
-
-def reference_notes(references: Sequence[str]) -> list[str]:
-    """What the certificates of a table compare with, a line each."""
-    marks = [f" {mark}" for mark in MARKS] if len(references) > 1 else [""]
-    return [
-        f"nats{marks[k % len(marks)]}: certificate_value_nats ± standard error, from {name}"
-        for k, name in enumerate(references)
-    ]
-
-
-def metric_text(metric: Metric) -> str:
-    """`0.0223 (0.0213 to 0.0233)`."""
-    if metric.low is None or metric.high is None:
-        return short(metric.mean)
-    return f"{short(metric.mean)} ({short(metric.low)} to {short(metric.high)})"
-
-
-def short(value: float | None) -> str:
-    """Four digits."""
-    return "not finite" if value is None else f"{value:.4g}"

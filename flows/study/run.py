@@ -9,11 +9,11 @@ from rich.table import Table
 
 from flows.pipeline.driver import Driver
 from flows.pipeline.progress import progress_on
+from flows.report.csv_columns import write_csv
 from flows.report.png import write_png
 from flows.report.study import budget, certificates, compare, speed_up
 from flows.report.study.findings import Findings
 from flows.report.study.measured import Point, read_points, read_teachers
-from flows.report.table_rows import write_csv
 from flows.settings import Settings
 from flows.study.config import StudyConfig
 from flows.study.plan import make_study_plan

@@ -141,7 +141,7 @@ def tool(name: str) -> str:
     path = Path(sys.executable).parent / name
     if not path.exists():
         raise StackError(
-            f"{name} is not installed beside {sys.executable}: install the project with '.[dev]'"
+            f"{name} is not installed beside {sys.executable}: install the project with '.[stack]'"
         )
     return str(path)
 

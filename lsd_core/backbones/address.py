@@ -1,6 +1,7 @@
 """How a backbone is named: a name, hf://OWNER/NAME[@REVISION], a folder or a file, each with options.
 
-`?body_dtype=float32` after any of them is the switch to full precision.
+`?body_dtype=float32` after any of them is the switch to full precision; `?length=120` and `?mask=4` are for masked
+language models, whose files leave them open.
 """
 
 import re
@@ -12,7 +13,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.names import REPOSITORY, REVISION
 
 HUB = "hf://"
-OPTIONS = ("body_dtype",)
+OPTIONS = ("body_dtype", "length", "mask")
 LONGEST = 80  # characters of a name that is made from a path
 _NAMELESS = re.compile(
     r"model|pytorch_model|checkpoint[\w-]*|ckpt[\w-]*|archive|snapshots|[0-9a-f]{40}", re.ASCII
@@ -31,6 +32,16 @@ class Address:
     """Branch, tag or commit on the hub."""
     body_dtype: str | None = None
     """Precision of the body, other than the checkpoint's own."""
+    length: str | None = None
+    """Positions of a sequence, where the network reads any number."""
+    mask: str | None = None
+    """Number of the network's own MASK token, where its files do not say."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What is given for the family that reads a folder."""
+        given = {"length": self.length, "mask": self.mask}
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def name(self) -> str:

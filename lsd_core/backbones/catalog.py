@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lsd_core.backbones import address, storage
 from lsd_core.backbones import countdown_chain as countdown
+from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
@@ -160,10 +161,29 @@ def load_backbone(name: str) -> AnyBackbone:
 def _load(place: address.Address) -> AnyBackbone:
     if place.hub is not None:
         named = {repository: name for name, (repository, _) in HUB.items()}
-        return load_published(fetch_hub(place.hub, place.revision), named.get(place.hub, place.name))
+        return _read(fetch_hub(place.hub, place.revision), named.get(place.hub, place.name), place)
     path = Path(place.where).expanduser()
     if place.where in BACKBONES or not path.exists():
-        return get_entry(place.where).make(place.where)
+        entry = get_entry(place.where)
+        _no_options(place)
+        return entry.make(place.where)
     if path.is_file() and storage.is_ours(path):
+        _no_options(place)
         return storage.load_file(path)
-    return load_published(path, place.name)
+    return _read(path, place.name, place)
+
+
+def _read(path: Path, name: str, place: address.Address) -> AnyBackbone:
+    """The network in a folder or file: by the family that reads such folders, or by its published layout."""
+    for _, family in FAMILIES.items() if path.is_dir() else ():
+        if family.folder is not None and family.folder.recognises(path):
+            return family.folder.load(path, name, place.options)
+    _no_options(place)
+    return load_published(path, name)
+
+
+def _no_options(place: address.Address) -> None:
+    if place.options:
+        shown = ", ".join(f"{option}={value}" for option, value in place.options.items())
+        rule = "be left out: the network's own files say it"
+        raise InputError(f"options of {place.where}", rule, shown)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -27,6 +28,18 @@ class Published:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Folder:
+    """Reader of folders that a family does not lay out by tensor names alone."""
+
+    recognises: Callable[[Path], bool]
+    """Whether a folder holds a network of the family."""
+    load: Callable[[Path, str, Mapping[str, str]], AnyBackbone]
+    """(folder, name, options of the address) -> the frozen backbone."""
+    options: tuple[str, ...] = ()
+    """Options of an address, `?NAME=VALUE`, that it takes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """Backbones that one file knows how to build; Ray workers build them from the installed package."""
 
@@ -38,6 +51,8 @@ class Family:
     """(name, our configuration, tensors) -> the frozen backbone; raises InputError for tensors that do not fit."""
     published: Published | None = None
     """Its published checkpoints, if their layout is known."""
+    folder: Folder | None = None
+    """How folders of its networks are read, if they are more than tensors and a configuration."""
     reading: Reading | None = None
     """How the output of a diffusion transformer is read, if the network is one."""
 

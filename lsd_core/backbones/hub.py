@@ -7,13 +7,21 @@ from lsd_core.errors import InputError
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
 
 
 def fetch_hub(repository: str, revision: str | None = None) -> Path:
     """A folder with the repository's configuration and weights, from the hub or its cache.
 
-    Only these two files are fetched, never code. Raises InputError where the extra [text], the repository, the
-    permission or the connection is missing.
+    Beside these two only files of a tokenizer are fetched, never code. Raises InputError where the extra [text], the
+    repository, the permission or the connection is missing.
     """
     config = _download(repository, CONFIG, revision)
     if config is None:
@@ -23,6 +31,8 @@ def fetch_hub(repository: str, revision: str | None = None) -> Path:
     folder = config.parent  # named by the commit, so that both files are of the same one
     for name in WEIGHTS:
         if _download(repository, name, folder.name) is not None:
+            for file in TOKENIZER:  # of a masked language model
+                _download(repository, file, folder.name)
             return folder
     raise InputError(f"hf://{repository}", f"hold {' or '.join(WEIGHTS)}", "neither")
 

@@ -16,6 +16,7 @@ from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.cards import plain
 from lsd_core.distillation.learned import Learned
 from lsd_core.metrics.across import Across
+from lsd_core.numerics.canonical import digest
 from lsd_core.samplers.table import StepTable
 from lsd_core.storage.store import Store
 
@@ -71,10 +72,11 @@ class Results:
 
     @property
     def teacher_key(self) -> str:
-        """What the teacher's own sequences scored; shared by all that learn from them."""
+        """What the teacher's own sequences scored; shared by all that learn from them and ask the same metrics."""
         spec = self.spec
         assert spec.teacher is not None
-        return f"cells/teacher-{spec.teacher.hash}-{spec.trajectories}-{spec.evaluation.task}.json"
+        asked = f"-{digest(list(spec.evaluation.metrics))[:8]}" if spec.evaluation.metrics else ""
+        return f"cells/teacher-{spec.teacher.hash}-{spec.trajectories}-{spec.evaluation.task}{asked}.json"
 
     def write_learned(self, which: int, result: Learned) -> None:
         record = {

@@ -46,6 +46,9 @@ class EvaluationSpec:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InputError(f"evaluation.{name}", "be an integer >= 1", value)
+        if self.certificate_paths < 0 or self.certificate_paths == 1:
+            rule = "be 0, or at least 2 for a standard error"
+            raise InputError("evaluation.certificate_paths", rule, self.certificate_paths)
         if 1.0 not in self.temperatures or any(not temperature > 0 for temperature in self.temperatures):
             raise InputError("evaluation.temperatures", "be positive and contain 1", list(self.temperatures))
 

@@ -1,5 +1,6 @@
 """A certificate: an estimate in nats of a named divergence from, or to, a named reference."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,4 +45,8 @@ class Certificate:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON, which has no infinity: an estimate that is not finite proves nothing and is None."""
+        return {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in asdict(self).items()
+        }

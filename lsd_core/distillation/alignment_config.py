@@ -14,10 +14,10 @@ from lsd_core.samplers.table import GainOn
 
 @dataclass(frozen=True, kw_only=True)
 class AlignmentConfig:
-    """How a student is aligned with its teacher."""
+    """Settings of the alignment of a student with its teacher."""
 
     method: ClassVar[str]
-    """Whose settings they are, for errors."""
+    """Name of the method, for errors."""
     epochs: int = 20
     """Passes, each over `paths_per_epoch` paths with states of the student's own."""
     paths_per_epoch: int = 64
@@ -64,7 +64,7 @@ class AlignmentConfig:
             raise InputError(f"{self.method}.gain_bounds", "be two positive numbers around 1", list(bounds))
 
     def check_sampler(self, sampler: Sampler) -> None:
-        """Raise InputError unless it reveals as a teacher does: by one look a step, in a uniform order."""
+        """Raise InputError unless it reveals as a teacher does: by one network call a step, in a uniform order."""
         known = [name for name, each in SAMPLERS.items() if _reveals_as_teachers_do(each)]
         if not _reveals_as_teachers_do(sampler):
             raise InputError("sampler", f"be one of {known} for {self.method}", sampler.name)

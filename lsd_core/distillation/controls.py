@@ -6,6 +6,7 @@ from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.methods import ANY, Method
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import steps_in_counts
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
 
 
@@ -24,6 +25,17 @@ class TemperatureConfig:
     def __post_init__(self) -> None:
         if self.temperature is not None and not 0 < self.temperature < float("inf"):
             raise InputError("temperature.temperature", "be positive and finite", self.temperature)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalvingConfig:
+    """Nothing to choose."""
+
+    def check_sampler(self, sampler: Sampler) -> None:
+        """Raise InputError for a sampler that has no order of combs to halve."""
+        if sampler.grids != {"counts"} or sampler.order.exchangeable:
+            rule = "step in counts along an order that is not uniform, for `halving`"
+            raise InputError("sampler", rule, sampler.name, "choose `halton`")
 
 
 def plain(sampler: str, num_steps: int, length: int) -> StepTable:
@@ -46,6 +58,30 @@ def theta_trapezoidal(num_steps: int) -> StepTable:
     return uniform_times(num_steps)
 
 
+def halving(num_steps: int, length: int) -> StepTable:
+    """Counts whose last step unmasks l/2 tokens, the one before l/4, ...; the first takes what is left; gains 1.
+
+    In an order of combs (Halton) each step then doubles a comb, and where tokens depend on each other through what
+    lies between them, such a step is exact. With more steps than log2(l) + 1 the largest are cut in two, the later of
+    equals first.
+    """
+    if num_steps > length:
+        raise InputError("nfe", f"be at most the length {length} when stepping in counts", num_steps)
+    sizes = list[int]()
+    left = length  # the last step first
+    while len(sizes) < num_steps - 1 and left > 1:
+        sizes.append((left + 1) // 2)
+        left -= sizes[-1]
+    sizes.append(left)
+    while len(sizes) < num_steps:
+        largest = sizes.index(max(sizes))
+        sizes[largest : largest + 1] = [(sizes[largest] + 1) // 2, sizes[largest] // 2]
+    counts = [0]
+    for size in sizes:
+        counts.append(counts[-1] + size)
+    return StepTable(counts=tuple(reversed(counts)))
+
+
 def fit_plain(problem: Problem, config: ControlConfig) -> Learned:
     return _settled(plain(problem.sampler, problem.num_steps, problem.backbone.length))
 
@@ -61,6 +97,14 @@ def fit_temperature(problem: Problem, config: TemperatureConfig) -> Learned:
 
 def fit_theta_trapezoidal(problem: Problem, config: ControlConfig) -> Learned:
     return _settled(theta_trapezoidal(problem.num_steps))
+
+
+def fit_halving(problem: Problem, config: HalvingConfig) -> Learned:
+    return _settled(halving(problem.num_steps, problem.backbone.length))
+
+
+def fit_fixed_counts(problem: Problem, config: ControlConfig) -> Learned:
+    return _settled(plain(problem.sampler, problem.num_steps, problem.backbone.length))
 
 
 def _settled(table: StepTable) -> Learned:
@@ -87,6 +131,7 @@ COSINE = Method(
     config_class=ControlConfig,
     fit=fit_cosine,
     processes=ANY,
+    sweep=True,
 )
 TEMPERATURE = Method(
     name="temperature",
@@ -104,4 +149,24 @@ THETA_TRAPEZOIDAL = Method(
     fit=fit_theta_trapezoidal,
     own_sampler="theta_trapezoidal",
     processes=ANY,
+    sweep=True,
+)
+HALVING = Method(
+    name="halving",
+    kind="control",
+    description="half of what is masked in the last step, a quarter in the one before: for orders of combs",
+    config_class=HalvingConfig,
+    fit=fit_halving,
+    grid="counts",
+    sweep=True,
+)
+FIXED_COUNTS = Method(
+    name="fixed_counts",
+    kind="control",
+    description="equal numbers of tokens a step, in uniform order: what stepping in counts does by itself",
+    config_class=ControlConfig,
+    fit=fit_fixed_counts,
+    own_sampler="fixed_counts",
+    grid="counts",
+    sweep=True,
 )

@@ -64,7 +64,7 @@ class Common:
         return kernel.x.index_put(revealed, kernel.tokens.draw(chosen, uniform))
 
     def choose(self, kernel: MaskedKernel, step: Step) -> Bool[Tensor, " r"]:
-        """Which of the law's rows are revealed."""
+        """Which of the kernel's rows are revealed."""
         if kernel.chance is None:
             return self._choose_by_rank(kernel)
         time, clock = self.reveal_time[kernel.rows], self.clock[step.index]

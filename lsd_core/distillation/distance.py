@@ -29,8 +29,16 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l2": l2, "kl": kl}
 
 
 def powered(log_p: Float[Tensor, "r v"], gain: Float[Tensor, ""], gain_on: str) -> Float[Tensor, "r v"]:
-    """Log of the student's rows under a gain: gain * p on the score, p^gain normalised on the log-score."""
-    return (gain * log_p).log_softmax(-1) if gain_on == "log_score" else gain.log() + log_p
+    """Log of the student's rows under a gain: gain * p on the score, p^gain normalised on the log-score.
+
+    A row of zeros, that of a revealed token, stays one.
+    """
+    if gain_on == "score":
+        return gain.log() + log_p
+    some = log_p.amax(-1) > -torch.inf
+    if bool(some.all()):
+        return (gain * log_p).log_softmax(-1)
+    return log_p.index_copy(0, some.nonzero()[:, 0], (gain * log_p[some]).log_softmax(-1))
 
 
 def compared_rows(

@@ -191,4 +191,5 @@ JYS = Method(
     config_class=JYSConfig,
     fit=fit,
     reads_paths=True,
+    sweep=True,
 )

@@ -4,7 +4,7 @@ The student's step sizes are kappa = softmax(w), from uniform, so tau_k is 1 min
 Step k changes token i to y with probability r_k phi_k p_i(y | x_k, tau_k), r_k its reveal chance,
 kappa_k / tau_k for log-linear noise; it is compared with the teacher's transition summed over the N / M
 teacher steps of the k-th of M equal intervals, rows at the teacher's states, zero once it has revealed i.
-The gradient reaches w through r_k and, where the network is told the time, through its time input.
+The gradient reaches w through r_k and, where the network is conditioned on the time, through that input.
 
 `fit_literal` compares with one teacher step instead, as Eq. 7 is printed: its optimum has kappa = 1 / N, with
 which M steps never leave the noise and the last one reveals nearly everything.
@@ -37,7 +37,7 @@ class LSDPlusConfig(AlignmentConfig):
     """Settings of LSD+.
 
     Cost: epochs * paths_per_epoch * M student sequences, and M * teacher_points teacher sequences for each
-    path that is used. Learning times on a network that is told the time also pays its backward pass.
+    path that is used. Learning times on a network that is conditioned on the time also costs its backward pass.
     """
 
     method: ClassVar[str] = "lsd_plus"

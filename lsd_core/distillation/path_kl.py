@@ -85,7 +85,9 @@ def grid_change(costs: EdgeCosts, num_steps: int) -> float:
 
     Small means that a finer grid would not help; NaN where half the grid has too few times.
     """
-    coarse = costs.cost[::2, ::2] if len(costs.cost) % 2 else costs.cost[:-1:2, :-1:2]
+    last = len(costs.cost) - 1
+    kept = torch.tensor([*range(0, last, 2), last])  # both ends, whatever lies between them
+    coarse = costs.cost[kept][:, kept]
     if len(coarse) - 1 < num_steps:
         return float("nan")
     fine = cheapest_schedules(costs.cost, num_steps)[-1].cost

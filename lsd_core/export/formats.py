@@ -11,10 +11,11 @@ from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.one_call import Unmasking
-from lsd_core.samplers.protocol import names_of
+from lsd_core.samplers.protocol import Sampler, names_of
 from lsd_core.samplers.step import steps_of
 
 SCHEDULER = Path(__file__).with_name("scheduling_lsd.py")
+SCHEDULER_ORDERS = ("uniform", "halton")
 
 
 def export(sampler: LoadedSampler, to: str, folder: Path) -> list[Path]:
@@ -52,6 +53,11 @@ def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
     return [folder / "scheduler_config.json", code, *files]
 
 
+def exportable(sampler: Sampler) -> bool:
+    """Whether the scheduler draws its steps: it knows factorised ones, and two orders."""
+    return sampler.factorised and sampler.order.name in SCHEDULER_ORDERS
+
+
 def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
     """What the scheduler is told: everything about the table is resolved, so it needs no noise schedule."""
     table = card.table
@@ -59,8 +65,8 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
         kind = card.process["kind"]
         raise InputError("process", "be absorbing, to be a scheduler", kind, "--to json takes any sampler")
     method = get_sampler(card.sampler, backbone.process)
-    if not method.factorised:
-        known = names_of(each for each in SAMPLERS.values() if each.factorised)
+    if not exportable(method):
+        known = names_of(each for each in SAMPLERS.values() if exportable(each))
         remedy = f"{known} do; --to json takes any sampler"
         raise InputError(
             "sampler", "reveal tokens by one call a step, to be a scheduler", card.sampler, remedy

@@ -9,6 +9,7 @@ from torch import Tensor
 from lsd_core.backbones.device import device_of
 from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
+from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.processes.corruption import corrupt
 from lsd_core.samplers.generate import default_batch
 
@@ -20,10 +21,23 @@ def any_order_nll(
     """Unbiased estimates of each sequence's NLL_elbo in nats: l times the mean -log p of its masked tokens.
 
     One random subset of a sequence is masked, its size uniform on 1..l; over the n sequences the sizes are
-    stratified, so the mean converges fast while one entry alone is noisy. A network that is told the time is
-    told t ~ Beta(size, l + 1 - size). The mean is the NLL of the law that reveals tokens in uniform order, or
-    an upper bound on it. Cost: one network call a sequence.
+    stratified, so the mean converges fast while one entry alone is noisy. Which sequence has which size is drawn with
+    the seed, so that each entry is unbiased. A network conditioned on time is given t ~ Beta(size, l + 1 - size). The
+    mean is the NLL of the distribution that reveals tokens in uniform order, or an upper bound on it.
+    Cost: one network call a sequence.
     """
+    row = torch.arange(len(tokens))
+    order = uniforms(seed, row, 0, 0 * row, Purpose.ORDER).argsort().to(tokens.device)
+    return torch.empty_like(tokens[:, 0], dtype=torch.float64).index_copy(
+        0, order, _stratified_nll(backbone, tokens[order], seed, batch)
+    )
+
+
+@torch.inference_mode()
+def _stratified_nll(
+    backbone: Backbone, tokens: Int[Tensor, "n l"], seed: int, batch: int | None = None
+) -> Float[Tensor, " n"]:
+    """The same with sizes that grow with the row, so that only the mean is unbiased."""
     batch = batch or default_batch(backbone.length)
     masked, t, _ = corrupt(tokens, backbone.process, seed, torch.arange(len(tokens)))
     device, parts = device_of(backbone), []
@@ -38,7 +52,7 @@ def own_likelihood(backbone: AnyBackbone, tokens: Int[Tensor, "n l"], seed: int)
     """`nll` and `perplexity` of the samples under the network that drew them; nothing where there is no mask."""
     if is_dense(backbone):
         return {}
-    nll = float(any_order_nll(backbone, tokens, seed).mean())
+    nll = float(_stratified_nll(backbone, tokens, seed).mean())
     return {"nll": nll, "perplexity": perplexity(nll, tokens.shape[1])}
 
 

@@ -41,6 +41,8 @@ def self_bleu(tokens: Int[Tensor, "n l"], size: int = 4) -> float:
             for gram, number in count.items():
                 first, second = largest[gram]
                 matched += min(number, second if number == first else first)
+            if n == 1 and not matched:
+                logs[index] = -math.inf  # no token in common: 0, whatever is smoothed (as in nltk)
             logs[index] += math.log((matched or EPSILON) / total) / size
     return sum(map(math.exp, logs)) / len(rows)
 

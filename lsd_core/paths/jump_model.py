@@ -89,7 +89,7 @@ class JumpModel:
                 cost[i, i + 1 :] += _bridge_costs(seen, i).sum(0)
                 if self.method.name != "tweedie" and i + 1 < num_nodes:
                     cost[i, i + 1 : -1] += _kernel_costs(self.method, seen, i).sum(0)
-            progress("prices", min(1.0, part.stop / num_paths))
+            progress("edge costs", min(1.0, part.stop / num_paths))
         return EdgeCosts(cost / num_paths, None, num_paths * num_nodes)
 
     def start(self, draws: Draws) -> Int[Tensor, "b l"]:

@@ -1,4 +1,4 @@
-"""Terms of the certificates that hold for any process, from rates and kernels of dense samplers.
+"""Terms of the certificates of full-state processes: divergences of jump rates and of kernels.
 
 The reference is the network's own reverse chain, from the prior at t = 1 down to the time delta at which a table
 begins its final denoise. Sampler and reference denoise alike, so what is bounded at delta holds for the output.
@@ -33,7 +33,7 @@ def rate_divergence(
 def posterior_divergence(
     used: Float[Tensor, "b l s"], reference: Float[Tensor, "b l s"]
 ) -> Float[Tensor, " b"]:
-    """sum over positions of KL(used || reference) between laws of tokens, in nats."""
+    """sum over positions of KL(used || reference) between distributions of tokens, in nats."""
     return torch.where(used > 0, used * (used / reference).log(), 0.0).sum((1, 2))
 
 
@@ -43,7 +43,7 @@ def frozen_term(
     """Growth of KL(sampler || reference) at time t inside a step that leaps from the state `before` to x.
 
     A leap stays with chance exp(-total) and else goes to a target in proportion to the rates frozen at the
-    step's start. As a jump process it can be told in two ways, of one law: the last jump wins, a token jumping
+    step's start. Two jump processes have that distribution: the last jump wins, a token jumping
     at those rates wherever it is now; or, where the reference never jumps twice (absorbing), only the first
     jump happens. Two network calls.
     """
@@ -63,7 +63,7 @@ def bridges_term(
 def denoise_term(
     backbone: ScoreBackbone, seen: FullPrediction, x: Int[Tensor, "b l"], u: float
 ) -> Float[Tensor, " b"]:
-    """What a last Tweedie step pays for ending along its own bridges where the reference denoises at u. One call."""
+    """Cost of a last Tweedie step that ends along its own bridges where the reference denoises at u. One call."""
     return posterior_divergence(seen.bridge_x0(x, u), predict(backbone, x, u).x0)
 
 
@@ -83,10 +83,10 @@ def bridge_term(
 
 
 def prior_term(process: Process, end: Int[Tensor, "b l"], delta: float) -> Float[Tensor, " b"]:
-    """KL(law of the forward chain at t = 1 given its state at delta || prior)."""
-    law = process.transition(growth_between(process, 1.0, delta)).to(end.device)[end]
+    """KL(forward chain at t = 1 given its state at delta || prior)."""
+    probs = process.transition(growth_between(process, 1.0, delta)).to(end.device)[end]
     prior = process.prior_law().double().to(end.device)
-    return torch.where(law > 0, law * (law / prior).log(), 0.0).sum((1, 2))
+    return torch.where(probs > 0, probs * (probs / prior).log(), 0.0).sum((1, 2))
 
 
 def kernel_term(

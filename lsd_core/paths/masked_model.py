@@ -13,7 +13,7 @@ the position that comes next takes the place of the mean: `next_at_count`.) Shar
 where both have seen the same tokens) and pays inside the step, where tokens drawn apart contradict each other less.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,7 +35,7 @@ from lsd_core.samplers.one_call import OneCall
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable
-from lsd_core.trajectories.replay import hidden_at_count, hidden_at_time, state_at_count, timed
+from lsd_core.trajectories.replay import hidden_at_count, state_at_count, timed
 from lsd_core.trajectories.types import Trajectories
 
 
@@ -99,43 +99,35 @@ class MaskedModel:
         return Reference((wanted, self.batch, self.pooled, seed), lambda: (timed(stored, self.seed), 0))
 
     def edge_costs(self, paths: Trajectories, progress: Progress = silent) -> EdgeCosts:
-        """On paths of an inconsistent network a token's value and place in the order depend on each other."""
-        assert paths.rank is not None
         cost, own = empty_costs(self.num_nodes), 0.0
-        order = paths.rank.argsort(dim=1)
-        for node, n in enumerate(range(self.length, 0, -1)):
-            hidden = hidden_at_count(paths, n)
-            for part in pieces(len(paths), self.batch):
-                nll = self._negative_log_probs(paths.select(part), hidden[part], n)
-                revealed = nll.gather(1, order[part])[:, node:].sum(0)  # in order of reveal, (n,)
-                own += float(revealed[0])
-                cost[node, node + 1 :] += revealed.cumsum(0)
+        for node in range(self.num_nodes):
+            for row in self.node_costs(paths, node):
+                own += float(row[0])
+                cost[node, node + 1 :] += row
             if self.pooled:
-                total = cost[node, -1].clone()
-                cost[node, node + 1 :] = total / n * torch.arange(1, n + 1)
-            progress("prices", (node + 1) / self.length)
+                n = self.length - node
+                cost[node, node + 1 :] = cost[node, -1].clone() / n * torch.arange(1, n + 1)
+            progress("edge costs", (node + 1) / self.length)
         return EdgeCosts(cost / len(paths), own / len(paths), len(paths) * self.length)
 
-    def edge_costs_over_times(self, paths: Trajectories, times: Sequence[float]) -> EdgeCosts:
-        """Costs of the edges over a decreasing grid of times from 1 to 0, for Bernoulli reveals.
+    def node_costs(self, paths: Trajectories, node: int) -> Iterator[Float[Tensor, " n"]]:
+        """Costs of the edges that leave a node, summed over the paths of a batch: one network call each.
 
-        An edge sums the tokens revealed in (t_j, t_i]; a Bernoulli step reveals them with the teacher's own
-        chance, so reveals cost nothing. `pooled` uses the expectation (t_i - t_j) / t_i times the sum over all
-        masked. `own` is the cost of stepping through every node, which tends to the teacher's from above.
+        On paths of an inconsistent network a token's value and place in the order depend on each other.
         """
-        grid, num_nodes = torch.tensor(times, dtype=torch.float64), len(times) - 1
-        cost = empty_costs(num_nodes)
-        hidden = [hidden_at_time(paths, t) for t in times]
-        for i, t in enumerate(times[:-1]):
-            for part in pieces(len(paths), self.batch):
-                nll = self._negative_log_probs(paths.select(part), hidden[i][part], t)
-                if self.pooled:
-                    cost[i, i + 1 :] += nll.sum() * (t - grid[i + 1 :]) / t
-                else:
-                    revealed = [nll.masked_fill(later[part], 0.0).sum() for later in hidden[i + 1 :]]
-                    cost[i, i + 1 :] += torch.stack(revealed)
-        cost = cost / len(paths)
-        return EdgeCosts(cost, float(cost.diagonal(1).sum()), len(paths) * num_nodes)
+        for part in pieces(len(paths), self.batch):
+            some = paths.select(part)
+            assert some.x_end is not None
+            assert some.rank is not None
+            n = self.length - node
+            x = state_at_count(some, n)
+            rows = hidden_at_count(some, n).nonzero(as_tuple=True)
+            features = features_at_count(self.backbone, x, torch.full((len(x),), n))
+            nll = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
+            nll[rows] = -token_log_probs(self.backbone, features, rows, some.x_end[rows].long())
+            yield (
+                nll.gather(1, some.rank.argsort(dim=1))[:, node:].sum(0).cumsum(0)
+            )  # in order of reveal, (n,)
 
     def start(self, draws: Draws) -> Int[Tensor, "b l"]:
         return self.backbone.process.prior(len(draws.trajectory), self.length, draws.trajectory.device)
@@ -196,23 +188,6 @@ class MaskedModel:
         if not self.exchangeable:
             change = change - divergence(features, following)
         return cost + (n - m - 1) * change
-
-    def _negative_log_probs(
-        self, paths: Trajectories, hidden: Bool[Tensor, "b l"], moment: int | float
-    ) -> Float[Tensor, "b l"]:
-        """-log p of the hidden tokens, 0 elsewhere, at a count (int) or a time (float). One call."""
-        assert paths.x_end is not None
-        x_end = paths.x_end.long()
-        x = x_end.masked_fill(hidden, paths.mask)
-        if isinstance(moment, int):
-            features = features_at_count(self.backbone, x, torch.full((len(x),), moment))
-        else:
-            time = torch.full((len(x),), moment, dtype=torch.float64, device=x.device)
-            features = self.backbone.features(x, time)
-        rows = hidden.nonzero(as_tuple=True)
-        nll = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
-        nll[rows] = -token_log_probs(self.backbone, features, rows, x_end[rows])
-        return nll
 
 
 def _stops_inside(n: int, m: int, draws: Draws, step: int) -> Int[Tensor, " b"]:

@@ -1,4 +1,4 @@
-"""How a card is filed: the tags, numbers and words that a registry shows, and the row read back from them.
+"""Fields of a card in the registry: tags, params, metrics, a Markdown description; and a version read back from tags.
 
 Plain data in and out; the registry that holds them is reached in `registry/`.
 """
@@ -162,9 +162,11 @@ def _steps(card: SamplerCard) -> str:
 def _certificate(card: SamplerCard) -> str:
     if card.certificate is None:
         return ""
-    return "\n".join(
-        ["Certificate:", "", *(f"- {name}: {value}" for name, value in card.certificate.items())]
-    )
+    lines = ["Certificate:", "", *(f"- {name}: {value}" for name, value in card.certificate.items())]
+    value, error = card.certificate.get("value_nats"), card.certificate.get("standard_error")
+    if value is not None and error is not None:
+        lines.append(f"- proved, the value with two standard errors: at most {value + 2 * error:.4g} nat")
+    return "\n".join(lines)
 
 
 def _origin(card: SamplerCard) -> str:

@@ -99,6 +99,12 @@ class MaskedPrediction:
         return masked_rows(self.backbone, self.x)
 
     @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """Indices of the masked rows, as many at a time as the head's output may hold."""
+        rows = torch.arange(len(self.rows[0]), device=self.x.device)
+        return rows.split(rows_of(HEAD_ELEMENTS, self.backbone.process.num_tokens))
+
+    @property
     def tokens(self) -> X0Tokens:
         """x0 distributions of the masked rows."""
         return X0Tokens(self.backbone, self.features, self.rows, self.power)
@@ -121,9 +127,16 @@ class MaskedPrediction:
             return replace(kernel, quota=quota, order=order)
         return replace(kernel, chance=torch.full((len(rows[0]),), chance, dtype=torch.float64, device=device))
 
-    def unmask_sizes(self, size: Int[Tensor, " b"]) -> "MaskedKernel":
-        """Unmask so many tokens of each chain, all subsets alike."""
-        return MaskedKernel(self.x, self.rows, self.tokens, self.backbone.process.num_tokens, quota=size)
+    def unmask_sizes(
+        self, size: Int[Tensor, " b"], keys: Float[Tensor, " r"] | None = None
+    ) -> "MaskedKernel":
+        """Unmask so many tokens of each chain: all subsets alike, or the rows of the smallest keys."""
+        num_tokens = self.backbone.process.num_tokens
+        return MaskedKernel(self.x, self.rows, self.tokens, num_tokens, quota=size, keys=keys)
+
+    def measured(self, of_log_probs: Callable[[Tensor], Tensor]) -> Float[Tensor, " r"]:
+        """A number for each masked row from its log-probabilities (k, v), some rows at a time."""
+        return torch.cat([of_log_probs(self.tokens(part)) for part in self.parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +144,8 @@ class MaskedKernel(Kernel):
     """A step of a masked process: which masked tokens are unmasked, and to what.
 
     Either every masked token is unmasked independently with its `chance` (r,), or exactly `quota` (b,) masked
-    tokens of each chain are: the first of them in the trajectory's `order`, by default all subsets alike. Row i,
+    tokens of each chain are: the first of them by their `keys` or in the trajectory's `order`, by default all
+    subsets alike. Row i,
     if it is unmasked, has the distribution `tokens(i)`; which rows are unmasked is decided first, and
     distributions are computed for those alone.
     """
@@ -143,6 +157,8 @@ class MaskedKernel(Kernel):
     chance: Float[Tensor, " r"] | None = None
     quota: Int[Tensor, " b"] | None = None
     order: Order = UNIFORM
+    keys: Float[Tensor, " r"] | None = None
+    """Keys that the rows are unmasked by, smallest first, in place of the order's (adaptive samplers)."""
 
     def marginal_chance(self) -> Float[Tensor, " r"]:
         """Chance of each masked row to be unmasked, whatever the scheme; its order must be exchangeable.
@@ -152,6 +168,8 @@ class MaskedKernel(Kernel):
         if self.chance is not None:
             return self.chance
         assert self.quota is not None
+        if self.keys is not None:
+            return self._first(self.keys).double()
         if not self.order.exchangeable:
             rule = "be exchangeable, to have a kernel given the tokens alone"
             raise InputError("order", rule, self.order.name)
@@ -175,8 +193,14 @@ class MaskedKernel(Kernel):
         assert self.quota is not None
         # A trajectory keeps one order of its positions for all its steps; all orders alike, each of its steps
         # unmasks a uniform subset.
-        priority = torch.full(self.x.shape, 2.0, dtype=torch.float64, device=self.x.device)
-        priority[self.rows] = self.order.keys(draws, self.x.shape[1])[self.rows]
+        keys = self.order.keys(draws, self.x.shape[1])[self.rows] if self.keys is None else self.keys
+        return self._first(keys)
+
+    def _first(self, keys: Float[Tensor, " r"]) -> Bool[Tensor, " r"]:
+        """Which rows have the `quota` smallest keys of their chain; equal keys go by position."""
+        assert self.quota is not None
+        priority = torch.full(self.x.shape, torch.inf, dtype=torch.float64, device=self.x.device)
+        priority[self.rows] = keys
         rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
         return (rank < self.quota[:, None])[self.rows]
 

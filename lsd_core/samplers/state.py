@@ -58,6 +58,8 @@ class State:
     """Which chains' features still describe their x (time-free backbones only)."""
     given: Bool[Tensor, "b l"] | None = None
     """Which tokens were given and stay as they are, whatever a step draws."""
+    memory: Tensor | None = None
+    """What a sampler keeps from one step to the next, beside the tokens."""
 
     def moved(self, x: Tensor, backbone: AnyBackbone) -> "State":
         """The state after a step; on a time-free backbone an unchanged chain keeps its features."""

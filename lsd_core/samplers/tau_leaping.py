@@ -2,24 +2,21 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose
 from lsd_core.processes import Process
 from lsd_core.samplers.full_kernels import leap_kernel
-from lsd_core.samplers.kernel import ONCE, Kernel, TokenUniforms
-from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
+from lsd_core.samplers.kernel import Kernel, TokenUniforms
+from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.one_call import Unmasking
 from lsd_core.samplers.prediction import Prediction
 from lsd_core.samplers.protocol import ALL, FULL, Kind, check_grid
-from lsd_core.samplers.state import Draws
+from lsd_core.samplers.remasking import RemaskingKernel
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import Grid
 from lsd_core.samplers.two_calls import TwoCalls
@@ -52,34 +49,6 @@ class TauLeaping(Unmasking):
 
     def gained_chance(self, backbone: Backbone, step: Step) -> float:
         return 1.0 if step.last else jump_chance(backbone, step, step.t - step.s, step.t)
-
-
-@dataclass(frozen=True, eq=False)
-class CorrectorKernel(Kernel):
-    """One corrector leap on a masked process: masked tokens are unmasked as by `unmask`, others masked again."""
-
-    unmask: MaskedKernel
-    remask_chance: float
-
-    @cached_property
-    def probs(self) -> Float[Tensor, "b l s"]:  # type: ignore[override]  # computed when first read
-        """Probabilities of each token after the leap, float64; positions are independent."""
-        probs = self.unmask.probs.clone()
-        kept = self.unmask.x != self.unmask.num_tokens
-        probs[kept] *= 1 - self.remask_chance
-        probs[..., -1][kept] = self.remask_chance
-        return probs
-
-    def remasked(self, draws: Draws, call: int) -> Bool[Tensor, "b l"]:
-        """Which unmasked tokens are masked again."""
-        unmasked = self.unmask.x != self.unmask.num_tokens
-        uniform = draws.grid(call, Purpose.MASK, self.unmask.x.shape[1])
-        return unmasked & (uniform < self.remask_chance)
-
-    def draw(self, draws: Draws, call: int, tokens: TokenUniforms = ONCE) -> Int[Tensor, "b l"]:
-        """The tokens after the leap."""
-        x = self.unmask.draw(draws, call, tokens)
-        return torch.where(self.remasked(draws, call), self.unmask.num_tokens, x)
 
 
 @dataclass(frozen=True)
@@ -116,7 +85,7 @@ class TauLeapingCorrected(TwoCalls):
         if isinstance(seen_mid, MaskedPrediction):
             backbone = seen_mid.backbone
             unmask = seen_mid.unmask(step, jump_chance(backbone, step, leap, step.s))
-            return CorrectorKernel(unmask, -math.expm1(-leap * noise_rate(backbone.process, step.s)))
+            return RemaskingKernel(unmask, -math.expm1(-leap * noise_rate(backbone.process, step.s)))
         x, reverse, process = seen_mid.x, seen_mid.rates(), seen_mid.process
         rates = reverse + noise_rate(process, step.s) * process.rates_from(x)
         return leap_kernel(process, rates.scatter(-1, x[..., None], 0.0), x, leap, self.reject)

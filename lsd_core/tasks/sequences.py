@@ -48,6 +48,7 @@ def show_sequences(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
 
 TASK = Task(
     name="sequences",
+    version=2,  # 1: sizes of the masked subsets grew with the row
     primary="nll_per_token",
     diversity="unigram_entropy",
     judge="own-network-v1",

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from flows.cli import main
 from lsd_core.cards import SamplerCard
 from lsd_core.registry import list_versions
 from lsd_core.sampler import load_sampler
 from lsd_core.storage.store import Store
+
+pytestmark = pytest.mark.slow
 
 GRID = [sys.executable, "-m", "flows.cli", "grid", "tiny"]
 
@@ -283,12 +286,27 @@ def test_the_registry_is_rebuilt_from_the_store(calm: tuple[Path, str], tmp_path
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    calm: tuple[Path, str], arguments: list[str], words: list[str]
+    calm: tuple[Path, str],
+    arguments: list[str],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = contents(calm[0], "")
-    finished = run([sys.executable, "-m", "flows.cli", *arguments], calm[0])
-    assert finished.returncode == 2, finished.stdout + finished.stderr
-    assert len(finished.stderr.strip().splitlines()) == 1
+    monkeypatch.setenv("LSD_HOME", str(calm[0]))
+    monkeypatch.chdir(calm[0].parent)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    printed = capsys.readouterr()
+    assert ended.value.code == 2, printed
+    assert len(printed.err.strip().splitlines()) == 1
     for word in words:
-        assert word in finished.stderr
+        assert word in printed.err
     assert contents(calm[0], "") == before
+
+
+def test_bad_input_ends_the_process_with_that_line_and_code(calm: tuple[Path, str]) -> None:
+    finished = run([sys.executable, "-m", "flows.cli", "grid", "tiny", "--nfe", "0"], calm[0])
+    assert finished.returncode == 2, finished.stdout + finished.stderr
+    (line,) = finished.stderr.strip().splitlines()
+    assert "nfe" in line

@@ -108,7 +108,7 @@ def test_a_malformed_command_ends_with_code_2_and_nothing_is_lost(
 
 def test_a_pipe_that_closes_early_ends_quietly(tmp_path: Path) -> None:
     lines = "import sys; [print(i) for i in range(100000)]"
-    program = f"import flows.cli, flows.commands.shared as s\n@s.app.command\ndef much():\n    {lines}\n"
+    program = f"import flows.cli, flows.cli.shared as s\n@s.app.command\ndef much():\n    {lines}\n"
     script = tmp_path / "much.py"
     script.write_text(program + "flows.cli.main(['much'])\n")
     done = subprocess.run(

@@ -13,6 +13,8 @@ from lsd_core.registry import list_versions
 from lsd_core.sampler import load_sampler
 from tests.lsd_core.backbones.published import files
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("plain", "temperature", "lsd", "path_kl")
 
 

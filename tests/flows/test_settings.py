@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import EMBEDDED, LOCAL_RAY, VARIABLES, Settings, quiet_console, resolve
+from flows.settings import EMBEDDED, LOCAL_RAY, Settings, quiet_console, resolve
 from lsd_core.errors import InputError
+from lsd_core.storage.home import VARIABLES
 
 
 def test_the_embedded_defaults_lie_in_one_folder_of_the_project(

@@ -158,7 +158,7 @@ def test_the_cluster_grows_from_none_on_spot_and_runs_our_ray() -> None:
 
 
 def test_the_jobs_command_is_one_of_ours() -> None:
-    from flows.commands.shared import app
+    from flows.cli.shared import app
 
     words = documents()["RayJob"]["spec"]["entrypoint"].split()
     assert words[0] == "lsd"

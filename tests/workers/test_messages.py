@@ -1,11 +1,14 @@
 """What a worker tells while it learns: points in batches, whole or not at all, and how it ended."""
 
 import math
+import time
 
 import pytest
+import ray
 
 from workers import messages
 from workers.messages import Curve, Points, Told, flat
+from workers.session import LOCAL, ray_session
 
 
 @pytest.fixture
@@ -70,3 +73,28 @@ def test_a_record_of_another_form_is_no_point() -> None:
     assert Told("here", 1, {name: whole[name] for name in ("key", "points")}).points() is None
     assert Told("here", 1, {"colour": 1}).points() is None
     assert not Told("here", 1, "learned a table").is_points
+
+
+@pytest.mark.usefixtures("local_ray")
+def test_messages_arrive_also_after_their_actor_died_and_no_worker_waits_for_it() -> None:
+    heard: list[object] = []
+
+    def say(text: str) -> float:
+        begin = time.monotonic()
+        messages.tell(text)
+        return time.monotonic() - begin
+
+    def said(text: str) -> list[float]:
+        """Seconds of each call, until the driver has heard it."""
+        took, deadline = [], time.monotonic() + 60
+        while text not in heard and time.monotonic() < deadline:
+            took.append(ray.get(ray.remote(say).remote(text)))
+        assert text in heard
+        return took
+
+    with ray_session(LOCAL, hear=lambda told: heard.append(told.said)):
+        said("before")
+        ray.kill(ray.get_actor(messages.MAILBOX), no_restart=False)
+        assert max(said("after")) < 5
+    ray.get(ray.remote(say).remote("to nobody"))
+    assert "to nobody" not in heard

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from flows.report.charts import Chart, Drawing, axis
+from flows.report.charts import Chart, axis
+from flows.report.shapes import Drawing
 from flows.report.study.findings import Comparison, Findings, compared, comparisons_of, listed
 from flows.report.study.measured import Point
 from flows.study.config import StudyConfig

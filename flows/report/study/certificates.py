@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flows.report.charts import Chart, Drawing, axis
+from flows.report.charts import Chart, axis
 from flows.report.figures import FLOOR
+from flows.report.shapes import Drawing
 from flows.report.study.findings import Findings, listed, records
 from flows.report.study.measured import Point
 from flows.study.config import StudyConfig

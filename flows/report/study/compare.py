@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from flows.report.charts import Bar, Drawing, bars
+from flows.report.charts import Bar, bars
 from flows.report.palette import classes
+from flows.report.shapes import Drawing
 from flows.report.study.findings import Comparison, Findings, compared, comparisons_of, entropy_note, listed
 from flows.report.study.measured import Point
 from flows.report.table_rows import TEACHER

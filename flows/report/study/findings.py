@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flows.report.charts import Drawing
+from flows.report.csv_columns import metric_names, record
+from flows.report.shapes import Drawing
 from flows.report.study.measured import Point
-from flows.report.table_rows import metric_names, record
 from lsd_core.statistics.differences import Difference, paired
 from lsd_core.statistics.envelope import TOLERANCE
 

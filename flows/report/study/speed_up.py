@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from flows.report.charts import Chart, Drawing, axis
+from flows.report.charts import Chart, axis
 from flows.report.figures import FLOOR
 from flows.report.palette import classes
+from flows.report.shapes import Drawing
 from flows.report.study.findings import Findings, entropy_note, listed, records
 from flows.report.study.measured import Point
 from flows.study.config import StudyConfig

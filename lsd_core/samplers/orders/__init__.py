@@ -1,4 +1,4 @@
-"""Orders of the positions: one file an order."""
+"""Orders in which positions are unmasked, decided before any token is drawn: by name, ours and plugins'."""
 
 from lsd_core.plugins import Registry, instance_of
 from lsd_core.samplers.orders.halton import HALTON

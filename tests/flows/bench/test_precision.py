@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from lsd_core.backbones.catalog import BACKBONES
 
 NO_HALF_KERNELS = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"}
 
 
+@pytest.mark.slow
 def test_a_shipped_network_costs_what_float32_costs_without_half_precision_kernels() -> None:
     command = [sys.executable, "-m", "flows.cli", "bench", "precision", "--rounds", "5", "--json"]
     done = subprocess.run(

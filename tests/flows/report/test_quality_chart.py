@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flows.report import figures
-from flows.report.charts import Path as Strokes
 from flows.report.palette import classes, colour
 from flows.report.png import write_png
+from flows.report.shapes import Path as Strokes
 from flows.report.table_rows import Row, distinct
 from lsd_core.cards import Metric
 from lsd_core.distillation.methods import METHODS

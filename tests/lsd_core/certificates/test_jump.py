@@ -174,7 +174,7 @@ def test_the_smaller_form_is_reported_with_its_cost() -> None:
 @pytest.mark.parametrize(
     ("sampler", "table", "message"),
     [
-        ("theta_trapezoidal", TABLES[0], "sampler must be one of"),
+        ("theta_trapezoidal", TABLES[0], "sampler must look at the network once a step"),
         ("euler", StepTable(times=(1.0, 0.0)), "table must hold times"),
     ],
 )

@@ -35,6 +35,7 @@ TABLES = [
     ("halton", StepTable(counts=(3, 2, 1, 0), gains=(1.0, 1.5, 3.0))),
     ("euler", uniform_times(1)),
     ("euler", uniform_times(3).with_gains((0.8, 1.6, 2.5))),
+    ("tau_leaping", uniform_times(3).with_gains((0.8, 1.6, 2.5))),
     ("tweedie", StepTable(times=(1.0, 0.7, 0.0), gains=(1.4, 0.6), gain_on="score")),
 ]
 BACKBONES = [

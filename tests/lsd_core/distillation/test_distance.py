@@ -47,3 +47,14 @@ def test_rows_masked_in_both_or_in_either():
     teacher, student = torch.tensor([[True, True, False]]), torch.tensor([[True, False, True]])
     assert compared_rows(teacher, student, "both").tolist() == [[True, False, False]]
     assert compared_rows(teacher, student, "all").tolist() == [[True, True, True]]
+
+
+def test_a_row_of_zeros_stays_one_under_a_log_score_gain_and_has_no_gradient():
+    gain = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    rows = torch.cat([torch.zeros(1, 3, dtype=torch.float64), LAW])
+    powered_rows = powered(rows.log(), gain, "log_score")
+    assert powered_rows.exp().sum(-1).tolist() == pytest.approx([0.0, 1.0, 1.0])
+    l2(torch.cat([TARGET[:1], TARGET]), powered_rows).sum().backward()
+    alone = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    l2(TARGET, powered(LAW.log(), alone, "log_score")).sum().backward()
+    assert float(gain.grad) == pytest.approx(float(alone.grad))

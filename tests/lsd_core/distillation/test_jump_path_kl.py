@@ -144,6 +144,17 @@ def test_a_grid_can_be_so_fine_that_a_finer_one_changes_nothing() -> None:
     assert abs(grid_change(prices, 4)) < 0.01
     coarse = edge_costs_of(backbone, "tweedie", paths(backbone, 300, nodes=8), 300)
     assert abs(grid_change(coarse, 4)) > 0.01
+    for nodes in (7, 8):  # every second time struck, both ends kept: a coarser grid never costs less
+        assert grid_change(edge_costs_of(backbone, "tweedie", paths(backbone, 300, nodes=nodes), 300), 2) >= 0
+
+
+@pytest.mark.parametrize("nodes", [7, 8])
+def test_a_coarser_grid_never_has_a_better_schedule(nodes: int) -> None:
+    """Also where every second time leaves out the last one before the end."""
+    gen = torch.Generator().manual_seed(nodes)
+    cost = torch.rand(nodes + 1, nodes + 1, generator=gen, dtype=torch.float64)
+    for num_steps in (1, 2, 3):
+        assert grid_change(EdgeCosts(cost, None, 0), num_steps) >= 0
 
 
 def test_gains_are_one_where_tokens_know_nothing_of_each_other() -> None:

@@ -156,6 +156,14 @@ def test_gains_on_the_log_score_are_temperatures_and_leave_the_reveals():
         assert law.marginal_chance().tolist() == pytest.approx([(step.t - step.s) / step.t] * 6)
 
 
+def test_rows_of_revealed_tokens_leave_log_score_gains_finite():
+    backbone = strong_chain()
+    config = LSDConfig(epochs=2, gain_on="log_score", rows="all", **FAITHFUL)
+    learned = fit(problem(backbone, exact_paths(backbone, 32), 3), config)
+    assert all(0 < gain < 10 for gain in learned.table.gains)
+    assert max(abs(gain - 1) for gain in learned.table.gains) > 1e-3
+
+
 def test_a_tables_cost_is_what_went_through_the_network():
     backbone = mild_chain()
     paths = exact_paths(backbone, 24)

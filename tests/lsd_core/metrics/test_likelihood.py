@@ -74,3 +74,14 @@ def test_a_time_conditioned_network_is_told_times_that_fit_the_masks():
 
 def test_perplexity_is_per_token():
     assert perplexity(10 * math.log(3.0), 10) == pytest.approx(3.0)
+
+
+def test_each_sequence_has_an_unbiased_estimate():
+    """Of equal sequences the first is masked as much as the last, on average over seeds."""
+    backbone = exact_backbone("tiny", 8, 4)
+    tokens = draw_sequences(3, torch.zeros(16, dtype=torch.long), 8, 4)
+    estimates = torch.stack([any_order_nll(backbone, tokens, seed) for seed in range(400)])
+    first, last = estimates[:, 0], estimates[:, -1]
+    error = float((first.var() + last.var()).sqrt() / 20)
+    assert abs(float(first.mean() - last.mean())) < 4 * error
+    assert abs(float(first.mean() - estimates.mean())) < 4 * error

@@ -1,6 +1,5 @@
 """Prices of edges: sums along the paths, from one call a (path, node)."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -14,7 +13,7 @@ from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.orders import HALTON
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
-from lsd_core.trajectories.replay import hidden_at_time, timed
+from lsd_core.trajectories.replay import timed
 from lsd_core.trajectories.types import Trajectories
 from tests.lsd_core.certificates.enumerated import path_cost
 from tests.lsd_core.oracles import TableBackbone, misfit_backbone
@@ -79,9 +78,6 @@ def test_one_call_prices_all_edges_that_leave_a_node(backbone: TableBackbone, pa
     before = backbone.sequences
     prices = edge_costs(backbone, paths, batch=4)
     assert prices.sequences == backbone.sequences - before == LENGTH * len(paths)
-    before = backbone.sequences
-    over_times = model(backbone, 4).edge_costs_over_times(paths, (1.0, 0.6, 0.3, 0.0))
-    assert over_times.sequences == backbone.sequences - before == 3 * len(paths)
 
 
 def test_neither_batches_nor_chunks_of_laws_change_a_price(
@@ -99,16 +95,3 @@ def test_pooled_prices_grow_in_proportion_to_the_tokens_revealed(
     assert torch.allclose(pooled[:, -1], exact[:, -1])  # all masked tokens: nothing to pool
     assert torch.allclose(pooled[0, 1:], pooled[0, 1] * torch.arange(1, LENGTH + 1))
     assert not torch.allclose(pooled, exact)
-
-
-def test_prices_over_times_charge_an_edge_for_the_tokens_revealed_on_it(
-    backbone: TableBackbone, paths: Trajectories
-) -> None:
-    times = (1.0, 0.7, 0.2, 0.0)
-    cost = model(backbone, 4).edge_costs_over_times(paths, times).cost
-    step = sum(hidden_at_time(paths, t).int() for t in times[1:-1])
-    steps = replace(paths, reveal_step=step, steps=3)
-    charged = path_cost(backbone, StepTable(times=times), steps, 9).mean()
-    assert float(cost.diagonal(1).sum()) == pytest.approx(float(charged), abs=1e-12)
-    assert float(cost[0, -1]) > 0
-    assert float(cost[2, 1]) == 0

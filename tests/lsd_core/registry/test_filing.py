@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from lsd_core import registry
 from lsd_core.registry import writing
+from lsd_core.registry.card_fields import describe
 from tests.lsd_core.registry.helpers import at_nfe
 
 
@@ -144,6 +145,13 @@ def test_the_version_reads_as_a_page(sqlite_registry, make):
         "ships seed 1, the median one",
     ):
         assert part in page
+
+
+@pytest.mark.parametrize(("error", "said"), [(0.25, "at most 2 nat"), (None, None)])
+def test_the_page_says_what_the_certificate_proves(make, error, said):
+    text = describe(make(certificate={"value_nats": 1.5, "standard_error": error}), "models:/b/1")
+    assert "- value_nats: 1.5" in text
+    assert (said is not None and said in text) or ("proved" not in text and said is None)
 
 
 def test_a_registration_cut_short_leaves_no_version(sqlite_registry, make, monkeypatch):

@@ -10,7 +10,7 @@ from torch import Tensor
 from lsd_core.backbones.countdown_chain import exact_backbone as countdown_backbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose
-from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
+from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.compatibility import COMPATIBILITY
 from lsd_core.samplers.conditional import Conditioned, rescaled, template
 from lsd_core.samplers.first_hitting import first_hitting
@@ -119,20 +119,18 @@ TABLES = {
 }
 
 
-TIMES_ONLY = {"tau_leaping", "tau_leaping_corrected", *COMPATIBILITY}
 PAIRS = [
     (sampler, kind)
     for sampler in (*SAMPLERS, *COMPATIBILITY)
     for kind in TABLES
-    if not (kind == "counts" and sampler in TIMES_ONLY)
-    and not (kind != "counts" and steps_in_counts(sampler))
+    if ("counts" if kind == "counts" else "times") in get_sampler(sampler, BACKBONE.process).grids
 ]
 
 
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
 def test_given_tokens_never_change_and_the_budget_holds(sampler: str, kind: str) -> None:
     backbone, table = countdown_backbone("c", 16, 8), TABLES[kind]
-    calls_a_step = {**SAMPLERS, **COMPATIBILITY}[sampler].calls_per_step
+    calls_a_step = get_sampler(sampler, backbone.process).calls_per_step
     for tokens in ([3, 2, 1], [None] * 5 + [7, None, 0], [None] * 15 + [4], [1] * 15):
         given = template(backbone, tokens)
         drawn = generate(backbone, sampler, table, 24, 5, batch=8, given=given)

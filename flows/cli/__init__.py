@@ -12,8 +12,8 @@ from typing import Any, Never
 from cyclopts import CycloptsError
 from rich.markup import escape
 
-import flows.commands  # noqa: F401  (registers the commands)
-from flows.commands.shared import app, complaints
+from flows.cli import bench, doctor, export, grid, report, samplers, study, train, upkeep  # noqa: F401 (commands)
+from flows.cli.shared import app, complaints
 from lsd_core.errors import InputError
 from lsd_core.numerics.allocator import keep_freed_memory
 
@@ -54,7 +54,3 @@ def _terminated(number: int, frame: FrameType | None) -> Never:
     """Leave as an interrupt does, so that workers and servers that were started end too."""
     complaints.print("terminated; run the same command again to resume")
     sys.exit(128 + number)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.shared import Json, Whole, app, console
+from flows.cli.shared import Json, Whole, app, console
 
 
 @app.command

@@ -1,6 +1,6 @@
 """Commands that keep the store and the registry in order."""
 
-from flows.commands.shared import Registry, Store, Whole, app, care, console
+from flows.cli.shared import Registry, Store, Whole, app, care, console
 
 WEEK_HOURS = 7 * 24.0  # as `collect_garbage` has it, which is imported with torch when it is needed
 

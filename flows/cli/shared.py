@@ -35,9 +35,9 @@ def whole(kind: Any, tokens: Any) -> int:
     return int(text)
 
 
-def _wholes(kind: Any, tokens: Any) -> list[int]:
+def wholes(kind: Any, tokens: Any) -> list[int]:
     return [whole(int, [token]) for token in tokens]
 
 
 Whole = Annotated[int, Parameter(converter=whole)]
-Wholes = Annotated[list[int] | None, Parameter(converter=_wholes, consume_multiple=True, negative="")]
+Wholes = Annotated[list[int] | None, Parameter(converter=wholes, consume_multiple=True, negative="")]

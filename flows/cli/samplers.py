@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.shared import Json, Listed, Registry, Source, Store, Whole, Wholes, app, console, whole
+from flows.cli.shared import Json, Listed, Registry, Source, Store, Whole, Wholes, app, console, whole
 
 
 @app.command

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from rich.markup import escape
 
-from flows.commands.shared import Json, Registry, Store, app, care, console
+from flows.cli.shared import Json, Registry, Store, app, care, console
 
 
 @app.command(group=care)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.shared import Registry, Store, app, console
+from flows.cli.shared import Registry, Store, app, console
 
 
 @app.command

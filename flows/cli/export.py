@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.commands.shared import Registry, Source, Store, app, care, console
+from flows.cli.shared import Registry, Source, Store, app, care, console
 
 
 @app.command(group=care)

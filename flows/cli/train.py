@@ -1,0 +1,85 @@
+"""The command that trains small backbones."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from flows.cli.shared import Whole, app, console
+
+
+@app.command
+def train(
+    name: Annotated[
+        str, Parameter(help="countdown, text, digits, a judge, or a file with one sequence a line")
+    ],
+    *,
+    family: str | None = None,
+    split: Literal["characters", "spaces"] = "characters",
+    length: Whole | None = None,
+    steps: Whole | None = None,
+    batch: Whole | None = None,
+    dim: Whole | None = None,
+    blocks: Whole | None = None,
+    lr: float | None = None,
+    body_dtype: Literal["float32", "bfloat16"] | None = None,
+    seed: Whole = 0,
+    init: Path | None = None,
+    out: Path | None = None,
+) -> int:
+    """Train a small backbone; resumes from its checkpoint if there is one.
+
+    A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Empty lines are
+    skipped, short ones padded, and one in twenty is held out to see what was learned by heart. The judges are
+    text-judge and digits-judge.
+
+    Parameters
+    ----------
+    family:
+        `radd` (time-free x0 law) or `sedd` (time-conditioned log-scores); of digits, the noise: `gaussian` or
+        `uniform`.
+    split:
+        what a token of the file is: each of the `characters`, or what stands between `spaces`.
+    length:
+        positions a sequence; of a file, those of its longest line, 256 at most.
+    steps:
+        optimiser steps.
+    batch:
+        sequences a step.
+    dim:
+        width of the network.
+    blocks:
+        blocks of the network.
+    lr:
+        peak learning rate.
+    body_dtype:
+        precision of a transformer's body, in training and afterwards; float32 if left out.
+    seed:
+        root of everything random.
+    init:
+        weights to start from, of the same tokens and sizes; a `sedd` network may start from a `radd` one.
+    out:
+        where the weights go; NAME-FAMILY-LENGTH.safetensors if left out.
+    """
+    from flows.training import JUDGES, train_backbone, train_named_judge
+
+    if name in JUDGES:
+        train_named_judge(name, out, console, steps=steps, seed=seed)
+        return 0
+    train_backbone(
+        name,
+        out,
+        console,
+        family=family,
+        split=split,
+        length=length,
+        steps=steps,
+        batch=batch,
+        dim=dim,
+        num_blocks=blocks,
+        lr=lr,
+        body_dtype=body_dtype,
+        seed=seed,
+        init=init,
+    )
+    return 0

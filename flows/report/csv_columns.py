@@ -1,0 +1,51 @@
+"""Columns of every CSV file of rows: table.csv of a run and of a study, NAME.csv of a page."""
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from flows.report.table_rows import UNKNOWN, Row
+
+
+def metric_names(rows: Sequence[Row]) -> list[str]:
+    """The deciding metrics, the diversity metrics, then the rest by name."""
+    first = [row.primary_metric for row in rows] + [row.diversity_metric for row in rows]
+    return list(dict.fromkeys([*first, *sorted({name for row in rows for name in row.metrics})]))
+
+
+def record(row: Row, names: Sequence[str]) -> dict[str, object]:
+    """The columns of a row in every CSV file, as docs/metrics.md lists them; None where nothing was measured."""
+    values = {
+        f"{name}{end}": getattr(row.metrics.get(name, UNKNOWN), part)
+        for name in names
+        for end, part in (("", "mean"), ("_low", "low"), ("_high", "high"))
+    }
+    certified = row.certificate_value_nats is not None
+    return {
+        "backbone": row.backbone,
+        "nfe": row.nfe,
+        "label": row.label or row.method,
+        "method": row.method,
+        "sampler": row.sampler,
+        "samplers": " ".join(row.samplers),
+        "aliases": " ".join(row.aliases),
+        "uri": row.uri,
+        "seed": row.seed,
+        "calls_mean": None if math.isnan(row.calls_mean) else row.calls_mean,
+        "calls_max": row.calls_max or None,
+        "certificate_value_nats": row.certificate_value_nats,
+        "certificate_standard_error": row.certificate_standard_error if certified else None,
+        "certificate_reference": row.certificate_reference,
+        "primary_metric": row.primary_metric,
+        "diversity_metric": row.diversity_metric,
+        **values,
+    }
+
+
+def write_csv(records: Sequence[Mapping[str, object]], file: TextIO) -> None:
+    """One line a record, under every column that any of them has."""
+    columns = list(dict.fromkeys(name for one in records for name in one))
+    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)

@@ -1,0 +1,48 @@
+"""Numbers of rows as text: means with intervals, certificates with standard errors and references."""
+
+import math
+from collections.abc import Sequence
+
+from flows.report.table_rows import Row
+from lsd_core.cards import Metric
+
+MARKS = "abcdefgh"  # of the references in a table that mixes them
+
+
+def nats_text(row: Row) -> str:
+    """`22.3 ± 0.4`: the certificate with its standard error; empty where there is none."""
+    value, error = row.certificate_value_nats, row.certificate_standard_error
+    if value is None or error <= 0:
+        return "" if value is None else f"{value:.3g}"
+    power = math.floor(math.log10(error))
+    decimals = max(
+        0, (1 if error < 2 * 10.0**power else 0) - power
+    )  # two digits of an error that begins with 1
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def certificate_cell(row: Row, references: Sequence[str]) -> str:
+    """`22.3±0.4` for a terminal, marked with its reference in a table that mixes them."""
+    name, text = row.certificate_reference, nats_text(row).replace(" ", "")
+    return f"{text} {MARKS[references.index(name) % len(MARKS)]}" if text and len(references) > 1 else text
+
+
+def reference_notes(references: Sequence[str]) -> list[str]:
+    """What the certificates of a table compare with, a line each."""
+    marks = [f" {mark}" for mark in MARKS] if len(references) > 1 else [""]
+    return [
+        f"nats{marks[k % len(marks)]}: certificate_value_nats ± standard error, from {name}"
+        for k, name in enumerate(references)
+    ]
+
+
+def metric_text(metric: Metric) -> str:
+    """`0.0223 (0.0213 to 0.0233)`."""
+    if metric.low is None or metric.high is None:
+        return short(metric.mean)
+    return f"{short(metric.mean)} ({short(metric.low)} to {short(metric.high)})"
+
+
+def short(value: float | None) -> str:
+    """Four digits."""
+    return "not finite" if value is None else f"{value:.4g}"

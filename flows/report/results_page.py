@@ -1,0 +1,160 @@
+"""`make results`: the tables of docs/results.md and the figures of the README, written from the cards of a store.
+
+What lies between `<!-- results: NAME -->` and `<!-- end of results -->` is generated; the rest is prose and stays.
+NAME is a grid, or a grid and ` ratios` for the README's line on it. A grid without a block gets one at the end.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from flows.config import GridConfig, load_grid
+from flows.pipeline.plan import make_plan
+from flows.report.number_text import metric_text, nats_text, short
+from flows.report.page_data import Entry, PageData, make_page_data
+from lsd_core.errors import InputError
+from lsd_core.storage.store import Store
+
+ROOT = Path(__file__).parents[2]
+END = "<!-- end of results -->"
+
+
+def grid_pages(store: Store, config: GridConfig) -> list[PageData]:
+    """The measured candidates of a grid, a page a backbone; InputError where the store has no card of one."""
+    present, pages = set(store.list("cells")), []
+    plan = make_plan(config, store)
+    for backbone in plan.backbones:
+        specs = [
+            spec
+            for spec in plan.candidates
+            if spec.backbone.fingerprint == backbone.fingerprint and f"{spec.folder}/card.json" in present
+        ]
+        if not specs:
+            remedy = f"run `lsd grid {config.name}` first"
+            raise InputError("store", f"hold cards of {config.name} for {backbone.name}", store.url, remedy)
+        pages.append(make_page_data(store, specs, sizes=config.sizes))
+    return pages
+
+
+def block(config: GridConfig, command: str, pages: Sequence[PageData], revision: str) -> str:
+    """A grid's tables as Markdown: the command, the sizes, the code they were written by, a row a sampler."""
+    sizes = config.evaluation
+    lines = [
+        f"`{command}`: {sizes.samples} samples x {sizes.seeds} fresh seeds, temperatures "
+        f"{', '.join(f'{each:g}' for each in sizes.temperatures)}; written at revision {revision}.",
+        "Intervals are 95%; bounds are estimates with their standard error, in nats; bold rows hold an alias.",
+    ]
+    lines += [config.sizes] if config.sizes else []
+    for page in pages:
+        lines += ["", f"**{page.backbone}**", "", *_table(page), "", *_verdicts(page)]
+    return "\n".join(lines)
+
+
+def ratios(config: GridConfig, pages: Sequence[PageData]) -> str:
+    """For the README: what holds each budget, as a share of plain steps' errors."""
+    parts = []
+    for page in pages:
+        told = [
+            f"{ratio} at {nfe} calls ({champion.row.label})"
+            for nfe in page.budgets
+            if (champion := page.champion(nfe)) is not None and (ratio := _ratio(page, champion))
+        ]
+        parts.append(f"{page.backbone}: {', '.join(told)}")
+    return f"Errors as a share of plain steps', of what holds the alias. {'; '.join(parts)}."
+
+
+def _table(page: PageData) -> Iterator[str]:
+    primary, reference = page.task.primary, {entry.row.certificate_reference for entry in page.entries} - {""}
+    yield f"| NFE | method | steps in | {primary} | {page.task.diversity} | bound | from | {primary} / plain |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for entry in page.entries:
+        row = entry.row
+        held = f" ({', '.join(row.aliases)})" if row.aliases else ""
+        name = f"**{row.label}**{held}" if row.aliases else row.label
+        steps = "times" if entry.card.table.times is not None else "counts"
+        against = row.certificate_reference if len(reference) > 1 else ""
+        cells = [
+            str(row.nfe),
+            name,
+            steps,
+            metric_text(row.primary),
+            f"{row.entropy:.3f}",
+            nats_text(row),
+            against,
+        ]
+        yield f"| {' | '.join([*cells, _ratio(page, entry)])} |"
+    if page.teacher is not None:
+        teacher = page.teacher
+        yield (
+            f"| {teacher.calls_max} | teacher, {page.teacher_name} | | {short(teacher.mean)} | "
+            f"{teacher.entropy:.3f} | | | |"
+        )
+
+
+def _verdicts(page: PageData) -> Iterator[str]:
+    for alias, verdict in page.verdicts.items():
+        yield f"- `{alias}`: {verdict.sentence}"
+
+
+def _ratio(page: PageData, entry: Entry) -> str:
+    plain = page.baseline(entry.spec.nfe)
+    return "" if plain is None or not plain.row.mean else f"{entry.row.mean / plain.row.mean:.3f}"
+
+
+def put(text: str, name: str, content: str) -> str:
+    """The page with a block's content replaced; a new block stands at the end."""
+    begin = f"<!-- results: {name} -->"
+    whole = f"{begin}\n{content}\n{END}"
+    if begin not in text:
+        return f"{text.rstrip()}\n\n## {name}\n\n{whole}\n"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(END), re.DOTALL)
+    return pattern.sub(lambda _: whole, text, count=1)
+
+
+def revision() -> str:
+    """The commit of this code, marked where files differ from it."""
+    found = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def write(store: Store, grids: Sequence[str], page: Path, readme: Path) -> None:
+    """Both files, from the cards of these grids: tables on the page, ratios where the README has a place."""
+    text, front = page.read_text(), readme.read_text()
+    for grid in grids:
+        config = load_grid(grid)
+        pages = grid_pages(store, config)
+        text = put(text, config.name, block(config, f"lsd grid {grid}", pages, revision()))
+        said = ratios(config, pages)
+        if f"<!-- results: {config.name} ratios -->" in front:
+            front = put(front, f"{config.name} ratios", said)
+            text = put(text, f"{config.name} ratios", said)
+    page.write_text(text)
+    readme.write_text(front)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit 2 and one line where the store lacks the cards."""
+    parser = argparse.ArgumentParser(description="Write docs/results.md and the README's figures from cards.")
+    parser.add_argument("store", help="folder or URL")
+    parser.add_argument("grids", nargs="+", help="names or YAML files of grids whose cards the store holds")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    given = parser.parse_args(arguments)
+    try:
+        write(Store(given.store), given.grids, given.page, given.readme)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Components for lsd-samplers that are not its own."""
