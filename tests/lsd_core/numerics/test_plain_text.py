@@ -19,7 +19,7 @@ BAD_YAML: dict[str, tuple[bytes, str]] = {
     "syntax": (b"a: [1, 2", "line 1"),
     "aliases that explode": (LAUGHS.encode(), "100000 values"),
     "an alias inside itself": (b"a: &a [*a]", "inside what it names"),
-    "deep nesting": (b"[" * 5000 + b"]" * 5000, "nested too deeply"),
+    "deep nesting": (b"[" * 2000 + b"]" * 2000, "nested too deeply"),
     "5000 digits": (b"a: 1" + b"0" * 5000, "digits"),
     "a Python object": (b"a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
     "control characters": (b"a: \x07", "characters"),
@@ -53,10 +53,10 @@ def test_bad_json_is_one_short_line(name: str) -> None:
 
 
 def check(read: Any, begin: str, words: str) -> None:
-    since = time.monotonic()
+    since = time.process_time()
     with pytest.raises(InputError) as caught:
         read()
-    assert time.monotonic() - since < 5
+    assert time.process_time() - since < 5
     line = str(caught.value)
     assert line.startswith(begin)
     assert words in line
