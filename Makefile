@@ -60,10 +60,10 @@ lint: dev ## Lint, check the format and the types.
 	$(BIN)/mypy
 
 check: lint ## Lint, types and the fast tests: a developer's loop.
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not slow and not servers" $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not servers" $(PYTEST_ARGS)
 
 test: lint ## Everything: lint, types, tests (two files at a time; PYTEST_ARGS="-n 0" for one).
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 format: dev ## Rewrite the files in the project's format.
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,7 @@
 """What every test shares: checked tensor shapes, one thread, a clean environment, Ray and Prefect once."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -43,8 +46,9 @@ OURS = (
 )
 
 
-SHARED = {  # session fixtures that take seconds to start: group of the files that use them, the longest first
+SHARED = {  # what takes seconds to start: group of the files that use it, the longest first
     "running_stack": "stack",
+    "deployed": "stack",
     "local_ray": "ray",
     "prefect_api": "ray",
     "served_registry": "registry",
@@ -53,29 +57,45 @@ SHARED = {  # session fixtures that take seconds to start: group of the files th
     "shown": "report",
 }
 GROUPS = list(dict.fromkeys(SHARED.values()))
+ROOT = Path(__file__).parents[1]
+
+
+@cache
+def group_of(path: Path) -> str:
+    """The group of a file of tests: of the fixtures that its functions take, else its own."""
+    text = path.read_text()
+    named = {group for name, group in SHARED.items() if re.search(rf"def \w+\([^)]*\b{name}\b", text)}
+    if path.parent.name == "registry":  # by name, as its test runs
+        named.add("registry")
+    return min(named, key=GROUPS.index, default=str(path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that share something are one process's work, in which it is started once.
+
+    pytest-xdist's own `loadgroup` adds a group to a test's id, where pytest 9.2 no longer reads it.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(ROOT / nodeid.partition("::")[0])
+
+    return ByGroup(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that share something are one process's work, in which it is started once; the longest are begun first.
+    """The longest groups are begun first.
 
     What starts servers, Ray or the program, and the whole of `integration`, is slow: `make check` leaves it out.
     """
-    used: dict[Path, set[str]] = {}
     for item in items:
-        mine = {SHARED[name] for name in getattr(item, "fixturenames", ()) if name in SHARED}
-        asked = {"registry"} if item.path.parent.name == "registry" else set()  # by name, as its test runs
-        used.setdefault(item.path, set()).update(mine | asked)
-        if mine or "integration" in item.path.parts:
+        if SHARED.keys() & set(getattr(item, "fixturenames", ())) or "integration" in item.path.parts:
             item.add_marker(pytest.mark.slow)
-    rank = {
-        path: min((GROUPS.index(group) for group in groups), default=len(GROUPS))
-        for path, groups in used.items()
-    }
-    for item in items:
-        first = rank[item.path]
-        group = GROUPS[first] if first < len(GROUPS) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (rank[item.path], item.path))
+    last = len(GROUPS)
+    rank = {name: number for number, name in enumerate(GROUPS)}
+    items.sort(key=lambda item: (rank.get(group_of(item.path), last), item.path))
 
 
 @pytest.fixture(autouse=True)
