@@ -64,7 +64,11 @@ ROOT = Path(__file__).parents[1]
 def group_of(path: Path) -> str:
     """The group of a file of tests: of the fixtures that its functions take, else its own."""
     text = path.read_text()
-    named = {group for name, group in SHARED.items() if re.search(rf"def \w+\([^)]*\b{name}\b", text)}
+    named = {
+        group
+        for name, group in SHARED.items()
+        if re.search(rf"""(?:def \w+|usefixtures)\([^)]*\b{name}\b""", text)
+    }
     if path.parent.name == "registry":  # by name, as its test runs
         named.add("registry")
     return min(named, key=GROUPS.index, default=str(path))
