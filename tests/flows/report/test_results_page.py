@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.report.results_page import END, ROOT, main, put
+from flows.config import load_grid
+from flows.pipeline.plan import make_plan
+from flows.report.results_page import END, ROOT, grid_pages, main, put
 from lsd_core.cards import SamplerCard
+from lsd_core.storage.store import Store
 
 PUBLISHED = ROOT / "tests" / "published"
 
@@ -23,9 +26,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_page_is_written_from_cards_and_prose_stays(store: Path, tmp_path: Path) -> None:
     page, readme = tmp_path / "results.md", tmp_path / "README.md"
-    page.write_text(f"# Results\n\nProse.\n\n<!-- results: tiny -->\nold 0.1234\n{END}\n\nMore prose.\n")
-    readme.write_text(f"# Front\n\n<!-- results: tiny ratios -->\n{END}\n")
-    grid = str(PUBLISHED / "tiny.yaml")
+    page.write_text(f"# Results\n\nProse.\n\n<!-- results: noisy -->\nold 0.1234\n{END}\n\nMore prose.\n")
+    readme.write_text(f"# Front\n\n<!-- results: noisy ratios -->\n{END}\n")
+    grid = str(PUBLISHED / "noisy.yaml")
     arguments = [str(store), grid, "--page", str(page), "--readme", str(readme)]
     assert main(arguments) == 0
     text = page.read_text()
@@ -34,15 +37,19 @@ def test_a_page_is_written_from_cards_and_prose_stays(store: Path, tmp_path: Pat
     assert "0.1234" not in text
     assert f"`lsd grid {grid}`: 64 samples x 2 fresh seeds" in text
     assert re.search(r"written at revision \w+", text)
-    cards = [SamplerCard.from_json(path.read_text()) for path in store.glob("cells/*/card.json")]
-    mine = {card.method: card for card in cards if card.sampler == "euler" and "exact" in card.backbone.name}
+    specs = [spec for spec in make_plan(load_grid(grid)).candidates]
+    paths = {spec.method: store / spec.folder / "card.json" for spec in specs}
+    mine = {method: SamplerCard.from_json(path.read_text()) for method, path in paths.items()}
     for card in mine.values():
         primary = card.primary
         assert f"{primary.mean:.4g} ({primary.low:.4g} to {primary.high:.4g})" in text
-    ratio = f"{mine['cosine'].primary.mean / mine['plain'].primary.mean:.3f}"  # type: ignore[operator]
+    (data,) = grid_pages(Store(str(store)), load_grid(grid))
+    holder = data.champion(4)
+    assert holder is not None
+    ratio = f"{mine[holder.spec.method].primary.mean / mine['plain'].primary.mean:.3f}"  # type: ignore[operator]
     assert ratio in text
     said = readme.read_text()
-    assert f"countdown-exact: {ratio} at 4 calls (cosine)" in said
+    assert f"countdown-uniform-exact: {ratio} at 4 calls ({holder.row.label})" in said
     assert _numbers(said) <= _numbers(text)
     once = text, said
     assert main(arguments) == 0
