@@ -27,7 +27,7 @@ GRIDS = {
     "a section that is none": ("evaluation: 3\n", "evaluation"),
     "text for a number": (
         "methods: [lsd]\nmethod_configs: {lsd: {learning_rate: fast}}\n",
-        "settings of lsd",
+        "setting of lsd.learning_rate must be a valid number",
     ),
     "an infinite setting": (
         "methods: [lsd]\nmethod_configs: {lsd: {zeta: .inf}}\n",
