@@ -30,7 +30,7 @@ def spec_of(rows: int) -> TeacherSpec:
     """1024 steps over 1024 positions of GPT-2 tokens: 3.3 kB a trajectory."""
     return TeacherSpec(
         backbone="benchmark",
-        backbone_fingerprint="none",
+        backbone_fingerprint="0" * 64,
         process={"kind": "absorbing"},
         method="euler",
         law_version=1,
