@@ -10,13 +10,13 @@ from torch import Tensor
 from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.family import FAMILIES, Family, Published
 from lsd_core.backbones.frozen import FrozenNetwork
+from lsd_core.backbones.precision import BODY_DTYPES
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.reading import Reading, call_body, call_head
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.storage.tensorfile import check_tensors
 
-BODY_DTYPES = ("float32", "float16", "bfloat16")
 CONFIG_KEYS = {"family", "process", "length", "dim", "num_blocks", "num_heads", "cond_dim", "body_dtype"}
 OPTIONAL_KEYS = {
     "condition_dtype",  # float32 where sigma is embedded outside the autocast

@@ -14,16 +14,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lsd_core.backbones.adapted import IMPOSSIBLE
 from lsd_core.backbones.family import Family, Folder
 from lsd_core.backbones.frozen import FrozenNetwork
 from lsd_core.backbones.masked_lm_tokens import Tokens, tokens_of
+from lsd_core.backbones.precision import BODY_DTYPES
 from lsd_core.backbones.published import read_config
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 
 NAME = "masked-lm"
-IMPOSSIBLE = -1e4  # its exponential is 0 in float64, and 0 times it is 0
-BODY_DTYPES = ("float32", "float16", "bfloat16")
 EXTRA = "pip install 'lsd-samplers[text]' -c constraints.txt"
 NOT_IDENTITY = (
     "transformers_version",
@@ -106,6 +106,8 @@ def _without_body(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
 def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> MaskedLM:
     """The backbone with these tensors; one that is missing, superfluous or of another shape is named."""
+    if config["body_dtype"] not in BODY_DTYPES:
+        raise InputError(f"body_dtype of {name}", f"be one of {', '.join(BODY_DTYPES)}", config["body_dtype"])
     model_class, model_config = _classes(config["architecture"], config["network"])
     from transformers.initialization import no_init_weights
 
@@ -124,8 +126,6 @@ def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> Mask
     if lacking or unexpected:
         shown = f"missing {lacking[:1] or 'none'}, unexpected {sorted(unexpected)[:1] or 'none'}"
         raise InputError(f"tensors of {name}", "be those of the configuration", shown)
-    if config["body_dtype"] not in BODY_DTYPES:
-        raise InputError(f"body_dtype of {name}", f"be one of {', '.join(BODY_DTYPES)}", config["body_dtype"])
     return MaskedLM(name, config, network.to(getattr(torch, config["body_dtype"])))
 
 

@@ -6,6 +6,7 @@ from functools import cache
 
 import torch
 
+BODY_DTYPES = ("float32", "float16", "bfloat16")
 SLOW = 2.0  # times float32's time from which a type is worth a warning
 SIZE = 256
 

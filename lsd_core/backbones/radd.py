@@ -5,9 +5,10 @@ modulation, LayerNorms with a bias. The first V channels' log-softmax is log p(x
 """
 
 from lsd_core.backbones import sedd
-from lsd_core.backbones.ddit_backbone import BODY_DTYPES, ddit_family, expected
+from lsd_core.backbones.ddit_backbone import ddit_family, expected
 from lsd_core.backbones.family import Published
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
+from lsd_core.backbones.precision import BODY_DTYPES
 from lsd_core.backbones.reading import Reading, normalised_weights
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
