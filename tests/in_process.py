@@ -15,8 +15,9 @@ def lsd(*arguments: str, home: Path, **extra: str) -> subprocess.CompletedProces
     """Run a command to its end, with this home and these variables; what it printed and its exit code."""
     home.parent.mkdir(parents=True, exist_ok=True)
     out, err, code, asked = io.StringIO(), io.StringIO(), 0, signal.getsignal(signal.SIGTERM)
+    places = {"LSD_HOME": str(home), "LSD_CACHE": str(home / "cache"), "COLUMNS": "200"}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"LSD_HOME": str(home), "COLUMNS": "200", **extra}.items():
+        for name, value in (places | extra).items():
             patch.setenv(name, value)
         patch.chdir(home.parent)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
