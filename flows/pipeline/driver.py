@@ -23,6 +23,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.manifest import publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
 from workers.messages import Told
@@ -73,7 +74,8 @@ class Driver:
 
     def survey(self, teachers: Iterable[TeacherSpec], trajectories: int) -> list[Survey]:
         """See which shards are there, and count them; reads and hashes them all."""
-        surveys = [Survey.of(Store(self.settings.store), teacher, trajectories) for teacher in teachers]
+        store = Store(self.settings.store)
+        surveys = [Survey.of(store, teacher, range(teacher.num_shards(trajectories))) for teacher in teachers]
         for survey in surveys:
             self.counts.add("shards", reused=len(survey.intact), made=len(survey.missing))
         return surveys
@@ -102,7 +104,7 @@ def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     lacking = [survey for survey in surveys if survey.missing]
     for survey in surveys:
         if not survey.missing:
-            survey.publish(site.store)
+            publish_manifest(site.store, survey.teacher, survey.intact.values())
     pieces = [teacher_piece(site, survey) for survey in lacking]
     driver.work(pieces, [job for survey in lacking for job in survey.jobs])
     for piece in pieces:
@@ -167,7 +169,7 @@ def teach(
             pieces[survey.teacher.hash] = teacher_piece(site, survey, own)
             jobs += [*survey.jobs, *measured]
         else:
-            survey.publish(site.store)
+            publish_manifest(site.store, survey.teacher, survey.intact.values())
     return pieces, jobs
 
 
@@ -218,6 +220,6 @@ class _Shown:
             self.timing.add(stage, job, outcome.result.spent)
         if isinstance(job, ShardJob) and outcome.result is not None:
             tally = self.tallies.setdefault(stage, Tally())
-            tally.add(outcome.result)
+            tally.done.append(outcome.result)
             note = tally.note
         self.phases.advance(stage, _amount(job), note)
