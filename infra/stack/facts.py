@@ -1,4 +1,4 @@
-"""What a stack decides at its first start and keeps: ports and credentials, for its owner's eyes only."""
+"""Ports and credentials of a stack: chosen at its first start, then kept, readable by its owner alone."""
 
 import json
 import os
