@@ -1,4 +1,4 @@
-"""A measured figure, what was asked of it, and how figures are shown."""
+"""Measured figures with their targets, as a table and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from flows.bench.timing import Spread
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a benchmark is run on."""
+    """The network, the device and the sizes of a benchmark."""
 
     shape: str = "sedd-small"
     """Sizes of the network, as in `shapes.SHAPES`."""
