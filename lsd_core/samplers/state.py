@@ -84,7 +84,7 @@ def start(backbone: AnyBackbone, draws: Draws, given: Int[Tensor, " l"] | None =
 def draw_prior(process: Process, draws: Draws, length: int) -> Int[Tensor, "b l"]:
     """The state at t = 1 of a full-state process, every position from the prior."""
     uniform = uniform_grid(draws.seed, draws.trajectory, 0, length, Purpose.PRIOR)
-    prior = process.prior_law().to(uniform.device).expand(uniform.numel(), -1)
+    prior = process.prior_probs().to(uniform.device).expand(uniform.numel(), -1)
     return draw_categorical(prior, uniform.flatten()).view(uniform.shape)
 
 

@@ -25,7 +25,7 @@ Bound = Callable[
 
 @dataclass(frozen=True)
 class ExactRun:
-    """Where the chains arrived, and what it cost."""
+    """The final states of the chains, and their network calls."""
 
     x: Int[Tensor, "b l"]
     calls: Int[Tensor, " b"]

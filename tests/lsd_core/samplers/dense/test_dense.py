@@ -17,7 +17,7 @@ from lsd_core.samplers.full_kernels import (
     reverse_rates,
     single_jump_kernel,
 )
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import uniform_times
@@ -322,7 +322,7 @@ def test_generated_samples_follow_the_pushed_law_and_keep_their_prefix(
 ) -> None:
     """Prior, steps and the final denoise, which is a Tweedie step that removes all noise."""
     size, table = backbone.process.num_states, uniform_times(4)
-    prior = backbone.process.prior_law()
+    prior = backbone.process.prior_probs()
     law = torch.einsum("a,b->ab", prior, prior).flatten()
     assert table.times is not None
     for k, (t, s) in enumerate(zip(table.times[:-2], table.times[1:-1], strict=True)):
