@@ -19,7 +19,7 @@ from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.types import Trajectories
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
 from workers.jobs import CandidateJob, CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
-from workers.messages import Curve, tell
+from workers.messages import Curve, send
 from workers.timing import Done, Spent, Stopwatch
 
 
@@ -57,7 +57,7 @@ class Worker:
             return self._shard(job)
         done = self._watch.time(lambda: self._do(job))
         if isinstance(job, LearnJob | CertifyJob):  # the long ones; measurements are many
-            tell(f"{job} in {done.spent.wall_s:.1f} s")
+            send(f"{job} in {done.spent.wall_s:.1f} s")
         return done
 
     def _shard(self, job: ShardJob) -> ShardDone:
@@ -73,7 +73,7 @@ class Worker:
 
         timed = self._watch.time(make)
         (record, generate_s), commit_s = timed.result, timed.spent.wall_s - timed.result[1]
-        tell(f"{job} of {teacher.backbone} in {generate_s:.1f} s, stored in {commit_s:.1f} s")
+        send(f"{job} of {teacher.backbone} in {generate_s:.1f} s, stored in {commit_s:.1f} s")
         return ShardDone(
             record=record,
             generate_s=generate_s,

@@ -1,4 +1,4 @@
-"""The batch of a teacher: as the grid says, else what the memory holds; resolved once, then frozen on the store.
+"""The batch size of a teacher: the grid's, else what the memory holds; resolved once, then frozen on the store.
 
 A machine with other memory that runs the grid again finds the first answer, and so the shards that are there.
 """

@@ -1,4 +1,4 @@
-"""Trajectories: which shards a run lacks, and the piece of work that makes them and publishes their manifest."""
+"""Teacher trajectories: the shards that a run lacks, and the piece of work that makes and publishes them."""
 
 import time
 from collections.abc import Sequence
@@ -72,7 +72,7 @@ def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:
 
 @dataclass
 class Tally:
-    """What a pool has delivered so far, and how fast."""
+    """Shards delivered so far, and their rate."""
 
     done: list[ShardDone] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
