@@ -1,4 +1,4 @@
-"""Commands for a person who compares: the report."""
+"""`lsd report`: one page that compares a backbone's samplers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +32,6 @@ def report(
     settings = resolve(command_line={"store": store, "tracking_uri": registry})
     page = report_backbone(backbone, settings, out, samples)
     for file in page.files:
-        console.print(str(file), highlight=False, soft_wrap=True)
-    console.print(f"filed as run {page.run_id} in {settings.tracking_uri}", highlight=False, soft_wrap=True)
+        console.print(str(file), soft_wrap=True)
+    console.print(f"filed as run {page.run_id} in {settings.tracking_uri}", soft_wrap=True)
     return 0

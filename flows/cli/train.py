@@ -1,4 +1,4 @@
-"""The command that trains small backbones."""
+"""`lsd train`: train small backbones and judges."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,7 +36,7 @@ def train(
     Parameters
     ----------
     family:
-        `radd` (time-free x0 law) or `sedd` (time-conditioned log-scores); of digits, the noise: `gaussian` or
+        `radd` (time-free x0 distribution) or `sedd` (time-conditioned log-scores); of digits, the noise: `gaussian` or
         `uniform`.
     split:
         what a token of the file is: each of the `characters`, or what stands between `spaces`.

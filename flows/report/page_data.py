@@ -1,4 +1,4 @@
-"""What the page shows of a backbone: its measured samplers, read back from the store."""
+"""Data of a backbone's page: its measured samplers, read back from the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,7 @@
 """The countdown chain (Park et al. 2024, "Jump Your Steps", Sec. 5.1): its data, and exact backbones for it.
 
 A nonzero token is followed by itself minus one; after a zero, as at the start, anything goes. The data are
-a Markov chain, so their law and their conditionals are known.
+a Markov chain, so their distribution and their conditionals are known.
 """
 
 import torch

@@ -139,7 +139,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What looks at the texts, and what they are held against."""
+    """The model of the features, and the reference texts."""
 
     model: str
     """A causal language model's id on the hub."""

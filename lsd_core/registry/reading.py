@@ -15,7 +15,7 @@ from lsd_core.registry.pyfunc import CARD_FILE
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What a `models:/` URI leads to."""
+    """The card behind a `models:/` URI."""
 
     uri: str
     """With the version number, so that it always means this card."""

@@ -43,7 +43,7 @@ def states(backbone: ScoreBackbone) -> Tensor:
 
 
 def prior(backbone: ScoreBackbone) -> Tensor:
-    return product_law(backbone.process.prior_law().double().expand(1, backbone.length, -1))[0]
+    return product_law(backbone.process.prior_probs().double().expand(1, backbone.length, -1))[0]
 
 
 def laws_at_steps(backbone: ScoreBackbone, sampler: str, table: StepTable) -> tuple[list[Step], list[Tensor]]:
