@@ -33,7 +33,7 @@ Trained = DDiTBackbone | PixelBackbone
 
 
 def default_path(name: str, family: str, length: int) -> Path:
-    """Where the weights go when nobody says; its stem is the backbone's name."""
+    """Default path of the weights; its stem is the backbone's name."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).stem).strip(".-") or "backbone"
     return Path(f"{stem[:LONGEST]}-{family}-{length}.safetensors")
 

@@ -1,7 +1,7 @@
 """Messages from Ray workers to their driver: remarks for its log, and points of learning curves.
 
 They travel through a small actor of the driver's, whose name workers know. Sending never waits for it: a message is
-dropped where nobody listens, and where the actor has just died, which Ray then restarts.
+dropped without a listener, and where the actor has just died, which Ray then restarts.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def send(said: str | Mapping[str, Any], wait_s: float = 0.0) -> None:
     """On a worker: send a remark, or a record of points. Waits for its arrival only where asked to."""
     if not ray.is_initialized():
         return
-    with contextlib.suppress(ValueError, RayError):  # nobody listens; too many are on their way
+    with contextlib.suppress(ValueError, RayError):  # no listener; too many are on their way
         sent = ray.get_actor(MAILBOX).post.remote(get_node_ip_address(), os.getpid(), said)
         if wait_s:
             ray.wait([sent], timeout=wait_s)
@@ -169,7 +169,7 @@ def _listen(box: Any, hear: Callable[[Message], None], closed: threading.Event) 
                 hear(Message(*message))
         except RayError:  # the mailbox died: Ray restarts it
             closed.wait(TAKE_S)
-        except Exception:  # Ray was closed by whoever opened it
+        except Exception:  # Ray was closed
             if not ray.is_initialized():
                 return
             raise

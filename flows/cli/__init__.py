@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     except InputError as error:
         complaints.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(2)
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:

@@ -19,7 +19,7 @@ def report(
 ) -> int:
     """Write one HTML page that compares a backbone's samplers and says in words who won and who lost.
 
-    It needs nothing beside it; numbers (CSV) and a picture (PNG) lie next to it. It is filed in MLflow too.
+    It needs nothing beside it; numbers (CSV) and a picture (PNG) lie next to it. It is logged in MLflow too.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def train(
     """Train a small backbone; resumes from its checkpoint if there is one.
 
     A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Empty lines are
-    skipped, short ones padded, and one in twenty is held out to see what was learned by heart. The judges are
+    skipped, short ones padded, and one in twenty is held out to measure memorisation. The judges are
     text-judge and digits-judge.
 
     Parameters

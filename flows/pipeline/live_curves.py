@@ -1,7 +1,7 @@
 """Log learning curves to the registry while cells train, from a thread of its own.
 
 Curves are for watching: a run neither waits for them nor fails because the registry is away. What could not be
-filed is kept for a while and tried again; the whole history is filed with each sampler in any case.
+logged is kept for a while and tried again; the whole history is logged with each sampler in any case.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from workers.messages import Message, Points
 
 KEPT = 5000  # lines that wait for a registry that is away
 RETRY_S = 2.0
-PATIENCE_S = 5.0  # how long the end of a run waits for what is not filed yet
+PATIENCE_S = 5.0  # how long the end of a run waits for what is not logged yet
 
 
 class LiveCurves:
-    """Files points as runs of the registry, between the start and the end of its `with` block."""
+    """Logs points as runs of the registry, between the start and the end of its `with` block."""
 
     def __init__(self, tracking_uri: str, progress: Progress, flow_run: str = "") -> None:
         self._uri, self._progress, self._flow_run = tracking_uri, progress, flow_run
@@ -45,7 +45,7 @@ class LiveCurves:
         self._thread.join(PATIENCE_S)
 
     def take(self, message: Message) -> None:
-        """From any thread, at once: points to be filed."""
+        """From any thread, at once: points to be logged."""
         self._queue.put(message)
 
     def _work(self) -> None:

@@ -40,7 +40,7 @@ def planned_teacher(backbone: AnyBackbone, section: TeacherConfig, store: Store 
 
 
 def worker_memory_bytes() -> int:
-    """A core's share of this machine's memory: what a worker gets that nobody said anything about."""
+    """A core's share of this machine's memory: the default of a worker."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1)
 
 

@@ -48,7 +48,7 @@ class Facts:
 
 
 def free_port(usual: int, taken: object = ()) -> int:
-    """The usual port if nobody listens there, else a free one."""
+    """The usual port if it is free, else another free one."""
     for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

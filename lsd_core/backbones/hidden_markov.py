@@ -21,7 +21,7 @@ class HiddenMarkov:
     """p(x0_i = z | x_t) for data that are a chain (initial distribution, transition matrix)."""
 
     family = "hidden_markov"
-    task: str | None = None  # the task that whoever made it, or its file, declares
+    task: str | None = None  # the task that its caller or its file declares
 
     def __init__(self, name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.name, self.config = name, config

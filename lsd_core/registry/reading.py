@@ -25,7 +25,7 @@ class Resolved:
 
 
 def resolve(uri: str, *, tracking_uri: str | None = None) -> Resolved:
-    """The card behind `models:/NAME@ALIAS` or `models:/NAME/VERSION`, refused unless its hash is as filed."""
+    """The card behind `models:/NAME@ALIAS` or `models:/NAME/VERSION`, refused unless its hash is the registered one."""
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
