@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 import ray
 
 from lsd_core.errors import InputError
+from lsd_core.storage.home import given
 from workers.messages import Message, listening
 
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
@@ -27,7 +28,7 @@ LOCAL = "local"
 
 def ray_address(address: str | None = None) -> str:
     """`address` if given, else LSD_RAY_ADDRESS, else RAY_ADDRESS, else "local"."""
-    return address or os.environ.get("LSD_RAY_ADDRESS") or os.environ.get("RAY_ADDRESS") or LOCAL
+    return address or (given("ray_address") or (LOCAL,))[0]
 
 
 @contextmanager

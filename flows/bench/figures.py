@@ -68,15 +68,10 @@ class Figure:
         return "" if self.at_least is None else f">= {self.at_least:g}"
 
 
-def record(setting: Setting, figures: Sequence[Figure], environment: dict[str, Any]) -> dict[str, Any]:
-    """Everything, as JSON."""
-    rows = [asdict(figure) | {"met": figure.met} for figure in figures]
-    return {"setting": asdict(setting), "environment": environment, "figures": rows}
-
-
 def to_json(setting: Setting, figures: Sequence[Figure], environment: dict[str, Any]) -> str:
-    """The record, for a program."""
-    return json.dumps(record(setting, figures, environment), indent=2)
+    """Everything, for a program."""
+    rows = [asdict(figure) | {"met": figure.met} for figure in figures]
+    return json.dumps({"setting": asdict(setting), "environment": environment, "figures": rows}, indent=2)
 
 
 def table_of(question: str, title: str, figures: Sequence[Figure]) -> Table:

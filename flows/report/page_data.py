@@ -66,6 +66,11 @@ class PageData:
         return [entry.row for entry in self.entries]
 
     @property
+    def drawn(self) -> list[Row]:
+        """The rows, and the teacher's if there is one."""
+        return [*self.rows, *([self.teacher] if self.teacher else [])]
+
+    @property
     def budgets(self) -> list[int]:
         return sorted({entry.spec.nfe for entry in self.entries})
 

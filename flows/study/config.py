@@ -42,7 +42,9 @@ class Variant(Section):
     against: str | None = Field(None, description="label of the variant that it is compared with")
     nfe: list[Calls] | None = Field(None, description="budgets of network calls; the study's if left out")
     budget: Count | None = Field(None, description="sequences through the network that learning may cost")
-    together: bool = Field(False, description="whether its NFEs share one pass over the edges, as path_kl can")
+    together: bool = Field(
+        False, description="whether its NFEs share one pass over the edges, as path_kl can"
+    )
 
     def combinations(self) -> list["Variant"]:
         """One variant for each combination of the varied settings, labels filled in."""

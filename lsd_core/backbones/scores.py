@@ -1,17 +1,12 @@
 """Concrete scores of every state at every position, for backbones of any process."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone, log_score
 from lsd_core.processes import Process, Uniform
-
-X0Probs = Callable[[Tensor, Tensor], Tensor]  # tokens (b, l), times (b,) -> p(x0_i = z | x_t), (b, l, s)
 
 
 @runtime_checkable
@@ -35,19 +30,6 @@ class X0Backbone(ScoreBackbone, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class X0Scores:
-    """A distribution of the clean token alone, as a backbone."""
-
-    process: Process
-    length: int
-    x0_probs: X0Probs
-
-    def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
-        """One network call; see `scores_at_times`."""
-        return scores_at_times(self.process, x, self.x0_probs(x, t), t)
-
-
 def scores_at_times(
     process: Process, x: Int[Tensor, "b l"], x0: Float[Tensor, "b l s"], t: Float[Tensor, " b"]
 ) -> Float[Tensor, "b l s"]:
@@ -68,22 +50,3 @@ def scores_of_x0(
     reached = process.transition_into(x, sigma_bar)
     score = process.stagger(x0.double() / reached.clamp(min=1e-300), -sigma_bar).clamp(min=0)
     return score.scatter(-1, x[..., None], 1.0)
-
-
-@dataclass(frozen=True)
-class AbsorbingScores:
-    """An absorbing backbone seen as one of any process, for oracles and exact simulation."""
-
-    backbone: Backbone
-
-    @property
-    def process(self) -> Process:
-        return self.backbone.process
-
-    @property
-    def length(self) -> int:
-        return self.backbone.length
-
-    def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
-        """One network call, as its rows are: unnormalised ones are left so."""
-        return log_score(self.backbone, x, t).exp()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from lsd_core.backbones.scores import AbsorbingScores, ScoreBackbone, X0Scores
+from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Exponential, Gaussian, Geometric, LogLinear, Uniform
 from lsd_core.samplers.catalog import SAMPLERS
@@ -26,6 +26,8 @@ from lsd_core.samplers.theta_rk2 import ThetaRK2
 from lsd_core.samplers.theta_trapezoidal import ThetaTrapezoidal
 from lsd_core.samplers.uniformisation import uniformise, x0_rate_bound
 from tests.lsd_core.oracles import (
+    AbsorbingScores,
+    X0Scores,
     all_states,
     chi_square,
     features_at,
