@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from lsd_core.numerics.names import RunName
 from lsd_core.numerics.plain_text import parse_yaml
 from lsd_core.settings import explained, settings_schema
 
+Model = TypeVar("Model", bound=BaseModel)
 GRIDS = Path(__file__).parent / "grids"
 LIMITS = {
     "int_type": "be an integer",
@@ -188,13 +189,13 @@ def read_yaml(what: str, name: str, folder: Path, overrides: Mapping[str, Any]) 
 
 def parse_grid(record: dict[str, Any]) -> GridConfig:
     """A GridConfig from plain data; the first thing wrong with it is an InputError."""
+    return validated(GridConfig, record, "grid")
+
+
+def validated(model: type[Model], record: Any, what: str) -> Model:
+    """A config from plain data; the first thing wrong with it is an InputError that names the field of `what`."""
     try:
-        return GridConfig.model_validate(record)
+        return model.model_validate(record)
     except ValidationError as error:
-        raise explain("grid", error, GridConfig) from None
-
-
-def explain(what: str, error: ValidationError, model: type[BaseModel]) -> InputError:
-    """The first thing that is wrong, with its limit."""
-    known = f"be one of {', '.join(model.model_fields)}"
-    return explained(what, error, rules=LIMITS | {"extra_forbidden": known})
+        known = f"be one of {', '.join(model.model_fields)}"
+        raise explained(what, error, rules=LIMITS | {"extra_forbidden": known}) from None
