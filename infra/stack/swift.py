@@ -9,7 +9,6 @@ Installed on first use in a virtual environment of its own (about ten seconds). 
 
 import contextlib
 import secrets
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.stack.facts import LOOPBACK
+from infra.stack.facts import LOOPBACK, free_port
 from infra.stack.packages import StackError, installed
 from infra.stack.processes import Process
 from infra.stack.server import Keeper, Server, answers
@@ -130,12 +129,10 @@ def _server(home: Path, bin_folder: Path, name: str, port: int) -> Server:
 
 def _ports(port: int | None) -> dict[str, int]:
     """A port for each server, free at this moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = {name: stack.enter_context(socket.socket()) for name in SERVERS}
-        for name, free in sockets.items():
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                free.bind((LOOPBACK, port or 0 if name == "proxy" else 0))
-            except OSError as error:
-                raise StackError(f"port {port} is taken: {error}") from None
-        return {name: free.getsockname()[1] for name, free in sockets.items()}
+    ports: dict[str, int] = {}
+    for name in SERVERS:
+        asked = port if name == "proxy" else None
+        ports[name] = free_port(asked or 0, taken=ports.values())
+        if asked and ports[name] != asked:
+            raise StackError(f"port {asked} is taken")
+    return ports
