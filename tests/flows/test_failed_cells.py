@@ -39,6 +39,7 @@ def lsd_grid(file: str) -> list[str]:
     return [sys.executable, "-m", "flows.cli", "grid", file]
 
 
+@pytest.mark.usefixtures("joined_prefect")
 @pytest.mark.parametrize("method", ["plain", "temperature"])
 def test_a_control_that_fails_takes_no_other_with_it(method: str, tmp_path: Path) -> None:
     home, file = tmp_path / "lsd-data", write(tmp_path, "countdown-exact")
@@ -69,6 +70,7 @@ def test_a_control_that_fails_takes_no_other_with_it(method: str, tmp_path: Path
     assert mended.returncode == 0, mended.stdout + mended.stderr
 
 
+@pytest.mark.usefixtures("joined_prefect")
 def test_where_all_fail_the_reasons_are_shown(tmp_path: Path) -> None:
     weights, shipped = tmp_path / "spoiled.safetensors", load_backbone("countdown")
     tensors = {name: tensor * float("nan") for name, tensor in shipped.tensors().items()}

@@ -18,7 +18,7 @@ from lsd_core.registry import list_versions
 from lsd_core.sampler import load_sampler
 from lsd_core.storage.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("joined_prefect")]  # but `calm` has its own
 
 GRID = [sys.executable, "-m", "flows.cli", "grid", "tiny"]
 

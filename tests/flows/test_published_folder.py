@@ -19,7 +19,7 @@ METHODS = ("plain", "temperature", "lsd", "path_kl")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
     """The home of a finished run, the published folders beside it."""
     place = tmp_path_factory.mktemp("published")
     files.write_hub(place / "my-sedd", files.nested_config(), files.sedd_tensors())
@@ -29,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command += ["--backbones", "my-sedd", "my-mdlm"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     env |= {"LSD_HOME": str(place / "lsd-data"), "LSD_CACHE": str(place / "cache"), "COLUMNS": "200"}
-    env |= {"PYTHONPATH": str(Path(__file__).parents[2])}
+    env |= {"PYTHONPATH": str(Path(__file__).parents[2]), "LSD_PREFECT_API_URL": prefect_server}
     done = subprocess.run(
         command, env=env, cwd=place, text=True, capture_output=True, timeout=280, check=False
     )

@@ -84,6 +84,7 @@ def test_every_grid_finds_its_cells_done(home):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("joined_prefect")
 def test_the_command_line_reuses_all_of_a_grid_and_finds_the_store_intact(home):
     cards = {path: path.read_bytes() for path in home.glob("store/cells/*/card.json")}
     run = _lsd(home, "grid", str(HERE / "tiny.yaml"))
