@@ -27,6 +27,7 @@ from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint, Li
 from lsd_core.numerics.plain_text import parse_json
 from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.samplers.table import StepTable
+from lsd_core.settings import explained
 
 SCHEMA_VERSION = 1
 
@@ -83,7 +84,7 @@ class Calls(_Part):
 
 
 class Draw(_Part):
-    """How tokens are drawn from their law."""
+    """How tokens are drawn from their distribution."""
 
     dtype: Literal["float64"] = "float64"
     kind: Literal["inverse_cdf"] = "inverse_cdf"
@@ -253,16 +254,6 @@ def text_sha256(text: str) -> str:
 
 def _explain(error: ValidationError, source: str) -> InputError:
     """The first of pydantic's complaints, in our words."""
-    first = error.errors()[0]
-    inner = first.get("ctx", {}).get("error")
-    field = ".".join(["card", *map(str, first["loc"])])
-    if isinstance(inner, InputError):
-        named = inner.field or field
-        where = named if source == "card" else f"{source}: {named}"
-        return InputError(where, inner.rule, inner.value, inner.remedy)
-    rule = {"missing": "be present", "extra_forbidden": "not be there"}.get(
-        first["type"], first["msg"].removeprefix("Input should ")
-    )
-    value = "nothing" if first["type"] == "missing" else first["input"]
-    where = field if source == "card" else f"{source}: {field}"
-    return InputError(where, rule, value, "restore the card from its store, or distil it again")
+    rules = {"missing": "be present", "extra_forbidden": "not be there"}
+    remedy = "restore the card from its store, or distil it again"
+    return explained("card", error, remedy, rules=rules, source="" if source == "card" else f"{source}: ")

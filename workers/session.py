@@ -1,4 +1,4 @@
-"""Opening Ray: a local one by default, or joining a cluster; whoever opens it closes it."""
+"""Opening Ray: a local one by default, or joining a cluster; closed by the code that opened it."""
 
 import logging
 import math
@@ -11,7 +11,8 @@ from contextlib import contextmanager, nullcontext
 import ray
 
 from lsd_core.errors import InputError
-from workers.messages import Told, listening
+from lsd_core.storage.home import given
+from workers.messages import Message, listening
 
 # One torch thread per worker: the cores are shared by workers, and results do not depend on the thread count.
 # Secrets never go here: a runtime env is stored and shown by the cluster. Workers read their own environment.
@@ -27,16 +28,16 @@ LOCAL = "local"
 
 def ray_address(address: str | None = None) -> str:
     """`address` if given, else LSD_RAY_ADDRESS, else RAY_ADDRESS, else "local"."""
-    return address or os.environ.get("LSD_RAY_ADDRESS") or os.environ.get("RAY_ADDRESS") or LOCAL
+    return address or (given("ray_address") or (LOCAL,))[0]
 
 
 @contextmanager
 def ray_session(
-    address: str | None = None, *, num_cpus: int | None = None, hear: Callable[[Told], None] | None = None
+    address: str | None = None, *, num_cpus: int | None = None, hear: Callable[[Message], None] | None = None
 ) -> Iterator[str]:
     """Ray for the length of the block; yields the address in use.
 
-    What workers `tell` goes to `hear`, one message at a time, from a thread; without it, it is dropped.
+    What workers `send` goes to `hear`, one message at a time, from a thread; without it, it is dropped.
 
     A session that is already open is used and left open. "local" starts a private Ray without dashboard,
     never found by others, whose workers run at this process's priority; anything else joins that cluster, where

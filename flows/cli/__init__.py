@@ -27,16 +27,16 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
     except CycloptsError as error:
         text = " ".join(str(error).split())
-        complaints.print(f"[bold red]error:[/] {escape(text)} (see lsd --help)", highlight=False)
+        complaints.print(f"[bold red]error:[/] {escape(text)} (see lsd --help)")
         sys.exit(2)
     except InputError as error:
-        complaints.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        complaints.print(f"[bold red]error:[/] {escape(str(error))}")
         sys.exit(2)
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except OSError as error:
-        complaints.print(f"[bold red]error:[/] {escape(_of_a_file(error))}", highlight=False)
+        complaints.print(f"[bold red]error:[/] {escape(_of_a_file(error))}")
         sys.exit(2)
     except KeyboardInterrupt:
         complaints.print("interrupted; run the same command again to resume")

@@ -1,4 +1,4 @@
-"""Commands for a person who wants a sampler: list, sample, pick."""
+"""Commands on registered samplers: list, sample, pick."""
 
 import json
 from typing import Annotated
@@ -60,7 +60,7 @@ def samplers(
     console.print(samplers_table(backbone, rows))
     champion = min((alias for row in rows for alias in row["aliases"]), key=len, default=None)
     if champion:
-        console.print(f"Next: lsd sample models:/{backbone}@{champion} -n 4", highlight=False)
+        console.print(f"Next: lsd sample models:/{backbone}@{champion} -n 4")
     return 0
 
 

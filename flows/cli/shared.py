@@ -1,4 +1,4 @@
-"""What every command is made of: the app, its two consoles, and the types of common options."""
+"""Shared parts of the commands: the app, its two consoles, and the types of common options."""
 
 import re
 from typing import Annotated, Any
@@ -11,8 +11,8 @@ app = App(
     help="Learn few-step samplers for frozen discrete diffusion models, measure them honestly, and use them.",
     version_flags=["--version"],
 )
-console = Console()
-complaints = Console(stderr=True, soft_wrap=True)
+console = Console(highlight=False)
+complaints = Console(stderr=True, soft_wrap=True, highlight=False)
 care = Group("Care of the store and the registry")
 
 Store = Annotated[str | None, Parameter(help="folder or URL; else LSD_STORE, else ./lsd-data/store")]

@@ -1,4 +1,4 @@
-"""What a cell is filled with: tables, measurements, a certificate and a card for each of its candidates.
+"""The work of a cell: tables, measurements, a certificate and a card for each of its candidates.
 
 A candidate that fails leaves the others of its cell alone.
 """
@@ -28,7 +28,7 @@ from workers.jobs import CandidateJob, CertifyJob, LearnJob, MeasureJob
 
 @dataclass(frozen=True)
 class Filled:
-    """What has become of a cell."""
+    """The result of a cell's work."""
 
     cards: Mapping[str, SamplerCard] = field(default_factory=dict)
     """By key of the candidate."""

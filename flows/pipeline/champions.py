@@ -1,4 +1,4 @@
-"""Champions as the store remembers them, and the registry rebuilt from the store (`lsd register`)."""
+"""Champions recorded on the store, and the registry rebuilt from the store (`lsd register`)."""
 
 from collections.abc import Mapping
 

@@ -23,9 +23,10 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.manifest import publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
-from workers.messages import Told
+from workers.messages import Message
 from workers.pool import Outcome, Pool
 from workers.session import ray_session, workers_for
 from workers.worker import Worker
@@ -45,7 +46,7 @@ def prepare(config: GridConfig, settings: Settings, *, with_registry: bool = Tru
     return plan
 
 
-def publish_all(backbones: Sequence[AnyBackbone], store_url: str) -> None:
+def publish_backbones(backbones: Sequence[AnyBackbone], store_url: str) -> None:
     """Put frozen weights on the store, where workers fetch them."""
     for backbone in backbones:
         publish(backbone, Store(store_url))
@@ -53,15 +54,15 @@ def publish_all(backbones: Sequence[AnyBackbone], store_url: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """Where a run works and how it shows itself; a flow puts task runs around its steps."""
+    """Settings, progress and callbacks of a run; a flow puts task runs around its steps."""
 
     settings: Settings
     progress: Progress
     workers: int | None = None
     num_gpus: float = 0
-    hear: Callable[[Told], None] | None = None
-    """Takes what workers tell; if left out, a log takes their remarks."""
-    publish: Callable[[Sequence[AnyBackbone], str], Any] = publish_all
+    hear: Callable[[Message], None] | None = None
+    """Takes messages of workers; if left out, a log takes their remarks."""
+    publish: Callable[[Sequence[AnyBackbone], str], Any] = publish_backbones
     begun: Callable[[Piece], None] = lambda piece: None
     """Called when work on a piece begins."""
     timing: Timing = field(default_factory=Timing)
@@ -73,7 +74,8 @@ class Driver:
 
     def survey(self, teachers: Iterable[TeacherSpec], trajectories: int) -> list[Survey]:
         """See which shards are there, and count them; reads and hashes them all."""
-        surveys = [Survey.of(Store(self.settings.store), teacher, trajectories) for teacher in teachers]
+        store = Store(self.settings.store)
+        surveys = [Survey.of(store, teacher, range(teacher.num_shards(trajectories))) for teacher in teachers]
         for survey in surveys:
             self.counts.add("shards", reused=len(survey.intact), made=len(survey.missing))
         return surveys
@@ -98,14 +100,9 @@ def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
     site = driver.site()
     driver.publish(plan.backbones, driver.settings.store)
-    surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories)
-    lacking = [survey for survey in surveys if survey.missing]
-    for survey in surveys:
-        if not survey.missing:
-            survey.publish(site.store)
-    pieces = [teacher_piece(site, survey) for survey in lacking]
-    driver.work(pieces, [job for survey in lacking for job in survey.jobs])
-    for piece in pieces:
+    taught, jobs = teach(site, driver.survey(plan.teachers, plan.config.teacher.trajectories))
+    driver.work([*taught.values()], jobs)
+    for piece in taught.values():
         piece.future.result()  # the first reason why there are none
     return driver.counts
 
@@ -152,7 +149,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
 
 
 def teach(
-    site: Site, surveys: Sequence[Survey], learners: Sequence[CandidateSpec]
+    site: Site, surveys: Sequence[Survey], learners: Sequence[CandidateSpec] = ()
 ) -> tuple[dict[str, Piece], list[Job]]:
     """The pieces of the teachers that lack shards or the score of their own sequences, by hash, and their jobs.
 
@@ -167,7 +164,7 @@ def teach(
             pieces[survey.teacher.hash] = teacher_piece(site, survey, own)
             jobs += [*survey.jobs, *measured]
         else:
-            survey.publish(site.store)
+            publish_manifest(site.store, survey.teacher, survey.intact.values())
     return pieces, jobs
 
 
@@ -218,6 +215,6 @@ class _Shown:
             self.timing.add(stage, job, outcome.result.spent)
         if isinstance(job, ShardJob) and outcome.result is not None:
             tally = self.tallies.setdefault(stage, Tally())
-            tally.add(outcome.result)
+            tally.done.append(outcome.result)
             note = tally.note
         self.phases.advance(stage, _amount(job), note)

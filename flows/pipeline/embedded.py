@@ -32,10 +32,9 @@ def run_embedded(config: GridConfig, console: Console) -> int:
     console.print(
         f"[bold]{config.name}[/]: {len(plan.candidates)} candidates for {', '.join(config.backbones)}; "
         f"flow in {where}",
-        highlight=False,
     )
     if config.sizes:
-        console.print(config.sizes, style="yellow", highlight=False)
+        console.print(config.sizes, style="yellow")
     ended: tuple[Run, Outcome] | None = None
 
     @flow(name="lsd", flow_run_name="{config.name}", **OPTIONS)

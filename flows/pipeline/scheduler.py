@@ -1,4 +1,4 @@
-"""Pieces of work on one pool of workers: each asks for jobs, gets their outcomes and asks for more, until it is done.
+"""Scheduler of pieces of work on one pool of workers: a piece yields jobs, is sent their outcomes, and yields more.
 
 A piece is a generator, so that what lies between its jobs is plain code of the driver's main thread, where signals
 are heard. Jobs of the first piece come first, and a piece is begun when those before it leave a worker free: big

@@ -1,4 +1,4 @@
-"""What the pieces of a run share: the store, which results are on it, counts of what was reused and made."""
+"""State shared by the pieces of a run: the store, the results on it, counts of what was reused and made."""
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class WorkFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Counts:
-    """How many results of each phase were there already, and how many were made."""
+    """Numbers of results of each phase that were reused and that were made."""
 
     reused: dict[str, int] = field(default_factory=dict)
     made: dict[str, int] = field(default_factory=dict)

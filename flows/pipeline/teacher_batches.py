@@ -1,4 +1,4 @@
-"""The batch of a teacher: as the grid says, else what the memory holds; resolved once, then frozen on the store.
+"""The batch size of a teacher: the grid's, else what the memory holds; resolved once, then frozen on the store.
 
 A machine with other memory that runs the grid again finds the first answer, and so the shards that are there.
 """
@@ -40,7 +40,7 @@ def planned_teacher(backbone: AnyBackbone, section: TeacherConfig, store: Store 
 
 
 def worker_memory_bytes() -> int:
-    """A core's share of this machine's memory: what a worker gets that nobody said anything about."""
+    """A core's share of this machine's memory: the default of a worker."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1)
 
 

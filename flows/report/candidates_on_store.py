@@ -13,7 +13,7 @@ from lsd_core.storage.store import Store
 def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
     """The candidates of a backbone's current weights on the store that were measured alike, and how many were not.
 
-    Of several evaluations the one with the most samples is told; only equal samples and seeds compare.
+    Of several evaluations the one with the most samples is shown; only equal samples and seeds compare.
     """
     folders: dict[str, set[str]] = {}
     for folder, slash, file in (key.removeprefix("cells/").partition("/") for key in store.list("cells")):

@@ -1,4 +1,4 @@
-"""What the page shows of a backbone: its measured samplers, read back from the store."""
+"""Data of a backbone's page: its measured samplers, read back from the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -64,6 +64,11 @@ class PageData:
     @property
     def rows(self) -> list[Row]:
         return [entry.row for entry in self.entries]
+
+    @property
+    def drawn(self) -> list[Row]:
+        """The rows, and the teacher's if there is one."""
+        return [*self.rows, *([self.teacher] if self.teacher else [])]
 
     @property
     def budgets(self) -> list[int]:

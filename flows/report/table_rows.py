@@ -43,7 +43,7 @@ class Row:
     samplers: tuple[str, ...] = ()
     """The base samplers that share the results."""
     label: str = ""
-    """The method, told apart from others of its name."""
+    """The method, with what distinguishes it from others of its name."""
     seed: int | None = None
     aliases: tuple[str, ...] = ()
     uri: str = ""

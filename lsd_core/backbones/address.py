@@ -1,4 +1,4 @@
-"""How a backbone is named: a name, hf://OWNER/NAME[@REVISION], a folder or a file, each with options.
+"""Addresses of backbones: a name, hf://OWNER/NAME[@REVISION], a folder or a file, each with options.
 
 `?body_dtype=float32` after any of them is the switch to full precision; `?length=120` and `?mask=4` are for masked
 language models, whose files leave them open.
@@ -22,7 +22,7 @@ _NAMELESS = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """Where a backbone is, and how it is to be run."""
+    """The location of a backbone, and the options that it is run with."""
 
     where: str
     """The name, or the path."""

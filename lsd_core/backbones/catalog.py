@@ -55,7 +55,9 @@ def _countdown(kind: str, length: int) -> BackboneEntry:
             description=f"exact conditionals of countdown, length {length}: an oracle without weights",
             make=lambda name: countdown.exact_backbone(name, length),
         )
-    text = {"sedd": "SEDD-type, time-conditioned log-scores", "radd": "RADD-type, time-free x0 law"}[kind]
+    text = {"sedd": "SEDD-type, time-conditioned log-scores", "radd": "RADD-type, time-free x0 distribution"}[
+        kind
+    ]
     return _trained("countdown", f"countdown, length {length}: {text}", EARLIER)
 
 

@@ -121,7 +121,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def recognise(fields: Fields, names: set[str]) -> Published:
-    """The layout of this checkpoint, told from its configuration and tensor names."""
+    """The layout of this checkpoint, by its configuration and tensor names."""
     published = [family.published for _, family in FAMILIES.items() if family.published is not None]
     for each in published:
         if each.recognises(fields, names):

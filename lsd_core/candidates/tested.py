@@ -1,4 +1,4 @@
-"""What promotion tests: the samples of the table that ships, and which of them a store still lacks.
+"""The samples that promotion tests, those of the table that ships, and which of them a store still lacks.
 
 A learned candidate has a table for each learning seed. The one that is the median on the selection seeds ships; that
 one table is measured on every report seed, and these samples are what promotion compares. Where a report seed belongs

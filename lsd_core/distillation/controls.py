@@ -17,7 +17,7 @@ class ControlConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TemperatureConfig:
-    """A plain sampler that draws from cooled laws."""
+    """A plain sampler that draws at a temperature."""
 
     temperature: float | None = None
     """Log-scores are divided by it; None leaves them, for a sweep to choose."""
@@ -136,7 +136,7 @@ COSINE = Method(
 TEMPERATURE = Method(
     name="temperature",
     kind="control",
-    description="plain steps that draw from cooled laws",
+    description="plain steps that draw at a temperature",
     config_class=TemperatureConfig,
     fit=fit_temperature,
     processes=ANY,

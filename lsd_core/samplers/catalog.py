@@ -83,7 +83,7 @@ def place_of(name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def law_key(name: str, process: Process) -> str:
+def kernel_key(name: str, process: Process) -> str:
     """The name under which equal kernels are computed once: on log-linear absorbing, Tweedie is Euler."""
     if name == "tweedie" and isinstance(process, Absorbing) and isinstance(process.noise, LogLinear):
         return "euler"

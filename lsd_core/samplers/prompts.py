@@ -1,4 +1,4 @@
-"""What a person gives: a prefix, or a template with blanks, written as the backbone's tokens are."""
+"""Prompts and templates: a prefix, or a sequence with blanks, written in the backbone's own tokens."""
 
 import re
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ from lsd_core.numerics.names import BACKBONE
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TensorFile:
-    """What such a file holds."""
+    """The content of such a file."""
 
     name: str
     config: dict[str, Any]

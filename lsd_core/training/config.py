@@ -15,8 +15,8 @@ class TrainConfig:
     """Size and schedule of a training run; the defaults are those of the shipped countdown networks."""
 
     family: str = "radd"
-    """`sedd` (time-conditioned log-scores, score entropy) or `radd` (time-free x0 law, cross-entropy), both
-    transformers; `gaussian` or `uniform` (x0 law of pixels under that noise, cross-entropy)."""
+    """`sedd` (time-conditioned log-scores, score entropy) or `radd` (time-free x0 distribution, cross-entropy), both
+    transformers; `gaussian` or `uniform` (x0 distribution of pixels under that noise, cross-entropy)."""
     dim: int = 96
     """Width of the network."""
     num_blocks: int = 3
@@ -58,7 +58,7 @@ class TrainConfig:
         return asdict(self)
 
     def checkpoint_record(self) -> dict[str, Any]:
-        """What a checkpoint is told by: without the precision if it is the only one that there was once."""
+        """What identifies a checkpoint: without the precision if it is the only one that there was once."""
         record = self.to_dict()
         if self.body_dtype == ("bfloat16" if self.family in TRANSFORMERS else "float32"):
             del record["body_dtype"]

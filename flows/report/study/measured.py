@@ -139,7 +139,7 @@ def _sharing(study: StudyPlan, entry: Entry) -> list[Entry]:
 
 
 def _cost(run: Run, study: StudyPlan, entry: Entry) -> float:
-    """Sequences that learning sent through the network, mean over seeds; a shared pricing pass counts once."""
+    """Sequences that learning sent through the network, mean over seeds; a shared pass over the edges counts once."""
     costs = []
     for which in range(entry.spec.evaluation.seeds):
         tables = [

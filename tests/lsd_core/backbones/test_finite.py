@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.adapted import AdaptedBackbone
-from lsd_core.backbones.scores import X0Scores
 from lsd_core.errors import InputError
 from lsd_core.metrics.likelihood import any_order_nll
 from lsd_core.processes import Uniform
@@ -16,6 +15,7 @@ from lsd_core.samplers import SAMPLERS, StepTable, generate, steps_in_counts
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import uniform_times
+from tests.lsd_core.oracles import X0Scores
 
 LENGTH = 6
 SPOILS: dict[str, Callable[[Tensor], None]] = {

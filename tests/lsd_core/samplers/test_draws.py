@@ -8,7 +8,7 @@ from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws, start
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
