@@ -28,7 +28,7 @@ from tests.lsd_core.oracles import TableBackbone, exact_backbone, misfit_backbon
 from tests.lsd_core.samplers.test_order import coin_law
 
 LENGTH = 8
-PLACES = [5, 2, 7, 0, 3, 6, 1, 4]
+PLACES = [1, 3, 0, 5, 7, 4, 2, 6]  # neighbours of the chain stand at odd positions, and others at even ones
 SCHEDULE = PathKLScheduleConfig(price_sequences=128 * LENGTH)
 
 
