@@ -18,6 +18,7 @@ OURS: dict[str, dict[str, str]] = {
         "tweedie": f"{_SAMPLERS}.euler:Tweedie",
         "fixed_counts": f"{_SAMPLERS}.fixed_counts:FixedCounts",
         "halton": f"{_SAMPLERS}.halton:Halton",
+        "learned_order": f"{_SAMPLERS}.learned_order:LearnedOrder",
         "tau_leaping": f"{_SAMPLERS}.tau_leaping:TauLeaping",
         "tau_leaping_corrected": f"{_SAMPLERS}.tau_leaping:TauLeapingCorrected",
         "theta_rk2": f"{_SAMPLERS}.theta_rk2:ThetaRK2",

@@ -7,6 +7,7 @@ are shares of what is masked, and here less is.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
@@ -58,7 +59,7 @@ def rescaled(table: StepTable, num_free: int) -> StepTable:
         if scaled < counts[-1]:
             counts.append(scaled)
             gains.append(gain)
-    return StepTable(counts=tuple(counts), gains=tuple(gains), gain_on=table.gain_on)
+    return replace(table, counts=tuple(counts), gains=tuple(gains))
 
 
 class Conditioned(Wrapped):

@@ -12,6 +12,7 @@ from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.conditional import Conditioned, check_template, rescaled
 from lsd_core.samplers.grouped import Grouped, batches_at_once
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
@@ -91,8 +92,7 @@ def run_chains(
     given: Int[Tensor, " l"] | None = None,
 ) -> State:
     """Chains from the prior, and the `given` tokens, through all the table's steps."""
-    get_sampler(sampler, backbone.process)
-    check_table(table, backbone)
+    check_table(table, backbone, get_sampler(sampler, backbone.process))
     state = start(backbone, draws, given)
     if given is not None:
         masked = absorbing(backbone, "a template")
@@ -105,8 +105,9 @@ def run_chains(
     return state
 
 
-def check_table(table: StepTable, backbone: AnyBackbone) -> None:
-    """Raise InputError where the process has no such grid, or counts do not begin at the backbone's length."""
+def check_table(table: StepTable, backbone: AnyBackbone, method: Sampler) -> None:
+    """Raise InputError for an order that the sampler cannot follow, a grid that the process has not, another length."""
+    method.order.of_table(table.order)
     if table.counts is None:
         return
     if is_dense(backbone):

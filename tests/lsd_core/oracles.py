@@ -342,6 +342,8 @@ def push_in_order(sampler: Any, backbone: Backbone, table: StepTable, rank: Tens
 
 def push_named(sampler: Any, backbone: Backbone, table: StepTable) -> Tensor:
     """Exact output law of any sampler of the catalogue."""
+    if table.order is not None:
+        return push_in_order(sampler, backbone, table, torch.tensor(table.order).argsort())
     if sampler.name == "halton":
         ranks = halton_ranks(backbone.length)
         return torch.stack([push_in_order(sampler, backbone, table, rank) for rank in ranks]).mean(0)
