@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ def lsd(*arguments: str, home: Path, **extra: str) -> subprocess.CompletedProces
     """Run a command to its end, with this home and these variables; what it printed and its exit code."""
     home.parent.mkdir(parents=True, exist_ok=True)
     out, err, code, asked = io.StringIO(), io.StringIO(), 0, signal.getsignal(signal.SIGTERM)
+    around = dict(os.environ)  # a run sets what the tools read
     places = {"LSD_HOME": str(home), "LSD_CACHE": str(home / "cache"), "COLUMNS": "200"}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (places | extra).items():
@@ -27,4 +29,7 @@ def lsd(*arguments: str, home: Path, **extra: str) -> subprocess.CompletedProces
                 code = int(ended.code or 0)
             finally:
                 signal.signal(signal.SIGTERM, asked)
+    for name in os.environ.keys() - around.keys():
+        del os.environ[name]
+    os.environ |= around
     return subprocess.CompletedProcess(["lsd", *arguments], code, out.getvalue(), err.getvalue())
