@@ -28,6 +28,7 @@ OURS: dict[str, dict[str, str]] = {
         "entropy": f"{_SAMPLERS}.confidence:Entropy",
         "confidence_drawn": f"{_SAMPLERS}.confidence_drawn:ConfidenceDrawn",
         "entropy_bound": f"{_SAMPLERS}.entropy_bound:EntropyBound",
+        "entropy_share": f"{_SAMPLERS}.entropy_bound:EntropyShare",
         "threshold": f"{_SAMPLERS}.threshold:Threshold",
         "klass": f"{_SAMPLERS}.klass:Klass",
         "remdm_cap": f"{_SAMPLERS}.remdm:ReMDMCap",
