@@ -72,6 +72,9 @@ OURS: dict[str, dict[str, str]] = {
         "duo": f"{_BACKBONES}.duo:FAMILY",
         "tauldr": f"{_BACKBONES}.tauldr:FAMILY",
         "masked-lm": f"{_BACKBONES}.masked_lm:FAMILY",
+        "llada": f"{_BACKBONES}.diffusion_lm:LLADA",
+        "dream": f"{_BACKBONES}.diffusion_lm:DREAM",
+        "python": f"{_BACKBONES}.imported:FAMILY",
     },
     "lsd.tasks": {
         "countdown": f"{_TASKS}.countdown:TASK",
@@ -80,6 +83,7 @@ OURS: dict[str, dict[str, str]] = {
         "digits": f"{_TASKS}.digits:TASK",
         "openwebtext": f"{_TASKS}.openwebtext:TASK",
         "cifar10": f"{_TASKS}.cifar10:TASK",
+        "antibody": f"{_TASKS}.antibody:TASK",
     },
     "lsd.metrics": {
         "distinct": f"{_METRICS}.distinct:METRIC",
