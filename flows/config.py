@@ -112,7 +112,9 @@ class GridConfig(Section):
 
     name: RunName = Field("countdown", description="shows in run names and reports")
     backbones: list[str] = Field(
-        ["countdown"], min_length=1, description="names, hf://OWNER/NAME, folders or files"
+        ["countdown"],
+        min_length=1,
+        description="names, hf://OWNER/NAME, python:MODULE:FACTORY, folders or files",
     )
     nfe: list[Calls] = Field([4, 8, 16], min_length=1, description="budgets of network calls")
     samplers: list[str] = Field(["euler", "tweedie"], min_length=1, description="base samplers")

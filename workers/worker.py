@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from lsd_core.backbones.device import device_kind, place, worker_device
+from lsd_core.backbones.imported import name_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
@@ -41,10 +42,12 @@ class ShardDone:
 class Worker:
     """One per actor, for all jobs of a run: backbones and trajectories are loaded once and kept.
 
-    It computes on the GPU that Ray gave it, else on the CPU.
+    It computes on the GPU that Ray gave it, else on the CPU. `targets` are import paths of networks that the run's own
+    process was given.
     """
 
-    def __init__(self, store_url: str) -> None:
+    def __init__(self, store_url: str, targets: tuple[str, ...] = ()) -> None:
+        name_targets(*targets)
         self.store, self.device = Store(store_url), worker_device()
         self._watch = Stopwatch()
         self._backbone = lru_cache(maxsize=4)(self._load_backbone)

@@ -19,6 +19,7 @@ from flows.pipeline.timing import PoolTiming, Timing
 from flows.pipeline.watcher import end_with_this_process
 from flows.settings import LOCAL_RAY, Settings
 from lsd_core import registry
+from lsd_core.backbones.imported import named_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
@@ -90,7 +91,8 @@ class Driver:
         with ray_session(self.settings.ray_address, num_cpus=self.workers, hear=hear):
             width = sum(piece.width for piece in pieces)
             size = min(self.workers or workers_for(width, num_gpus=self.num_gpus), max(1, width))
-            pool = partial(Pool, Worker, (self.settings.store,), num_workers=size, num_gpus=self.num_gpus)
+            made_of = (self.settings.store, named_targets())
+            pool = partial(Pool, Worker, made_of, num_workers=size, num_gpus=self.num_gpus)
             with self.timing.pool(size) as timing, Phases(self.progress, _totals(planned)) as phases:
                 shown = _Shown(self.progress, phases, timing)
                 Scheduler(pieces, self.progress, begun=self.begun, done=shown.done, sent=shown.sent).run(pool)

@@ -6,8 +6,9 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from lsd_core.backbones import address, storage
+from lsd_core.backbones import address, imported, storage
 from lsd_core.backbones import countdown_chain as countdown
+from lsd_core.backbones.antibody import antibody
 from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import AnyBackbone
@@ -129,13 +130,19 @@ BACKBONES: dict[str, BackboneEntry] = {
     "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),
     "digits-uniform": _trained("digits", "8 x 8 images of 17 grey levels under uniform noise"),
     "cifar10-ctmc": _cifar10(),
+    "antibody": BackboneEntry(
+        task="antibody",
+        description="AntiBERTy, a BERT of antibody sequences, length 120 (of the extra [antibody])",
+        make=antibody,
+    ),
 } | {name: _published(*where) for name, where in HUB.items()}
 
 
 def get_entry(name: str) -> BackboneEntry:
     """The entry of that name; an unknown name lists the known ones."""
     if name not in BACKBONES:
-        rule = f"be one of {', '.join(BACKBONES)}, hf://OWNER/NAME, or an existing folder or file"
+        places = "hf://OWNER/NAME, python:MODULE:FACTORY, or an existing folder or file"
+        rule = f"be one of {', '.join(BACKBONES)}, {places}"
         raise InputError("backbone", rule, name)
     return BACKBONES[name]
 
@@ -150,7 +157,7 @@ def addresses_of(name: str) -> tuple[str, ...]:
 
 @cache
 def load_backbone(name: str) -> AnyBackbone:
-    """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], a folder or a weight file.
+    """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], python:MODULE:FACTORY, a folder or a weight file.
 
     `?body_dtype=float32` after it runs the body in that precision. Raises InputError.
     """
@@ -164,6 +171,9 @@ def _load(place: address.Address) -> AnyBackbone:
     if place.hub is not None:
         named = {repository: name for name, (repository, _) in HUB.items()}
         return _read(fetch_hub(place.hub, place.revision), named.get(place.hub, place.name), place)
+    if place.python is not None:
+        _no_options(place)
+        return imported.load(place.python)
     path = Path(place.where).expanduser()
     if place.where in BACKBONES or not path.exists():
         entry = get_entry(place.where)
