@@ -27,8 +27,10 @@ from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint, Li
 from lsd_core.numerics.plain_text import parse_json
 from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.samplers.table import StepTable
+from lsd_core.storage.sealed import seal, unseal
 
 SCHEMA_VERSION = 1
+REMEDY = "restore the card from its store, or distil it again"
 
 
 def plain(value: Any) -> Any:
@@ -212,20 +214,26 @@ class SamplerCard(_Part):
 
     def to_json(self) -> str:
         """Canonical JSON: equal cards give equal text."""
-        return canonical_json(
-            self.model_dump(mode="json", exclude=None if self.components else {"components"})
-        )
+        return canonical_json(self._record())
+
+    def _record(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude=None if self.components else {"components"})
 
     @property
     def sha256(self) -> str:
-        """Hash of `to_json()`, and of the bytes of every card.json we write."""
+        """Hash of `to_json()`: the card's name in the registry."""
         return text_sha256(self.to_json())
 
+    def sealed_json(self) -> str:
+        """The card as it lies on the store: `to_json()` with the field `sha256`, which reading checks."""
+        return canonical_json(seal(self._record()))
+
     @classmethod
-    def from_json(cls, text: str, source: str = "card") -> "SamplerCard":
+    def from_json(cls, text: str | bytes, source: str = "card") -> "SamplerCard":
         """The card in `text`; anything else raises InputError that names `source` and the field."""
         try:
-            return cls.model_validate(parse_json(text, source, "be a sampler card in JSON"))
+            record = parse_json(text, source, "be a sampler card in JSON")
+            return cls.model_validate(unseal(record, source, REMEDY) if isinstance(record, dict) else record)
         except ValidationError as error:
             raise _explain(error, source) from None
 
@@ -242,8 +250,7 @@ class SamplerCard(_Part):
         found = {"family": backbone.family, "process": plain(backbone.process.to_dict())}
         for field, value in told.items():
             if value != found[field]:
-                remedy = "restore the card from its store, or distil it again"
-                raise InputError(f"card {field}", f"be the backbone's, {found[field]}", value, remedy)
+                raise InputError(f"card {field}", f"be the backbone's, {found[field]}", value, REMEDY)
 
 
 def text_sha256(text: str) -> str:
@@ -265,4 +272,4 @@ def _explain(error: ValidationError, source: str) -> InputError:
     )
     value = "nothing" if first["type"] == "missing" else first["input"]
     where = field if source == "card" else f"{source}: {field}"
-    return InputError(where, rule, value, "restore the card from its store, or distil it again")
+    return InputError(where, rule, value, REMEDY)
