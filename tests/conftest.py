@@ -135,12 +135,24 @@ def local_ray() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def prefect_api() -> Iterator[None]:
-    """A temporary Prefect API for the whole session."""
+def prefect_server() -> Iterator[str]:
+    """The URL of a temporary Prefect API for the whole session, which flows of this process use."""
+    from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
-        yield
+    with prefect_test_harness(server_startup_timeout=240):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_server: str) -> None:
+    """The same, for tests whose flows run in this process."""
+
+
+@pytest.fixture
+def joined_prefect(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that a test starts join it: a server of their own takes each half a minute of a core to start."""
+    monkeypatch.setenv("LSD_PREFECT_API_URL", prefect_server)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ from lsd_core.errors import Unreachable
 from lsd_core.registry import list_versions
 from lsd_core.storage.store import Store
 from lsd_core.storage.tensorfile import TensorFile
-from tests.flows.test_grid import run, tracking
+from tests.flows.test_grid import tracking
+from tests.in_process import lsd
 
 GRID = """
 name: failing
@@ -33,12 +34,7 @@ def write(folder: Path, backbone: str) -> str:
     return str(file)
 
 
-def lsd_grid(file: str) -> list[str]:
-    import sys
-
-    return [sys.executable, "-m", "flows.cli", "grid", file]
-
-
+@pytest.mark.usefixtures("local_ray", "joined_prefect")
 @pytest.mark.parametrize("method", ["plain", "temperature"])
 def test_a_control_that_fails_takes_no_other_with_it(method: str, tmp_path: Path) -> None:
     home, file = tmp_path / "lsd-data", write(tmp_path, "countdown-exact")
@@ -46,7 +42,7 @@ def test_a_control_that_fails_takes_no_other_with_it(method: str, tmp_path: Path
     broken = next(spec for spec in plan.candidates if (spec.method, spec.nfe) == (method, 4))
     blocked = home / "store" / Results(Store(str(home / "store")), broken).table_key(0)
     (blocked / "in the way").mkdir(parents=True)  # its table cannot be written
-    finished = run(lsd_grid(file), home)
+    finished = lsd("grid", file, home=home)
     printed = " ".join((finished.stdout + finished.stderr).split())
     assert finished.returncode == 1, printed
     assert "Traceback" not in printed
@@ -65,17 +61,18 @@ def test_a_control_that_fails_takes_no_other_with_it(method: str, tmp_path: Path
     assert aliases == decided  # without its plain sampler nothing of a budget is decided
     (blocked / "in the way").rmdir()
     blocked.rmdir()
-    mended = run(lsd_grid(file), home)
+    mended = lsd("grid", file, home=home)
     assert mended.returncode == 0, mended.stdout + mended.stderr
 
 
+@pytest.mark.usefixtures("local_ray", "joined_prefect")
 def test_where_all_fail_the_reasons_are_shown(tmp_path: Path) -> None:
     weights, shipped = tmp_path / "spoiled.safetensors", load_backbone("countdown")
     tensors = {name: tensor * float("nan") for name, tensor in shipped.tensors().items()}
     file = TensorFile(name="spoiled", config=shipped.config, tensors=tensors)
     weights.write_bytes(file.to_bytes())
     assert storage.load_file(weights).name == "spoiled"
-    finished = run(lsd_grid(write(tmp_path, str(weights))), tmp_path / "lsd-data")
+    finished = lsd("grid", write(tmp_path, str(weights)), home=tmp_path / "lsd-data")
     printed = " ".join((finished.stdout + finished.stderr).split())
     assert finished.returncode == 1, printed
     assert "Traceback" not in printed

@@ -17,8 +17,12 @@ from lsd_core.cards import SamplerCard
 from lsd_core.registry import list_versions
 from lsd_core.sampler import load_sampler
 from lsd_core.storage.store import Store
+from tests.in_process import lsd
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("local_ray", "joined_prefect"),
+]  # `calm` starts its own
 
 GRID = [sys.executable, "-m", "flows.cli", "grid", "tiny"]
 
@@ -107,7 +111,7 @@ def test_a_second_run_reuses_everything(calm: tuple[Path, str]) -> None:
     home = calm[0]
     before = contents(home, "")
     versions = list_versions("countdown-exact", tracking_uri=tracking(home))
-    again = run(GRID, home)
+    again = lsd("grid", "tiny", home=home)
     assert again.returncode == 0, again.stderr
     assert "cells: 8 reused, 0 made" in again.stdout
     assert "shards: 2 reused, 0 made" in again.stdout
@@ -123,10 +127,10 @@ def test_a_damaged_shard_is_named_and_made_again_and_nothing_else_is(
     before = contents(home, "teachers") | contents(home, "cells")
     shard = next(home.glob("store/teachers/*/*/shard-00001-*.parquet"))
     shard.write_bytes(shard.read_bytes()[:-100])  # truncated
-    checked = run([sys.executable, "-m", "flows.cli", "verify", "--store", str(home / "store")], home)
+    checked = lsd("verify", "--store", str(home / "store"), home=home)
     assert checked.returncode == 1
     assert shard.name in checked.stdout.replace("\n", "")
-    finished = run(GRID, home)
+    finished = lsd("grid", "tiny", home=home)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "shards: 1 reused, 1 made" in finished.stdout
     assert "cells: 8 reused, 0 made" in finished.stdout
@@ -148,7 +152,7 @@ def test_a_cell_that_fails_is_named_and_the_others_are_registered(
         measured.unlink()
     (folder / "table-1.json").unlink()
     (folder / "table-1.json" / "in the way").mkdir(parents=True)
-    finished = run(GRID, home)
+    finished = lsd("grid", "tiny", home=home)
     assert finished.returncode == 1, finished.stdout + finished.stderr
     printed = " ".join(finished.stdout.split())
     assert "failed countdown-exact nfe4 euler lsd: InputError:" in printed
@@ -159,7 +163,7 @@ def test_a_cell_that_fails_is_named_and_the_others_are_registered(
     assert {alias for row in rows for alias in row["aliases"]} == {"nfe4", "nfe4-euler", "nfe4-tweedie"}
     shutil.rmtree(folder / "table-1.json")
     (folder / "table-1.json").write_text("{half a tab")  # which counts as missing
-    mended = run(GRID, home)
+    mended = lsd("grid", "tiny", home=home)
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert contents(home, "cells") == before
 
@@ -184,7 +188,7 @@ def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(
     os.killpg(flow.pid, signal.SIGKILL)
     flow.wait()
     assert len(list(home.glob("store/cells/*/card.json"))) < 8  # it was killed half-way
-    finished = run(GRID, home)
+    finished = lsd("grid", "tiny", home=home)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     for prefix in ("teachers", "cells", "champions"):
         assert contents(home, prefix) == contents(calm[0], prefix)
@@ -194,13 +198,13 @@ def test_a_store_on_s3_holds_the_same_bytes(
     calm: tuple[Path, str], bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, url = tmp_path / "lsd-data", f"{bucket}/lsd"
-    finished = run([*GRID, "--store", url], home)
+    finished = lsd("grid", "tiny", "--store", url, home=home)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "secret-of-the-test" not in finished.stdout + finished.stderr
     store = Store(url)
     for prefix in ("teachers", "cells", "champions", "backbones"):
         assert {key: store.read_bytes(key) for key in store.list(prefix)} == contents(calm[0], prefix)
-    again = run([*GRID, "--store", url], home)
+    again = lsd("grid", "tiny", "--store", url, home=home)
     assert "shards: 2 reused, 0 made" in again.stdout
     assert "cells: 8 reused, 0 made" in again.stdout
     monkeypatch.setenv("LSD_CACHE", str(tmp_path / "cache"))
@@ -253,17 +257,7 @@ def test_the_readme_example_runs(calm: tuple[Path, str], monkeypatch: pytest.Mon
 
 def test_the_registry_is_rebuilt_from_the_store(calm: tuple[Path, str], tmp_path: Path) -> None:
     home, fresh = calm[0], f"sqlite:///{tmp_path / 'fresh.db'}"
-    command = [
-        sys.executable,
-        "-m",
-        "flows.cli",
-        "register",
-        "--store",
-        str(home / "store"),
-        "--registry",
-        fresh,
-    ]
-    finished = run(command, home)
+    finished = lsd("register", "--store", str(home / "store"), "--registry", fresh, home=home)
     assert finished.returncode == 0, finished.stderr
 
     def held(uri: str) -> dict[str, str]:

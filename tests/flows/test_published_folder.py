@@ -1,9 +1,6 @@
 """A grid on checkpoints as they are published, given by their folders: from trajectories to the registry."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +8,7 @@ import pytest
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.registry import list_versions
 from lsd_core.sampler import load_sampler
+from tests.in_process import lsd
 from tests.lsd_core.backbones.published import files
 
 pytestmark = pytest.mark.slow
@@ -19,19 +17,26 @@ METHODS = ("plain", "temperature", "lsd", "path_kl")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(local_ray: None, tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Path:
     """The home of a finished run, the published folders beside it."""
     place = tmp_path_factory.mktemp("published")
     files.write_hub(place / "my-sedd", files.nested_config(), files.sedd_tensors())
     files.write_hub(place / "my-mdlm", files.flat_config("mdlm"), files.mdlm_tensors())
-    command = [sys.executable, "-m", "flows.cli", "grid", "tiny", "--nfe", "3", "--samples", "32"]
-    command += ["--samplers", "euler", "--methods", *METHODS, "--metrics", "distinct"]
-    command += ["--backbones", "my-sedd", "my-mdlm"]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    env |= {"LSD_HOME": str(place / "lsd-data"), "LSD_CACHE": str(place / "cache"), "COLUMNS": "200"}
-    env |= {"PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(
-        command, env=env, cwd=place, text=True, capture_output=True, timeout=280, check=False
+    options = [
+        "--nfe",
+        "3",
+        "--samples",
+        "32",
+        "--samplers",
+        "euler",
+        "--methods",
+        *METHODS,
+        "--metrics",
+        "distinct",
+    ]
+    places = {"LSD_CACHE": str(place / "cache"), "LSD_PREFECT_API_URL": prefect_server}
+    done = lsd(
+        "grid", "tiny", *options, "--backbones", "my-sedd", "my-mdlm", home=place / "lsd-data", **places
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return place / "lsd-data"

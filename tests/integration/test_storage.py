@@ -22,7 +22,8 @@ from lsd_core.trajectories import (
     verify,
 )
 from lsd_core.trajectories.manifest import MANIFEST
-from tests.integration.driving import kill, lsd, started
+from tests.in_process import lsd
+from tests.integration.driving import kill, started
 from workers.jobs import ShardJob
 from workers.worker import Worker
 
@@ -32,7 +33,7 @@ SIZES = ["--trajectories", "96", "--shard-rows", "16", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def calm(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What an undisturbed run leaves in a folder."""
     home = tmp_path_factory.mktemp("calm") / "lsd-data"
     finished = lsd("teacher", "tiny", *SIZES, home=home)

@@ -5,10 +5,7 @@ SQL, the models' files, and `tokens.json`, three samples of each card at seed 7.
 """
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from lsd_core import load_sampler
 from lsd_core.cards import SamplerCard
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import load_manifest
+from tests.in_process import lsd
 
 HERE = Path(__file__).parent
 GRIDS = ("tiny", "orders", "noisy", "network")
@@ -84,18 +82,11 @@ def test_every_grid_finds_its_cells_done(home):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("joined_prefect")
 def test_the_command_line_reuses_all_of_a_grid_and_finds_the_store_intact(home):
     cards = {path: path.read_bytes() for path in home.glob("store/cells/*/card.json")}
-    run = _lsd(home, "grid", str(HERE / "tiny.yaml"))
+    run = lsd("grid", str(HERE / "tiny.yaml"), home=home)
     assert "cells: 8 reused, 0 made" in run.stdout
     assert "0 made" in run.stdout.split("shards:")[1].splitlines()[0]
     assert {path: path.read_bytes() for path in home.glob("store/cells/*/card.json")} == cards
-    assert "no bad file" in _lsd(home, "verify").stdout
-
-
-def _lsd(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"LSD_HOME": str(home), "COLUMNS": "200", "PYTHONPATH": str(HERE.parents[1])}
-    command = [str(Path(sys.executable).with_name("lsd")), *arguments]
-    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
+    assert "no bad file" in lsd("verify", home=home).stdout
