@@ -101,8 +101,8 @@ def rebuild_registry(settings: Settings, console: Console) -> tuple[int, int, li
     for key in store.list("champions"):
         try:
             record = read_sealed(store, key)
-            backbone, fingerprint = BACKBONE.check(key, record.get("backbone")), record.get("fingerprint")
-            FINGERPRINT.check(key, fingerprint)
+            backbone = BACKBONE.check(key, record.get("backbone"))
+            fingerprint = FINGERPRINT.check(key, record.get("fingerprint"))
             named = _champions_of(record, key)
             held = {alias: uris[sha] for alias, sha in named.items() if sha in uris}
             versions = {alias: uri.rsplit("/", 1)[1] for alias, uri in held.items()}
