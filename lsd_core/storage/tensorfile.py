@@ -57,7 +57,10 @@ class TensorFile:
 
 def _metadata(data: bytes) -> dict[str, str]:
     size = int.from_bytes(data[:8], "little")
-    metadata: dict[str, str] = parse_json(data[8 : 8 + size], "header")["__metadata__"]
+    try:
+        metadata: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
+    except RecursionError:
+        raise ValueError("a header that is nested too deeply") from None
     return metadata
 
 
