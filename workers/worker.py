@@ -15,6 +15,7 @@ from lsd_core.candidates.teacher import calls_a_path, generate_shard
 from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
 from lsd_core.distillation.learned import Kept
+from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.types import Trajectories
@@ -105,7 +106,7 @@ class Worker:
                     results.write_measurement(job.part, job.which, job.temperature, measured)
             case CertifyJob():
                 certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
-                self.store.write_json(key, certificate)
+                write_sealed(self.store, key, certificate)
             case TeacherJob():
                 paths = self._paths(spec)
                 assert paths is not None

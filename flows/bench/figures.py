@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from flows.bench.timing import Spread
 
@@ -84,14 +85,14 @@ def table_of(question: str, title: str, figures: Sequence[Figure]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("unit")
     table.add_column("target", no_wrap=True)
-    marks = {True: " met", False: " [bold red]missed[/]", None: ""}
+    marks = {True: (" met", ""), False: (" missed", "bold red"), None: ("", "")}
     for figure in figures:
         table.add_row(
             figure.case,
             _short(figure.value),
             f"{_short(figure.low)} .. {_short(figure.high)}",
             figure.unit,
-            figure.target + marks[figure.met],
+            Text.assemble(figure.target, marks[figure.met]),
         )
     return table
 

@@ -5,7 +5,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.shared import Json, Listed, Registry, Source, Store, Whole, Wholes, app, console, whole
+from flows.cli.shared import (
+    Json,
+    Listed,
+    Registry,
+    Source,
+    Store,
+    Whole,
+    Wholes,
+    app,
+    console,
+    visible,
+    whole,
+)
 
 
 @app.command
@@ -106,7 +118,7 @@ def sample(
         print(json.dumps(tokens.tolist()))
     else:
         for text in sampler.write(tokens):
-            print(text.replace("\n", "\\n"))  # a sequence a line
+            print(visible(text))  # a sequence a line
     return 0
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from flows.config import GridConfig
-from flows.pipeline.cell_work import Filled, cell_piece, planned_jobs, read_cards, untested
+from flows.pipeline.cell_work import Filled, cell_piece, complete, planned_jobs, read_cards
 from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import Phases, Progress, listener
 from flows.pipeline.run import Run
@@ -29,13 +29,14 @@ from lsd_core.trajectories.spec import TeacherSpec
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
 from workers.messages import Message
 from workers.pool import Outcome, Pool
-from workers.session import ray_session, workers_for
+from workers.session import check_address, ray_session, workers_for
 from workers.worker import Worker
 
 
 def check_places(settings: Settings, *, with_registry: bool = True) -> None:
-    """Raise InputError unless the store, and the registry where one is needed, can be used."""
+    """Raise InputError unless the store, the cluster, and the registry where one is needed, can be used."""
     Store(settings.store).check()
+    check_address(settings.ray_address)
     if with_registry:
         registry.check(settings.tracking_uri)
 
@@ -115,11 +116,13 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     `check_teachers` also has shards made anew that are missing or damaged where every card is there.
     """
     site = driver.site()
+    site.check(plan.candidates, driver.progress.say)
     cards = read_cards(site, plan.candidates)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
     todo = [spec for spec in plan.candidates if spec.key not in cards]
     driver.counts.add("cells", reused=len(cards), made=len(todo))
-    if not todo and not check_teachers and not any(untested(site, spec) for spec in plan.candidates):
+    incomplete = {spec.key for spec in plan.candidates if not complete(site, spec)}
+    if not incomplete and not check_teachers:
         return replace(run, cards=cards)
     driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
@@ -128,7 +131,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     taught, jobs = teach(site, surveys, learners)
     cells = {}
     for cell in plan.cells:
-        lacking = tuple(spec for spec in cell.specs if spec.key not in cards or untested(site, spec))
+        lacking = tuple(spec for spec in cell.specs if spec.key in incomplete)
         if lacking:
             open_cell = replace(cell, specs=lacking)
             teacher = next((taught.get(s.teacher.hash) for s in lacking if s.teacher), None)

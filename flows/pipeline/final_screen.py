@@ -6,17 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from flows.pipeline.run import Run
 from flows.report.run_report import Outcome, table_of
 from flows.settings import Settings
+from lsd_core.errors import printable
 from lsd_core.tasks.catalog import get_task
 
 
 def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settings, console: Console) -> int:
     """Print it and return the exit code: 0 where every cell is done, 1 where one failed."""
     if ended is None:
-        console.print(f"[bold red]{state.type.value}:[/] {state.message}")
+        console.print(
+            Text.assemble((f"{state.type.value}:", "bold red"), f" {printable(str(state.message))}")
+        )
         console.print("what was published stays; run the same command again to resume")
         return 1
     run, outcome = ended
@@ -47,7 +51,7 @@ def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settin
     console.print(f"  browse    {mlflow}", soft_wrap=True)
     _print_next(outcome, console)
     for label, reason in outcome.failures.items():
-        console.print(f"[bold red]failed[/] {label}: {reason}")
+        console.print(Text.assemble(("failed", "bold red"), f" {label}: {reason}"))
     return 1 if outcome.failures else 0
 
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from flows.pipeline.progress import Progress
 from flows.pipeline.retries import DELAYS_S, may_pass
+from lsd_core.errors import printable
 from workers.jobs import Job
 from workers.pool import Failure, Outcome, Pool
 
@@ -190,4 +191,4 @@ def reason_of(error: BaseException | Failure) -> str:
     """One line: `ValueError: ...`."""
     kind = error.kind if isinstance(error, Failure) else type(error).__name__
     words = error.message if isinstance(error, Failure) else str(error)
-    return f"{kind}: {words}".splitlines()[0]
+    return printable(f"{kind}: {words}".splitlines()[0])

@@ -16,7 +16,7 @@ from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Process, Uniform
-from lsd_core.storage.home import weights_dir
+from lsd_core.storage.home import expanded, weights_dir
 
 EARLIER = "?body_dtype=bfloat16"  # how transformers that ship were run once
 
@@ -155,16 +155,35 @@ def addresses_of(name: str) -> tuple[str, ...]:
     return (name,) if entry.earlier is None else (name, f"{name}{entry.earlier}")
 
 
-@cache
 def load_backbone(name: str) -> AnyBackbone:
     """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], python:MODULE:FACTORY, a folder or a weight file.
 
-    `?body_dtype=float32` after it runs the body in that precision. Raises InputError.
+    `?body_dtype=float32` after it runs the body in that precision. Loaded once, and again where the file was replaced.
+    Raises InputError.
     """
+    return _load_once(name, _stamp(address.parse(name).where))
+
+
+@cache
+def _load_once(name: str, stamp: tuple[int, ...]) -> AnyBackbone:
     place = address.parse(name)
     backbone = _load(place)
     BACKBONE.check(f"name of backbone {name}", backbone.name)
     return backbone if place.body_dtype is None else storage.with_body_dtype(backbone, place.body_dtype)
+
+
+load_backbone.cache_clear = _load_once.cache_clear  # type: ignore[attr-defined]
+
+
+def _stamp(where: str) -> tuple[int, ...]:
+    """Of a file or the files of a folder: others have another."""
+    try:
+        path = Path(where).expanduser()
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        found = [file.stat() for file in files]
+    except (OSError, RuntimeError, ValueError):
+        return ()
+    return tuple(number for each in found for number in (each.st_ino, each.st_mtime_ns, each.st_size))
 
 
 def _load(place: address.Address) -> AnyBackbone:
@@ -174,8 +193,8 @@ def _load(place: address.Address) -> AnyBackbone:
     if place.python is not None:
         _no_options(place)
         return imported.load(place.python)
-    path = Path(place.where).expanduser()
-    if place.where in BACKBONES or not path.exists():
+    path = expanded(place.where)
+    if place.where in BACKBONES or not _exists(path):
         entry = get_entry(place.where)
         _no_options(place)
         return entry.make(place.where)
@@ -192,6 +211,13 @@ def _read(path: Path, name: str, place: address.Address) -> AnyBackbone:
             return family.folder.load(path, name, place.options)
     _no_options(place)
     return load_published(path, name)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _no_options(place: address.Address) -> None:

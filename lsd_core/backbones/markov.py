@@ -18,6 +18,8 @@ from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 
+MOST_BYTES = 2**33  # of tables by distance: those of 4096 positions and 256 tokens take half
+
 
 class MarkovExact:
     """The conditionals of a chain (initial law, transition matrix) mixed with `smoothing` of uniform steps.
@@ -47,6 +49,11 @@ class MarkovExact:
         if self.transition.shape != (num_tokens, num_tokens) or self.initial.shape != (num_tokens,):
             rule = f"have shape {(num_tokens, num_tokens)}"
             raise InputError("transition", rule, tuple(self.transition.shape))
+        needed = 16 * (self.length + 1) * (num_tokens + 1) * num_tokens
+        if needed > MOST_BYTES:
+            rule = f"leave its tables within {MOST_BYTES / 2**30:g} GiB"
+            remedy = f"they would take {needed / 2**30:.3g} GiB"
+            raise InputError("backbone config.length", rule, self.length, remedy)
         self._forward, self._backward = self._tables()
 
     def _tables(self) -> tuple[Tensor, Tensor]:

@@ -115,8 +115,12 @@ def build_network(config: dict[str, Any]) -> PixelMLP:
 
 def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> PixelBackbone:
     """The backbone with these tensors; a wrong layout names the first missing and unexpected keys."""
+    with torch.device(
+        "meta"
+    ):  # its names and shapes alone: no memory for sizes that are not those of the tensors
+        named = build_network(config).state_dict()
+    check_tensors(f"a {FAMILY} network", tensors, named)
     network = build_network(config)
-    check_tensors(f"a {FAMILY} network", tensors, network.state_dict())
     network.load_state_dict(tensors)
     return PixelBackbone(name, config, network)
 

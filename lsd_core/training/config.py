@@ -1,5 +1,6 @@
 """Training configuration of a small backbone: a frozen, validated dataclass."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from lsd_core.errors import InputError
 BODY_DTYPES = ("float32", "bfloat16")  # float16 would want its loss scaled
 TRANSFORMERS = ("radd", "sedd")
 PIXELS = ("gaussian", "uniform")
+MOST_STEPS, MOST_SIZE = 10**9, 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +46,16 @@ class TrainConfig:
         if self.family not in (*TRANSFORMERS, *PIXELS):
             raise InputError("family", f"be one of {', '.join((*TRANSFORMERS, *PIXELS))}", self.family)
         for name in ("dim", "num_blocks", "num_heads", "cond_dim", "steps", "batch"):
-            if getattr(self, name) < 1:
-                raise InputError(name, "be >= 1", getattr(self, name))
+            most = MOST_STEPS if name == "steps" else MOST_SIZE
+            if not 1 <= getattr(self, name) <= most:
+                raise InputError(name, f"be in 1..{most}", getattr(self, name))
         if self.family in TRANSFORMERS and self.dim % (2 * self.num_heads):
             raise InputError("dim", "be a multiple of 2 * num_heads", self.dim)
         known = BODY_DTYPES if self.family in TRANSFORMERS else ("float32",)
         if self.body_dtype not in known:
             raise InputError("body_dtype", f"be one of {', '.join(known)} for {self.family}", self.body_dtype)
-        if not self.lr > 0:
-            raise InputError("lr", "be positive", self.lr)
+        if not 0 < self.lr < math.inf:
+            raise InputError("lr", "be positive and finite", self.lr)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -13,7 +13,7 @@ from lsd_core.errors import InputError
 from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers.catalog import SAMPLERS, in_order_of
 from lsd_core.samplers.conditional import template
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.orders.halton import halton_positions
 from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
 from tests.lsd_core.distillation.chains import exact_paths, problem, strong_chain
