@@ -13,6 +13,10 @@ from mlflow import MlflowClient
 from lsd_core import registry
 from lsd_core.errors import InputError
 
+# Processes with MLflow imported, so that they do meet, and without the threads of this one, which a fork would cut off.
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(["mlflow", "lsd_core.registry"])
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -31,8 +35,7 @@ def execute(file: Path, *statements: str) -> None:
 
 def test_five_first_users_all_end_well(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'a home' / 'mlflow.db'}"
-    forked = multiprocessing.get_context("fork")  # with MLflow imported, so that they do meet
-    users = [forked.Process(target=registry.check, args=(uri,)) for _ in range(5)]
+    users = [FORKED.Process(target=registry.check, args=(uri,)) for _ in range(5)]
     for user in users:
         user.start()
     for user in users:
@@ -43,10 +46,10 @@ def test_five_first_users_all_end_well(tmp_path: Path) -> None:
 
 
 def test_a_first_user_that_is_killed_at_any_moment_leaves_a_registry_that_works(tmp_path: Path) -> None:
-    file, forked = tmp_path / "mlflow.db", multiprocessing.get_context("fork")
+    file = tmp_path / "mlflow.db"
     lock = tmp_path / "mlflow.db.lock"
     for delay_s in (0.0, 0.2, 0.5, 1.0, 2.0, 4.0):
-        user = forked.Process(target=registry.check, args=(f"sqlite:///{file}",))
+        user = FORKED.Process(target=registry.check, args=(f"sqlite:///{file}",))
         user.start()
         deadline = time.monotonic() + 60
         while not lock.exists() and time.monotonic() < deadline:
