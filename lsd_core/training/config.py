@@ -46,9 +46,9 @@ class TrainConfig:
         if self.family not in (*TRANSFORMERS, *PIXELS):
             raise InputError("family", f"be one of {', '.join((*TRANSFORMERS, *PIXELS))}", self.family)
         for name in ("dim", "num_blocks", "num_heads", "cond_dim", "steps", "batch"):
-            most = MOST_STEPS if name == "steps" else MOST_SIZE
-            if not 1 <= getattr(self, name) <= most:
-                raise InputError(name, f"be in 1..{most}", getattr(self, name))
+            value, most = getattr(self, name), MOST_STEPS if name == "steps" else MOST_SIZE
+            if not 1 <= value <= most:
+                raise InputError(name, "be >= 1" if value < 1 else f"be <= {most}", value)
         if self.family in TRANSFORMERS and self.dim % (2 * self.num_heads):
             raise InputError("dim", "be a multiple of 2 * num_heads", self.dim)
         known = BODY_DTYPES if self.family in TRANSFORMERS else ("float32",)

@@ -21,7 +21,7 @@ from tests.lsd_core.backbones.test_imported import SOURCE, TARGET
 from tests.lsd_core.backbones.test_masked_lm import WORDS, model_of
 
 transformers = pytest.importorskip("transformers")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(700)]
 
 LENGTH = 6
 FOLDERS = ("bert", "roberta", "esm", "llada", "dream")
@@ -55,7 +55,7 @@ def write_masked_lm(folder: Path, kind: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a finished run of two workers, the checkpoints beside it."""
     place = tmp_path_factory.mktemp("networks")
     addresses = [write_masked_lm(place / kind, kind) for kind in FOLDERS[:3]]
@@ -67,10 +67,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "grid.yaml").write_text(yaml.safe_dump(GRID | {"backbones": [*addresses, f"python:{TARGET}"]}))
     env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     env |= {"LSD_HOME": str(place / "lsd-data"), "LSD_CACHE": str(place / "cache"), "COLUMNS": "200"}
-    env |= {"PYTHONPATH": f"{ROOT}:{place / 'packages'}"}
+    env |= {"PYTHONPATH": f"{ROOT}:{place / 'packages'}", "LSD_PREFECT_API_URL": prefect_server}
     command = [sys.executable, "-m", "flows.cli", "grid", "grid.yaml", "--workers", "2"]
     done = subprocess.run(
-        command, env=env, cwd=place, text=True, capture_output=True, timeout=280, check=False
+        command, env=env, cwd=place, text=True, capture_output=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return place / "lsd-data"
