@@ -23,7 +23,8 @@ from lsd_core.sampler import sampler_of
 from lsd_core.samplers import generate
 from lsd_core.trajectories.types import Trajectories
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+if not torch.cuda.is_available():  # before the grids below are planned, which takes seconds
+    pytest.skip("no GPU", allow_module_level=True)
 
 CUDA = torch.device("cuda")
 SMALL = {"evaluation.samples": 512, "evaluation.seeds": 1, "evaluation.batch": 64}
