@@ -11,7 +11,9 @@ from torch import Tensor
 from lsd_core.processes import Absorbing
 from lsd_core.samplers.table import StepTable, counts_from_times
 
-Rate = Callable[[Float[Tensor, " n"]], Float[Tensor, " n"]]  # H_n of the next token -> what its unmasking adds
+Rate = Callable[
+    [Float[Tensor, " n"]], Float[Tensor, " n"]
+]  # H_n of the next token -> what its unmasking adds
 FINE = 4096  # intervals on which a curve over times is integrated
 
 
@@ -44,7 +46,9 @@ def equal_steps_in_times(
 
 def _equal_steps(rates: Float[Tensor, " n"], num_steps: int) -> tuple[float, ...]:
     """Points from 1 down to 0 at equal steps of the sum of n rates, each constant over its n-th of the way."""
-    rates = rates if float(rates.sum()) > 0 else torch.ones_like(rates)  # nothing is uncertain: any step will do
+    rates = (
+        rates if float(rates.sum()) > 0 else torch.ones_like(rates)
+    )  # nothing is uncertain: any step will do
     reached = torch.nn.functional.pad(rates.double().cumsum(0), (1, 0)).cpu().numpy()
     steps = np.arange(1, num_steps) / num_steps * reached[-1]
     inner = 1 - np.interp(steps, reached, np.linspace(0, 1, len(reached)))

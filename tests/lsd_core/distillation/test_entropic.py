@@ -145,7 +145,9 @@ def test_times_are_equal_steps_of_the_conditional_entropy_given_the_state(
 def test_over_times_wds_accumulates_the_square_root_of_what_the_entropy_grows_by() -> None:
     table = equal_steps_in_times(enumerated("uniform"), RATES["wds"], 3, Absorbing(3))
     fine = torch.linspace(0, 1, 4001).tolist()
-    speed = torch.tensor([conditional_entropy(t) for t in fine], dtype=torch.float64).diff().clamp(min=0).sqrt()
+    speed = (
+        torch.tensor([conditional_entropy(t) for t in fine], dtype=torch.float64).diff().clamp(min=0).sqrt()
+    )
     reached = torch.cat([torch.zeros(1, dtype=torch.float64), speed.cumsum(0)]) / speed.sum()
     found = [float(reached[round(4000 * t)]) for t in table.times or ()]
     assert found == pytest.approx([1.0, 2 / 3, 1 / 3, 0.0], abs=1e-3)
@@ -220,7 +222,15 @@ def test_they_are_controls_for_every_order_that_does_not_look_at_tokens(
         method = METHODS[name]
         assert method.kind == "control"
         assert method.needs_paths
-        served = ("euler", "fixed_counts", "halton", "learned_order", "dilated", "balanced_split", "remdm_cap")
+        served = (
+            "euler",
+            "fixed_counts",
+            "halton",
+            "learned_order",
+            "dilated",
+            "balanced_split",
+            "remdm_cap",
+        )
         assert all(method.serves(sampler, process, {}) for sampler in served)
         assert not method.serves("confidence", process, {})
         given = problem(backbone, paths, 2, sampler="entropy_bound")
