@@ -17,7 +17,7 @@ STORE ?= lsd-data/store
 GRIDS ?= countdown countdown-256 countdown-exact text-full digits-full
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo bench results check test lint format clean stack stack-demo stack-status stack-down
+.PHONY: help setup dev demo bench results docs check test lint format clean stack stack-demo stack-status stack-down
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,8 @@ dev: $(READY)-dev ## The same, and what tests, types and the servers of `make st
 
 $(READY)-dev: EXTRA := [dev]
 $(READY)-stack: EXTRA := [stack]
-$(READY) $(READY)-dev $(READY)-stack: pyproject.toml constraints.txt
+$(READY)-docs: EXTRA := [docs]
+$(READY) $(READY)-dev $(READY)-stack $(READY)-docs: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit(f"PYTHON must be 3.11 or later, got {v}; try: make setup PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --editable '.$(EXTRA)'
@@ -56,6 +57,9 @@ bench: setup ## Measure what a step, a teacher, prices and memory cost, in forwa
 results: setup ## Write docs/results.md and the README's figures from the cards of GRIDS on STORE.
 	$(BIN)/python -m flows.report.results_page $(STORE) $(GRIDS)
 
+docs: $(READY)-docs ## Build the documentation as a site, in site/; a broken link is an error.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lint: dev ## Lint, check the format and the types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -72,5 +76,5 @@ format: dev ## Rewrite the files in the project's format.
 	$(BIN)/ruff format .
 
 clean: ## Remove .venv and caches; lsd-data (your results) stays.
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

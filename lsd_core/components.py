@@ -54,6 +54,8 @@ OURS: dict[str, dict[str, str]] = {
         "halving": f"{_METHODS}.controls:HALVING",
         "fixed_counts": f"{_METHODS}.controls:FIXED_COUNTS",
         "jys": f"{_METHODS}.jys:JYS",
+        "eds": f"{_METHODS}.entropic:EDS",
+        "wds": f"{_METHODS}.entropic:WDS",
         "lsd": f"{_METHODS}.lsd:LSD",
         "lsd_plus": f"{_METHODS}.lsd_plus:LSD_PLUS",
         "lsd_plus_literal": f"{_METHODS}.lsd_plus:LSD_PLUS_LITERAL",

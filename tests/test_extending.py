@@ -1,15 +1,14 @@
 """docs/extending.md is the package in tests/plugins, and its commands do what it says in a fresh environment."""
 
-import os
 import re
 import shutil
 import subprocess
-import sysconfig
 import tomllib
-import venv
 from pathlib import Path
 
 import pytest
+
+from tests.fresh_environment import fresh_environment
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "tests" / "plugins"
@@ -41,17 +40,14 @@ def test_the_files_of_the_guide_are_those_of_the_package() -> None:
 @pytest.fixture
 def environment(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A fresh environment beside this one, its folder of work, and the variables that choose it."""
-    venv.create(tmp_path / "env", with_pip=False, symlinks=True)
-    (site,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
-    (site / "beside.pth").write_text(f"{ROOT}\n{sysconfig.get_paths()['purelib']}\n")
-    program = tmp_path / "env" / "bin" / "lsd"
-    program.write_text(f"#!{tmp_path}/env/bin/python\nfrom flows.cli import main\n\nmain()\n")
+    programs, variables = fresh_environment(tmp_path / "env", ROOT)
+    program = programs / "lsd"
+    program.write_text(f"#!{programs}/python\nfrom flows.cli import main\n\nmain()\n")
     program.chmod(0o755)
     shutil.copytree(EXAMPLE, tmp_path / "work", ignore=shutil.ignore_patterns("build", "*.egg-info"))
-    names = {"PATH": f"{tmp_path / 'env' / 'bin'}:{os.environ['PATH']}", "LSD_HOME": str(tmp_path / "home")}
-    names["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "600"  # on a machine with other work
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    return tmp_path / "work", kept | names
+    variables |= {"LSD_HOME": str(tmp_path / "home")}
+    variables["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "600"  # on a machine with other work
+    return tmp_path / "work", variables
 
 
 @pytest.mark.slow

@@ -25,7 +25,14 @@ def installations(target: str, *settings: str) -> list[tuple[str, str]]:
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 @pytest.mark.parametrize(
     ("target", "what"),
-    [("demo", "."), ("bench", "."), ("stack", ".[stack]"), ("check", ".[dev]"), ("test", ".[dev]")],
+    [
+        ("demo", "."),
+        ("bench", "."),
+        ("stack", ".[stack]"),
+        ("docs", ".[docs]"),
+        ("check", ".[dev]"),
+        ("test", ".[dev]"),
+    ],
 )
 def test_a_fresh_checkout_installs_once_what_the_target_needs(target: str, what: str) -> None:
     assert installations(target, "UV=") == [("fresh/bin/pip", what)]

@@ -5,8 +5,6 @@ SQL, the models' files, and `tokens.json`, three samples of each card at seed 7.
 """
 
 import json
-import sqlite3
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -18,24 +16,16 @@ from lsd_core.cards import SamplerCard
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import load_manifest
 from tests.in_process import lsd
+from tests.published.unpacked import unpack_home
 
 HERE = Path(__file__).parent
 GRIDS = ("tiny", "orders", "noisy", "network")
-PLACEHOLDER = "LSD_HOME_FOLDER"
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home folder, unpacked at another place than it was made."""
-    folder = tmp_path_factory.mktemp("published")
-    with tarfile.open(HERE / "home.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    for file in folder.rglob("MLmodel"):
-        file.write_text(file.read_text().replace(PLACEHOLDER, str(folder)))
-    with sqlite3.connect(folder / "mlflow.db") as database:
-        database.executescript((folder / "mlflow.sql").read_text().replace(PLACEHOLDER, str(folder)))
-    database.close()
-    return folder
+    return unpack_home(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,173 @@
+"""The built wheel holds the whole program, and runs without the checkout."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.fresh_environment import fresh_environment
+from tests.published.unpacked import unpack_home
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("lsd_core", "workers", "flows")
+EXTRAS = ("text", "antibody", "images", "export", "metrics", "stack")
+SCHEDULER = "lsd_core/export/scheduling_lsd.py"  # goes as text into an exported folder; diffusers imports it
+EVERYTHING = """
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import flows, lsd_core, workers
+from flows.cli import main
+from lsd_core.backbones.catalog import load_backbone
+from lsd_core.metrics.judges import digits_judge, text_judge
+
+site, uri = sys.argv[1:]
+installed = distribution("lsd-samplers")
+places = {Path(package.__file__).parents[1] for package in (flows, lsd_core, workers)}
+assert places | {Path(installed.locate_file(""))} == {Path(site)}, places
+for entry in installed.entry_points:
+    entry.load()
+for weights in Path(lsd_core.__file__).parent.glob("backbones/weights/*.safetensors"):
+    load_backbone(weights.stem)
+digits_judge.shipped_judge()
+text_judge.shipped_judge()
+commands = ["study --list", "plan tiny --rate 100", "report countdown-exact --out page"]
+for command in [*commands, f"sample {uri} -n 3 --seed 7 --json"]:
+    try:
+        main(command.split())
+    except SystemExit as ended:
+        assert not ended.code, command
+"""
+
+
+def files_of(root: Path) -> set[str]:
+    """The checkout's own files of the packages, as the paths in a wheel."""
+    found = (path for package in PACKAGES for path in (root / package).rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix() for path in found if "__pycache__" not in path.parts}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of a copy of the sources: a build leaves its folders beside them."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for package in PACKAGES:
+        shutil.copytree(
+            ROOT / package, folder / "source" / package, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "."]
+    subprocess.run(
+        [*build, "--wheel-dir", str(folder)], cwd=folder / "source", check=True, capture_output=True
+    )
+    (made,) = folder.glob("*.whl")
+    return made
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_the_packages_and_the_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+        information = [name for name in archive.namelist() if name not in packed]
+    assert packed == files_of(ROOT)
+    assert any(name.endswith("licenses/LICENSE") for name in information)
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_samples_lists_plans_and_reports_without_the_checkout(
+    wheel: Path, tmp_path: Path
+) -> None:
+    programs, variables = fresh_environment(tmp_path / "env")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (tmp_path / "home").mkdir()
+    home = unpack_home(tmp_path / "home")
+    variables |= {"LSD_HOME": str(home), "COLUMNS": "200"}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [programs / command[0], *command[1:]], cwd=empty, env=variables, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    pip = (
+        "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+        "--ignore-installed",
+    )
+    run(*pip, str(wheel))
+    (site,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    assert "Draw sequences" in run("lsd", "--help")
+    uri = "models:/text-radd@nfe4"  # a network that the wheel brings
+    said = run("python", "-c", EVERYTHING, str(site), uri)
+    assert "speed-up" in said
+    assert "cells" in said
+    assert "nfe4" in (empty / "page" / "countdown-exact.html").read_text()
+    assert json.loads(said.splitlines()[-1]) == json.loads((home / "tokens.json").read_text())[uri]["tokens"]
+    assert [path.name for path in empty.iterdir()] == ["page"]
+
+
+def closure(extras: tuple[str, ...]) -> set[str]:
+    """The distributions that pip installs with the project and these extras."""
+    found: set[tuple[str, str]] = set()
+    waiting = [("lsd-samplers", extra) for extra in ("", *extras)]
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in found:
+            continue
+        found.add((name, extra))
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # of another platform, or an extra that is not installed here
+            continue
+        for requirement in map(Requirement, lines):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                needed = normal(requirement.name)
+                waiting += [(needed, wanted) for wanted in ("", *requirement.extras)]
+    return {name for name, _ in found}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
+    """(top-level module, whether inside a function or for types only) of each absolute import."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.partition(".")[0], inside) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module.partition(".")[0], inside
+        typed = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        yield from imports(node, inside or typed or isinstance(node, ast.FunctionDef))
+
+
+def test_what_the_packages_import_is_installed_with_them() -> None:
+    of_module, own = metadata.packages_distributions(), sys.stdlib_module_names | set(PACKAGES)
+    always, somehow = closure(()), closure(EXTRAS)
+    missing = set()
+    for name in files_of(ROOT):
+        if not name.endswith(".py"):
+            continue
+        for module, inside in imports(ast.parse((ROOT / name).read_text())):
+            brings = {normal(found) for found in of_module.get(module, [module])}
+            if module not in own and not brings & (somehow if inside or name == SCHEDULER else always):
+                missing.add((name, module))
+    assert missing == set()
