@@ -1,5 +1,6 @@
 """Summary of a file of sequences for a person: what there is to learn from, what was skipped, what repeats."""
 
+from lsd_core.errors import shortened
 from lsd_core.training.lines import Lines
 
 FORMS = {
@@ -26,7 +27,7 @@ def _form(lines: Lines) -> str:
     """How the file is written, and its parts that are no sequences."""
     reading = lines.survey.reading
     skipped = {
-        f"the header {reading.header!r}": bool(reading.header),
+        f"the header {shortened(repr(reading.header))}": bool(reading.header),
         f"{reading.names} {'lines of >' if lines.form == 'fasta' else 'names'}": reading.names,
         "a byte order mark": reading.mark,
         "carriage returns": reading.returns,

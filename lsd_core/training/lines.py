@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int, Integer
@@ -16,12 +17,21 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.training.sequence_files import Reading, SequenceFile
 from lsd_core.training.text_lines import MOST_CHARACTERS, Ends, text_lines, without_ends
-from lsd_core.training.token_spool import Spool, count_repeated
+from lsd_core.training.token_spool import Spool, count_repeated, room, smallest_type
 
 LONGEST = 256  # positions by default
 HELD_OUT_SHARE = 20  # one line in so many is kept aside, where there are enough of them
 MOST_DIFFERENT = 2**20  # tokens: no network that is trained here has as many
 BEFORE = ("characters", "spaces")  # whose vocabularies need no record of how they were cut
+
+
+class Kept(NamedTuple):
+    """A sequence that is learned from or held out."""
+
+    pieces: list[str]
+    digest: bytes
+    aside: bool
+    """Whether it is held out, where there are enough sequences."""
 
 
 @dataclass
@@ -93,13 +103,14 @@ def read_lines(
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     limit = LONGEST if length is None else max(length, 0)
     survey, hashes = Survey(), Spool("<u8", 1)
-    for pieces in _kept(file, cut, limit, survey):
-        digest = _digest(pieces)
-        hashes.append(digest)
-        survey.aside += _held_out(digest)
+    with room():
+        for kept in _kept(file, cut, limit, survey):
+            hashes.write(kept.digest)
+            survey.aside += kept.aside
+        repeated = hashes.mapped()[:, 0]
     length = min(survey.longest, LONGEST) if length is None else length
     _check(path, split, length, survey)
-    survey.repeated = count_repeated(hashes.mapped()[:, 0])
+    survey.repeated = count_repeated(repeated)
     alphabet = listed or tuple(sorted(survey.alphabet))
     tokens = (*alphabet, PADDING) if survey.shortest_kept < length else alphabet
     if len(tokens) < 2:
@@ -123,8 +134,8 @@ def find_splitting(split: str) -> tuple[Splitting, tuple[str, ...]]:
     return splitting(LISTED, tokens), tokens
 
 
-def _kept(file: SequenceFile, cut: Splitting, limit: int, survey: Survey) -> Iterator[list[str]]:
-    """The tokens of each sequence that is learned from or held out; all are counted in the survey."""
+def _kept(file: SequenceFile, cut: Splitting, limit: int, survey: Survey) -> Iterator[Kept]:
+    """Each sequence that is learned from or held out; all are counted in the survey."""
     for number, text in file.records(survey.reading):
         pieces = None if text is None else cut.cut(text)
         size = MOST_CHARACTERS if pieces is None else len(pieces)
@@ -149,15 +160,16 @@ def _kept(file: SequenceFile, cut: Splitting, limit: int, survey: Survey) -> Ite
             raise InputError(
                 str(file.path), f"hold at most {MOST_DIFFERENT} different tokens", shown, "--split"
             )
-        yield pieces
+        digest = hashlib.sha256("\0".join(pieces).encode()).digest()[:8]
+        yield Kept(pieces, digest, int.from_bytes(digest, "big") % HELD_OUT_SHARE == 0)
 
 
 def _check(path: Path, split: str, length: int, survey: Survey) -> None:
     """Raise InputError where nothing can be learned from."""
     if not survey.longest:
-        header = survey.reading.header or ("lines of >" if survey.reading.names else "")
-        nothing = "no sequence" if survey.empty or survey.reading.incomplete else "an empty file"
-        shown = f"only a header, {header}" if header and nothing != "no sequence" else nothing
+        shown = "no sequence" if survey.empty or survey.reading.incomplete else "an empty file"
+        if header := survey.reading.header or ("lines of >" if survey.reading.names else ""):
+            shown = f"nothing but a header: {header}"
         raise InputError(str(path), "hold one sequence a line", shown)
     if length < 2:
         raise InputError("length", "be >= 2", length)
@@ -172,7 +184,7 @@ def _encode(
 ) -> tuple[Tensor, Tensor]:
     """Token numbers (n, length) of what is learned from, and (m, length) of what is held out."""
     number = {token: index for index, token in enumerate(vocabulary.tokens)}
-    code = next(code for code, most in (("B", 2**8), ("h", 2**15), ("i", 2**31)) if len(number) <= most)
+    code = smallest_type(len(number))
     padding, train, held_out = (
         array(code, [vocabulary.padding or 0]),
         Spool(code, length),
@@ -180,19 +192,15 @@ def _encode(
     )
     apart, again = survey.kept >= 2 * HELD_OUT_SHARE and survey.aside < survey.kept, Survey()
     try:
-        for pieces in _kept(file, cut, limit, again):
-            row = array(code, map(number.__getitem__, pieces)) + padding * (length - len(pieces))
-            (held_out if apart and _held_out(_digest(pieces)) else train).append(row)
+        with room():
+            for kept in _kept(file, cut, limit, again):
+                row = array(code, map(number.__getitem__, kept.pieces)) + padding * (
+                    length - len(kept.pieces)
+                )
+                (held_out if apart and kept.aside else train).write(row)
+            rows = torch.from_numpy(train.mapped()), torch.from_numpy(held_out.mapped())
     except KeyError:
         again.kept = -1
     if again.kept != survey.kept:
         raise InputError(str(file.path), "stay as it is while it is read", "other lines than before")
-    return torch.from_numpy(train.mapped()), torch.from_numpy(held_out.mapped())
-
-
-def _digest(pieces: list[str]) -> bytes:
-    return hashlib.sha256("\0".join(pieces).encode()).digest()[:8]
-
-
-def _held_out(digest: bytes) -> bool:
-    return int.from_bytes(digest, "big") % HELD_OUT_SHARE == 0
+    return rows

@@ -2,7 +2,6 @@
 
 import errno
 import tempfile
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,26 +13,26 @@ CHUNK = 2**20  # numbers compared at once
 
 
 class Spool:
-    """Rows of `width` numbers in a file without a name, which ends with its last user."""
+    """Rows of `width` numbers of one type, in a file without a name that ends with its last user."""
 
     def __init__(self, code: str, width: int) -> None:
-        self.code, self.width, self.rows = code, width, 0
+        self._type, self._width = np.dtype(code), width
         self._file = tempfile.TemporaryFile(prefix="lsd-")  # noqa: SIM115 (its mapping outlives it)
-
-    def append(self, row: array | bytes) -> None:
-        """Write a row; it is on the disk after `mapped`."""
-        with _room():
-            self._file.write(row)
-        self.rows += 1
+        self.write = self._file.write
+        """Appends the bytes of a row; to be called where a full disk is named (`room`)."""
 
     def mapped(self) -> np.ndarray:
-        """The rows (rows, width), read from the disk where they are used."""
-        with _room():
-            self._file.flush()
-        shape = (self.rows, self.width)
-        if not self.rows:
-            return np.empty(shape, self.code)
-        return np.memmap(self._file, self.code, "r+", shape=shape)
+        """The rows (n, width), read from the disk where they are used."""
+        self._file.flush()
+        shape = (self._file.tell() // (self._type.itemsize * self._width), self._width)
+        return (
+            np.memmap(self._file, self._type, "r+", shape=shape) if shape[0] else np.empty(shape, self._type)
+        )
+
+
+def smallest_type(count: int) -> str:
+    """The smallest integer type that holds 0 ... count - 1, as `array` and numpy both name it."""
+    return next(code for code, most in (("B", 2**8), ("h", 2**15), ("i", 2**31)) if count <= most)
 
 
 def count_repeated(values: np.ndarray) -> int:
@@ -45,8 +44,8 @@ def count_repeated(values: np.ndarray) -> int:
 
 
 @contextmanager
-def _room() -> Iterator[None]:
-    """Say where the room is missing when a disk is full."""
+def room() -> Iterator[None]:
+    """Raise InputError that names the folder of temporary files where its disk is full."""
     try:
         yield
     except OSError as error:
