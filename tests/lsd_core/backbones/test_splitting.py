@@ -26,7 +26,15 @@ def test_a_smiles_token_is_an_atom_a_bond_or_a_ring_number() -> None:
 
 def test_text_that_is_no_smiles_token_comes_out_by_the_character() -> None:
     regex = splitting("regex")
-    for text, strays in {"C!C": "!", "C[nH": "[H", "%1": "%", "Rh": "Rh", "C C": " ", "C\nC": "\n", "[]": "[]"}.items():
+    for text, strays in {
+        "C!C": "!",
+        "C[nH": "[H",
+        "%1": "%",
+        "Rh": "Rh",
+        "C C": " ",
+        "C\nC": "\n",
+        "[]": "[]",
+    }.items():
         pieces = regex.cut(text)
         assert "".join(pieces) == text
         assert [piece for piece in pieces if not regex.is_token(piece)] == list(strays)
@@ -36,7 +44,18 @@ def test_kmers_are_joined_again_whatever_the_length() -> None:
     assert splitting("kmer:3").cut(" ACGTTTA\n") == ["ACG", "TTT", "A"]
     assert splitting("kmer:12").cut("ACG") == ["ACG"]
     assert splitting("kmer:1").cut("ACG") == ["A", "C", "G"]
-    for wrong in ("kmer", "kmer:", "kmer:0", "kmer:-1", "kmer:100", "kmer:3 ", "kmer:٣", "Regex", "", LISTED + "x"):
+    for wrong in (
+        "kmer",
+        "kmer:",
+        "kmer:0",
+        "kmer:-1",
+        "kmer:100",
+        "kmer:3 ",
+        "kmer:٣",
+        "Regex",
+        "",
+        LISTED + "x",
+    ):
         with pytest.raises(InputError, match="split must be one of characters, spaces, regex, kmer:K"):
             splitting(wrong)
 
