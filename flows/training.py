@@ -34,7 +34,7 @@ Trained = DDiTBackbone | PixelBackbone
 
 def default_path(name: str, family: str, length: int) -> Path:
     """Default path of the weights; its stem is the backbone's name."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).stem).strip(".-") or "backbone"
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name.removesuffix(".gz")).stem).strip(".-") or "backbone"
     return Path(f"{stem[:LONGEST]}-{family}-{length}.safetensors")
 
 
@@ -55,12 +55,13 @@ def train_backbone(
     *,
     length: int | None = None,
     split: str = "characters",
+    column: str | None = None,
     init: Path | None = None,
     family: str | None = None,
     **settings: Any,
 ) -> Trained:
     """Train on the task or the file of that name and write the weights to `path`; settings of None are defaults."""
-    source = find_source(name, length, split)
+    source = find_source(name, length, split, column)
     family = family or next(iter(source.processes))
     process = source.process(family)
     given = {key: value for key, value in settings.items() if value is not None}

@@ -10,12 +10,11 @@ from flows.cli.shared import Whole, app, console
 
 @app.command
 def train(
-    name: Annotated[
-        str, Parameter(help="countdown, text, digits, a judge, or a file with one sequence a line")
-    ],
+    name: Annotated[str, Parameter(help="countdown, text, digits, a judge, or a file of sequences")],
     *,
     family: str | None = None,
-    split: Literal["characters", "spaces"] = "characters",
+    split: str = "characters",
+    column: str | None = None,
     length: Whole | None = None,
     steps: Whole | None = None,
     batch: Whole | None = None,
@@ -29,9 +28,10 @@ def train(
 ) -> int:
     """Train a small backbone; resumes from its checkpoint if there is one.
 
-    A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Empty lines are
-    skipped, short ones padded, and one in twenty is held out to measure memorisation. The judges are
-    text-judge and digits-judge.
+    A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Its name says how they
+    are written: the first column of .smi, a column of .csv or .tsv, the records of .fasta or .fa, else one a line;
+    each may be compressed (.gz). Empty lines are skipped, short ones padded, and one in twenty is held out to measure
+    memorisation. The judges are text-judge and digits-judge.
 
     Parameters
     ----------
@@ -39,7 +39,11 @@ def train(
         `radd` (time-free x0 distribution) or `sedd` (time-conditioned log-scores); of digits, the noise: `gaussian` or
         `uniform`.
     split:
-        what a token of the file is: each of the `characters`, or what stands between `spaces`.
+        what a token of the file is: each of the `characters`; what stands between `spaces`; by `regex`, a SMILES
+        token such as Cl, [nH] or %12; by `kmer:3`, three characters; or one of a file of tokens, one a line, the
+        longest that fits.
+    column:
+        name of the column of a .csv or .tsv file that holds the sequences.
     length:
         positions a sequence; of a file, those of its longest line, 256 at most.
     steps:
@@ -72,6 +76,7 @@ def train(
         console,
         family=family,
         split=split,
+        column=column,
         length=length,
         steps=steps,
         batch=batch,

@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import Int
 from torch import Tensor
 
+from lsd_core.backbones.splitting import Splitting, splitting
 from lsd_core.errors import InputError
 
 PADDING = ""  # how the token that fills a short sequence up is written
@@ -19,17 +20,25 @@ class Vocabulary:
 
     tokens: tuple[str, ...]
     separator: str = ""
+    splitting: str = ""
+    """How text is cut into tokens of several characters that nothing separates (`splitting.splitting`)."""
 
     def __post_init__(self) -> None:
         if len(self.tokens) < 2 or len(set(self.tokens)) != len(self.tokens):
             raise InputError("vocabulary.tokens", "be two or more different strings", list(self.tokens)[:8])
-        if not self.separator and any(len(token) > 1 for token in self.tokens):
+        if self.splitting:
+            splitting(self.splitting)
+        elif not self.separator and any(len(token) > 1 for token in self.tokens):
             longest = max(self.tokens, key=len)
             raise InputError("vocabulary.separator", "be given for tokens of several characters", longest)
 
     @cached_property
     def _index(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.tokens)}
+
+    @cached_property
+    def _splitting(self) -> Splitting:
+        return splitting(self.splitting, self.tokens)
 
     @property
     def padding(self) -> int | None:
@@ -38,6 +47,8 @@ class Vocabulary:
 
     def split(self, text: str) -> list[str]:
         """A written sequence, cut into the strings that stand for one token each."""
+        if self.splitting:
+            return self._splitting.cut(text)
         if self.separator == " ":
             return text.split()
         return text.split(self.separator) if self.separator else list(text)
@@ -59,7 +70,8 @@ class Vocabulary:
         return self.separator.join(piece for piece in (self.tokens[n] for n in numbers) if piece != PADDING)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"tokens": list(self.tokens), "separator": self.separator}
+        record = {"tokens": list(self.tokens), "separator": self.separator}
+        return record | {"split": self.splitting} if self.splitting else record
 
     @staticmethod
     def of(config: dict[str, Any]) -> "Vocabulary | None":
@@ -68,7 +80,8 @@ class Vocabulary:
         if record is None:
             return None
         tokens: Sequence[Any] = record["tokens"]
-        return Vocabulary(tuple(str(token) for token in tokens), str(record["separator"]))
+        written = tuple(str(token) for token in tokens)
+        return Vocabulary(written, str(record["separator"]), str(record.get("split", "")))
 
 
 def written(config: dict[str, Any], tokens: Int[Tensor, "n l"]) -> list[str]:

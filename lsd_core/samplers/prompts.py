@@ -42,8 +42,18 @@ def _read(backbone: AnyBackbone, given: Given, field: str, blank: str | None) ->
     if not isinstance(given, str):
         return [_plain(token) for token in given]
     vocabulary = Vocabulary.of(backbone.config)
-    pieces = given.split() if vocabulary is None else vocabulary.split(given)
+    pieces = _pieces(vocabulary, given, blank)
     return [None if piece == blank else _number(vocabulary, piece, field) for piece in pieces]
+
+
+def _pieces(vocabulary: Vocabulary | None, given: str, blank: str | None) -> list[str]:
+    """The given text cut into tokens and blanks; what is between blanks is cut on its own."""
+    if vocabulary is None:
+        return given.split()
+    if not (blank and vocabulary.splitting):
+        return vocabulary.split(given)
+    first, *others = map(vocabulary.split, given.split(blank))
+    return first + [piece for part in others for piece in (blank, *part)]
 
 
 def _plain(token: Any) -> Any:

@@ -1,5 +1,6 @@
 """Training data of a backbone: a task by name, or the sequences of a file."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,10 @@ from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Process
 from lsd_core.tasks import corpus, digit_images, text
 from lsd_core.training.config import TRANSFORMERS
-from lsd_core.training.lines import read_lines
+from lsd_core.training.line_remarks import remarks
+from lsd_core.training.lines import find_splitting, read_lines
 
+MOST_HELD_OUT = 2**16  # sequences that are compared with as many that were learned from
 Draw = Callable[[int, Tensor], Tensor]  # (seed, sequence indices (b,)) -> tokens (b, l)
 
 
@@ -34,7 +37,7 @@ class Source:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Default size and schedule of the training."""
     held_out: Int[Tensor, "m l"] | None = None
-    """Sequences that `draw` never gives."""
+    """Sequences that `draw` never gives; of a large file some of them, evenly spaced."""
     grid: str | None = None
     """The ready grid for such backbones."""
     remark: str = ""
@@ -103,30 +106,34 @@ NAMED: dict[str, Callable[[int | None], Source]] = {
 }
 
 
-def find_source(name: str, length: int | None, split: str = "characters") -> Source:
+def find_source(
+    name: str, length: int | None, split: str = "characters", column: str | None = None
+) -> Source:
     """The task of that name, or else the file at that path; raises InputError."""
     if length is not None and length < 2:
         raise InputError("length", "be >= 2", length)
+    _, listed = find_splitting(split)
     if name in NAMED:
+        if column is not None:
+            raise InputError("column", "be left out, for a task has no file", column)
         return NAMED[name](length)
     path = Path(name)
     if not path.is_file():
         rule = f"be one of {', '.join(NAMED)}, or a file with one sequence a line"
         raise InputError("name", rule, name)
-    lines = read_lines(path, split, length)
-    remark = (
-        f"{len(lines.train)} sequences of up to {lines.length} tokens out of {len(lines.vocabulary.tokens)}"
-    )
-    if len(lines.held_out):
-        remark += f"; {len(lines.held_out)} more are held out"
-    if lines.left_out:
-        remark += f"; {lines.left_out} longer lines are left out (--length)"
+    lines = read_lines(path, split, length, column)
+    apart = lines.held_out[:: -(-len(lines.held_out) // MOST_HELD_OUT) or 1].long()
+    identity = {"data": path.name, "sha256": lines.sha256, "split": Path(split).name if listed else split}
+    if listed:
+        identity["tokens_sha256"] = hashlib.sha256("\n".join(listed).encode()).hexdigest()
+    if column is not None:
+        identity["column"] = column
     return Source(
         processes=_masked(len(lines.vocabulary.tokens)),
         length=lines.length,
         draw=lines.draw,
         labels={"task": "sequences", "vocabulary": lines.vocabulary.to_dict()},
-        identity={"data": path.name, "sha256": lines.sha256, "split": split},
-        held_out=lines.held_out if len(lines.held_out) else None,
-        remark=remark,
+        identity=identity,
+        held_out=apart if len(apart) else None,
+        remark=remarks(lines, split),
     )
