@@ -4,7 +4,9 @@ UV ?= $(shell command -v uv)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# pip compiles all that it installs, of which a run imports a part.
+# pip would compile all that it installs, of which a run imports a part: that part is compiled when it is first imported,
+# and kept. Images that say not to keep it make each of the many processes of a run compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/pip install --no-compile) --quiet --constraint constraints.txt
 CHECK := $(if $(UV),$(UV) pip check --quiet --python $(BIN)/python,$(BIN)/pip check)
 DEMO ?= grid demo
