@@ -1,8 +1,8 @@
-"""GridConfig: what a run of the flow is asked to do. Prefect shows it as a form, a YAML file holds it."""
+"""GridConfig: the settings of a grid. Prefect shows it as a form, a YAML file holds it."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,9 +20,18 @@ from pydantic_core.core_schema import no_info_after_validator_function
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
 from lsd_core.numerics.plain_text import parse_yaml
-from lsd_core.settings import settings_schema
+from lsd_core.settings import explained, settings_schema
 
+Model = TypeVar("Model", bound=BaseModel)
 GRIDS = Path(__file__).parent / "grids"
+LIMITS = {
+    "int_type": "be an integer",
+    "greater_than_equal": "be >= {ge}",
+    "less_than_equal": "be <= {le}",
+    "less_than": "be < {lt}",
+    "finite_number": "be a finite number",
+}
+"""Rules by pydantic's type of an error."""
 MOST = 10**9  # of anything that is counted: more is a slip of the hand
 Count = Annotated[StrictInt, Field(ge=1, le=MOST)]
 Calls = Annotated[StrictInt, Field(ge=1, le=10**5)]
@@ -59,7 +68,7 @@ class Section(BaseModel):
 
 
 class TeacherConfig(Section):
-    """Which trajectories the methods learn from."""
+    """The trajectories that the methods learn from."""
 
     method: str = Field("exact", description="exact, data, or a base sampler with `steps`")
     steps: Count | None = Field(None, description="steps of an N-step teacher; none for an exact one")
@@ -103,7 +112,9 @@ class GridConfig(Section):
 
     name: RunName = Field("countdown", description="shows in run names and reports")
     backbones: list[str] = Field(
-        ["countdown"], min_length=1, description="names, hf://OWNER/NAME, folders or files"
+        ["countdown"],
+        min_length=1,
+        description="names, hf://OWNER/NAME, python:MODULE:FACTORY, folders or files",
     )
     nfe: list[Calls] = Field([4, 8, 16], min_length=1, description="budgets of network calls")
     samplers: list[str] = Field(["euler", "tweedie"], min_length=1, description="base samplers")
@@ -180,31 +191,13 @@ def read_yaml(what: str, name: str, folder: Path, overrides: Mapping[str, Any]) 
 
 def parse_grid(record: dict[str, Any]) -> GridConfig:
     """A GridConfig from plain data; the first thing wrong with it is an InputError."""
+    return validated(GridConfig, record, "grid")
+
+
+def validated(model: type[Model], record: Any, what: str) -> Model:
+    """A config from plain data; the first thing wrong with it is an InputError that names the field of `what`."""
     try:
-        return GridConfig.model_validate(record)
+        return model.model_validate(record)
     except ValidationError as error:
-        raise explain("grid", error, GridConfig) from None
-
-
-def explain(what: str, error: ValidationError, model: type[BaseModel]) -> InputError:
-    """The first thing that is wrong, in our words."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
-    limits = first.get("ctx", {})
-    inner = limits.get("error")
-    if isinstance(inner, InputError):
-        return InputError(inner.field or f"{what}.{field}", inner.rule, inner.value, inner.remedy)
-    known = {"extra_forbidden": f"be one of {', '.join(model.model_fields)}"}
-    rule = {
-        "int_type": "be an integer",
-        "greater_than_equal": f"be >= {limits.get('ge')}",
-        "less_than_equal": f"be <= {limits.get('le')}",
-        "less_than": f"be < {limits.get('lt')}",
-        "finite_number": "be a finite number",
-        "missing": "be given",
-        **known,
-    }.get(first["type"], f"be right ({first['msg']})")
-    if first["type"] == "int_type" and field.startswith("nfe"):
-        rule = "be an integer >= 1"
-    value = field if first["type"] == "extra_forbidden" else first["input"]
-    return InputError(f"{what}.{field}", rule, value)
+        known = f"be one of {', '.join(model.model_fields)}"
+        raise explained(what, error, rules=LIMITS | {"extra_forbidden": known}) from None

@@ -22,7 +22,7 @@ from lsd_core.storage.store import Store
 
 @flow(name="lsd", flow_run_name="{config.name}", validate_parameters=True, **OPTIONS)
 def lsd(config: GridConfig = GridConfig()) -> State[Any]:
-    """Distil samplers for every (backbone, NFE, base sampler) of a grid and file the best in the registry."""
+    """Distil samplers for every (backbone, NFE, base sampler) of a grid and register the best."""
     settings = resolve(config=config.places)
     settings.apply()
     check_places(settings)

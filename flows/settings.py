@@ -5,13 +5,13 @@ module imports none of the tools, so that it can go first.
 """
 
 import os
+import pwd
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from lsd_core.errors import InputError
-from lsd_core.storage.home import given, inside
+from lsd_core.storage.home import expanded, given, inside
 
 HOME = "lsd-data"
 EMBEDDED = "embedded"
@@ -20,6 +20,8 @@ LOCAL_RAY = "local"
 # read when Ray is imported.
 LOOPBACK_RAY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PLACES = ("home", "store", "tracking_uri", "ray_address", "prefect_api_url")
 CREDENTIALS = {
     "store": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -72,6 +74,7 @@ class Settings:
         Prefect makes no parents of its own: without the folder it waits in vain for its API to start.
         """
         env = os.environ if env is None else env
+        trust_loopback(env)
         try:
             self.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -105,7 +108,7 @@ def resolve(
         if chosen is not None:
             _refuse_secrets(name, chosen[0])
             found[name] = chosen
-    home = Path(found.get("home", (HOME, ""))[0]).expanduser().absolute()
+    home = _check_home(expanded(found.get("home", (HOME, ""))[0]))
     defaults = inside(home) | {"ray_address": LOCAL_RAY, "prefect_api_url": EMBEDDED}
     values = {name: found.get(name, (default, "default"))[0] for name, default in defaults.items()}
     _check_tracking_uri(values["tracking_uri"])
@@ -143,20 +146,47 @@ def quiet_console(env: MutableMapping[str, str] | None = None) -> None:
 
 def _absolute(store: str) -> str:
     """A bare path made absolute, since a Ray worker may sit in another folder; URLs as they are."""
-    return store if "://" in store else str(Path(store).expanduser().absolute())
+    return store if "://" in store else str(expanded(store))
 
 
 def _refuse_secrets(name: str, value: str) -> None:
     """Credentials in a URL end up in configs, logs and cards."""
-    parts = urlsplit(value)
-    if "://" not in value or "@" not in parts.netloc:
+    scheme, mark, rest = value.partition("://")
+    if not mark or "@" not in rest or scheme in ("sqlite", "file"):
         return
-    shown = urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+    shown = f"{scheme}://***@{rest.rpartition('@')[2]}"
     raise InputError(name, "carry no credentials", shown, f"set {CREDENTIALS.get(name, 'them')} instead")
 
 
+def _check_home(home: Path) -> Path:
+    """The folder, unless databases in it could not be named by a URL."""
+    if found := sorted(set(str(home)) & set("?#%")):
+        remedy = "set LSD_HOME to a folder whose path has none of ? # %"
+        raise InputError("home", f"be without {' '.join(found)} in its path", str(home), remedy)
+    return home
+
+
+def trust_loopback(env: MutableMapping[str, str]) -> None:
+    """Where a proxy is set, keep this machine's own servers from being asked for through it."""
+    if not any(env.get(name) for name in PROXIES):
+        return
+    known = [part.strip() for name in ("NO_PROXY", "no_proxy") for part in env.get(name, "").split(",")]
+    named = list(dict.fromkeys([*filter(None, known), *LOOPBACK]))
+    env["NO_PROXY"] = env["no_proxy"] = ",".join(named)
+
+
+def name_the_user(env: MutableMapping[str, str]) -> None:
+    """Give a user id that has no name one: torch, Ray and MLflow ask for it."""
+    if any(env.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
+        return
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        env["USER"] = f"uid-{os.getuid()}"
+
+
 def _check_tracking_uri(uri: str) -> None:
-    if urlsplit(uri).scheme not in ("sqlite", "http", "https"):
+    if uri.partition(":")[0].lower() not in ("sqlite", "http", "https"):
         raise InputError(
             "tracking_uri",
             "be sqlite:///FILE or the http(s) URL of an MLflow server",

@@ -33,7 +33,7 @@ Trained = DDiTBackbone | PixelBackbone
 
 
 def default_path(name: str, family: str, length: int) -> Path:
-    """Where the weights go when nobody says; its stem is the backbone's name."""
+    """Default path of the weights; its stem is the backbone's name."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(name).stem).strip(".-") or "backbone"
     return Path(f"{stem[:LONGEST]}-{family}-{length}.safetensors")
 
@@ -71,7 +71,7 @@ def train_backbone(
     if start is not None and not (isinstance(start, DDiTBackbone) and isinstance(process, Absorbing)):
         raise InputError("init", "hold a sedd or radd network, for one of these families", str(init))
     if source.remark:
-        console.print(source.remark, highlight=False)
+        console.print(source.remark)
     checkpoint = path.with_suffix(".checkpoint")
     shared: dict[str, Any] = {
         "name": path.stem,
@@ -95,11 +95,11 @@ def train_backbone(
         notes["held_out_nats"] = _held_out(trained, source, console)
     path.write_bytes(storage.to_bytes(trained, notes))
     checkpoint.unlink(missing_ok=True)
-    console.print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)", highlight=False)
+    console.print(f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB)")
     if source.grid is not None:
-        console.print(f"Next: lsd grid {source.grid} --backbones {path}", highlight=False)
+        console.print(f"Next: lsd grid {source.grid} --backbones {path}")
     else:
-        console.print(f"Next: lsd grid {write_grid(path, trained.length)}", highlight=False)
+        console.print(f"Next: lsd grid {write_grid(path, trained.length)}")
     return trained
 
 
@@ -122,7 +122,7 @@ def train_named_judge(
             digits_judge, notes = train_classifier(seen, report=report)
         remark = f"{100 * notes['accuracy_on_other_images']:.1f}% of images it has not seen are named rightly"
         path.write_bytes(digits_judge.to_file(notes).to_bytes())
-    console.print(f"wrote {path}: {remark}", highlight=False)
+    console.print(f"wrote {path}: {remark}")
 
 
 def _held_out(trained: DDiTBackbone, source: Source, console: Console) -> float:
@@ -132,15 +132,13 @@ def _held_out(trained: DDiTBackbone, source: Source, console: Console) -> float:
     held_out, learned = (
         float(any_order_nll(trained, tokens, seed=0).mean()) for tokens in (source.held_out, seen)
     )
-    console.print(
-        f"held-out sequences: {held_out:.2f} nats each; those learned from: {learned:.2f}", highlight=False
-    )
+    console.print(f"held-out sequences: {held_out:.2f} nats each; those learned from: {learned:.2f}")
     return held_out
 
 
 @contextmanager
 def _progress(console: Console, title: str, steps: int, unit: str) -> Iterator[Report]:
-    """A bar that is told (steps done, nats)."""
+    """A bar, advanced by calls of (steps done, nats)."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,1 +1,1 @@
-"""What the product runs on: servers for this machine, images, clusters. Nothing of ours imports it but tests."""
+"""Servers for this machine, images and clusters; imported by tests alone."""

@@ -1,6 +1,6 @@
 """The mathematics of learned few-step samplers for frozen discrete diffusion models.
 
-`load_sampler` is the way in for whoever wants samples; it is imported on first use, since it brings torch.
+`load_sampler` is the entry point for samples; it is imported on first use, since it brings torch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -27,8 +27,11 @@ from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint, Li
 from lsd_core.numerics.plain_text import parse_json
 from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.samplers.table import StepTable
+from lsd_core.settings import explained
+from lsd_core.storage.sealed import seal, unseal
 
 SCHEMA_VERSION = 1
+REMEDY = "restore the card from its store, or distil it again"
 
 
 def plain(value: Any) -> Any:
@@ -83,7 +86,7 @@ class Calls(_Part):
 
 
 class Draw(_Part):
-    """How tokens are drawn from their law."""
+    """How tokens are drawn from their distribution."""
 
     dtype: Literal["float64"] = "float64"
     kind: Literal["inverse_cdf"] = "inverse_cdf"
@@ -212,20 +215,26 @@ class SamplerCard(_Part):
 
     def to_json(self) -> str:
         """Canonical JSON: equal cards give equal text."""
-        return canonical_json(
-            self.model_dump(mode="json", exclude=None if self.components else {"components"})
-        )
+        return canonical_json(self._record())
+
+    def _record(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude=None if self.components else {"components"})
 
     @property
     def sha256(self) -> str:
-        """Hash of `to_json()`, and of the bytes of every card.json we write."""
+        """Hash of `to_json()`: the card's name in the registry."""
         return text_sha256(self.to_json())
 
+    def sealed_json(self) -> str:
+        """The card as it lies on the store: `to_json()` with the field `sha256`, which reading checks."""
+        return canonical_json(seal(self._record()))
+
     @classmethod
-    def from_json(cls, text: str, source: str = "card") -> "SamplerCard":
+    def from_json(cls, text: str | bytes, source: str = "card") -> "SamplerCard":
         """The card in `text`; anything else raises InputError that names `source` and the field."""
         try:
-            return cls.model_validate(parse_json(text, source, "be a sampler card in JSON"))
+            record = parse_json(text, source, "be a sampler card in JSON")
+            return cls.model_validate(unseal(record, source, REMEDY) if isinstance(record, dict) else record)
         except ValidationError as error:
             raise _explain(error, source) from None
 
@@ -242,8 +251,7 @@ class SamplerCard(_Part):
         found = {"family": backbone.family, "process": plain(backbone.process.to_dict())}
         for field, value in told.items():
             if value != found[field]:
-                remedy = "restore the card from its store, or distil it again"
-                raise InputError(f"card {field}", f"be the backbone's, {found[field]}", value, remedy)
+                raise InputError(f"card {field}", f"be the backbone's, {found[field]}", value, REMEDY)
 
 
 def text_sha256(text: str) -> str:
@@ -253,16 +261,5 @@ def text_sha256(text: str) -> str:
 
 def _explain(error: ValidationError, source: str) -> InputError:
     """The first of pydantic's complaints, in our words."""
-    first = error.errors()[0]
-    inner = first.get("ctx", {}).get("error")
-    field = ".".join(["card", *map(str, first["loc"])])
-    if isinstance(inner, InputError):
-        named = inner.field or field
-        where = named if source == "card" else f"{source}: {named}"
-        return InputError(where, inner.rule, inner.value, inner.remedy)
-    rule = {"missing": "be present", "extra_forbidden": "not be there"}.get(
-        first["type"], first["msg"].removeprefix("Input should ")
-    )
-    value = "nothing" if first["type"] == "missing" else first["input"]
-    where = field if source == "card" else f"{source}: {field}"
-    return InputError(where, rule, value, "restore the card from its store, or distil it again")
+    rules = {"missing": "be present", "extra_forbidden": "not be there"}
+    return explained("card", error, REMEDY, rules=rules, source="" if source == "card" else f"{source}: ")

@@ -18,6 +18,7 @@ OURS: dict[str, dict[str, str]] = {
         "tweedie": f"{_SAMPLERS}.euler:Tweedie",
         "fixed_counts": f"{_SAMPLERS}.fixed_counts:FixedCounts",
         "halton": f"{_SAMPLERS}.halton:Halton",
+        "learned_order": f"{_SAMPLERS}.learned_order:LearnedOrder",
         "tau_leaping": f"{_SAMPLERS}.tau_leaping:TauLeaping",
         "tau_leaping_corrected": f"{_SAMPLERS}.tau_leaping:TauLeapingCorrected",
         "theta_rk2": f"{_SAMPLERS}.theta_rk2:ThetaRK2",
@@ -28,6 +29,7 @@ OURS: dict[str, dict[str, str]] = {
         "entropy": f"{_SAMPLERS}.confidence:Entropy",
         "confidence_drawn": f"{_SAMPLERS}.confidence_drawn:ConfidenceDrawn",
         "entropy_bound": f"{_SAMPLERS}.entropy_bound:EntropyBound",
+        "entropy_share": f"{_SAMPLERS}.entropy_bound:EntropyShare",
         "threshold": f"{_SAMPLERS}.threshold:Threshold",
         "klass": f"{_SAMPLERS}.klass:Klass",
         "remdm_cap": f"{_SAMPLERS}.remdm:ReMDMCap",
@@ -71,6 +73,9 @@ OURS: dict[str, dict[str, str]] = {
         "duo": f"{_BACKBONES}.duo:FAMILY",
         "tauldr": f"{_BACKBONES}.tauldr:FAMILY",
         "masked-lm": f"{_BACKBONES}.masked_lm:FAMILY",
+        "llada": f"{_BACKBONES}.diffusion_lm:LLADA",
+        "dream": f"{_BACKBONES}.diffusion_lm:DREAM",
+        "python": f"{_BACKBONES}.imported:FAMILY",
     },
     "lsd.tasks": {
         "countdown": f"{_TASKS}.countdown:TASK",
@@ -79,6 +84,7 @@ OURS: dict[str, dict[str, str]] = {
         "digits": f"{_TASKS}.digits:TASK",
         "openwebtext": f"{_TASKS}.openwebtext:TASK",
         "cifar10": f"{_TASKS}.cifar10:TASK",
+        "antibody": f"{_TASKS}.antibody:TASK",
     },
     "lsd.metrics": {
         "distinct": f"{_METRICS}.distinct:METRIC",

@@ -24,20 +24,24 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         shown = self.value if isinstance(self.value, str) else repr(self.value)
-        text = f"{self.field} must {self.rule}, got {_shortened(shown)}"
-        return _printable(f"{text}; {self.remedy}" if self.remedy else text)
+        text = f"{shortened(str(self.field))} must {self.rule}, got {shortened(shown)}"
+        return printable(f"{text}; {self.remedy}" if self.remedy else text)
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     """The text, or the begin and the end of a very long one."""
     return (
         text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-40:]} ({len(text)} characters)"
     )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text on one line, with escapes for what would move a terminal's cursor or cannot be encoded."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+class MissingFileError(InputError):
+    """A published file that is not there."""
 
 
 class Unreachable(InputError):

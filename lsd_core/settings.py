@@ -70,15 +70,31 @@ def settings_schema(kind: type) -> dict[str, Any]:
     return _adapter(kind).json_schema()
 
 
-def explained(what: str, error: ValidationError, remedy: str = "") -> InputError:
-    """The first thing that is wrong with validated data, as an InputError."""
+def explained(
+    what: str,
+    error: ValidationError,
+    remedy: str = "",
+    *,
+    rules: Mapping[str, str] = MappingProxyType({}),
+    source: str = "",
+) -> InputError:
+    """The first thing that is wrong with validated data, as an InputError.
+
+    `rules` has words for some of pydantic's types of errors, with the limits of that type in braces. `source` is the
+    file that the data come from.
+    """
     first = error.errors()[0]
-    inner = first.get("ctx", {}).get("error")
-    field = ".".join([what, *map(str, first["loc"])])
+    inner, missing = first.get("ctx", {}).get("error"), first["type"] == "missing"
+    field = source + ".".join([what, *map(str, first["loc"])])
     if isinstance(inner, InputError):
-        return InputError(inner.field or field, inner.rule, inner.value, inner.remedy)
-    rule = "be given" if first["type"] == "missing" else first["msg"].removeprefix("Input should ")
-    return InputError(field, rule, "nothing" if first["type"] == "missing" else first["input"], remedy)
+        return InputError(
+            source + inner.field if inner.field else field, inner.rule, inner.value, inner.remedy
+        )
+    said = first["msg"].removeprefix("Input should ")
+    rule = "be given" if missing else said if said != first["msg"] else f"be right ({said})"
+    if first["type"] in rules:
+        rule = rules[first["type"]].format(**first.get("ctx", {}))
+    return InputError(field, rule, "nothing" if missing else first["input"], remedy)
 
 
 def _is_finite(value: Any) -> bool:

@@ -1,1 +1,1 @@
-"""Where work runs: Ray actor pools over plain functions of `lsd_core`."""
+"""Ray actor pools over plain functions of `lsd_core`."""

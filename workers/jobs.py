@@ -1,4 +1,4 @@
-"""What a driver sends to its workers: jobs, small and without secrets, and where each leaves its result."""
+"""Jobs that a driver sends to its workers, small and without secrets, and the key of each one's result."""
 
 from dataclasses import dataclass
 

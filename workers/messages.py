@@ -1,7 +1,7 @@
 """Messages from Ray workers to their driver: remarks for its log, and points of learning curves.
 
 They travel through a small actor of the driver's, whose name workers know. Sending never waits for it: a message is
-dropped where nobody listens, and where the actor has just died, which Ray then restarts.
+dropped without a listener, and where the actor has just died, which Ray then restarts.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ ROOM = 10_000  # messages that wait for the driver; the oldest go first
 PENDING = 1_000  # messages of one worker on their way
 TAKE_S = 0.5  # how long the driver waits in one call for messages
 LAST_S = 1.0  # how long the end of a curve may take to arrive
-EVERY_S = 1.0  # how often a curve is told
+EVERY_S = 1.0  # how often points of a curve are sent
 MOST_POINTS = 200  # in a message
 
 
-def tell(said: str | Mapping[str, Any], wait_s: float = 0.0) -> None:
+def send(said: str | Mapping[str, Any], wait_s: float = 0.0) -> None:
     """On a worker: send a remark, or a record of points. Waits for its arrival only where asked to."""
     if not ray.is_initialized():
         return
-    with contextlib.suppress(ValueError, RayError):  # nobody listens; too many are on their way
+    with contextlib.suppress(ValueError, RayError):  # no listener; too many are on their way
         sent = ray.get_actor(MAILBOX).post.remote(get_node_ip_address(), os.getpid(), said)
         if wait_s:
             ray.wait([sent], timeout=wait_s)
@@ -55,7 +55,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Told:
+class Message:
     """A message as the driver gets it."""
 
     host: str
@@ -88,13 +88,13 @@ class Curve:
     def __init__(self, *, key: str, backbone: str, title: str) -> None:
         self._job = {"key": key, "backbone": backbone, "title": title}
         self._points: list[tuple[int, dict[str, float]]] = []
-        self._told_at = float("-inf")
+        self._sent_at = float("-inf")
 
     def __call__(self, step: int, values: Mapping[str, Any]) -> None:
         """Take an entry of the history."""
         self._points.append((step, flat(values)))
-        if len(self._points) >= MOST_POINTS or time.monotonic() - self._told_at >= EVERY_S:
-            self._tell("RUNNING")
+        if len(self._points) >= MOST_POINTS or time.monotonic() - self._sent_at >= EVERY_S:
+            self._send("RUNNING")
 
     def __enter__(self) -> Self:
         return self
@@ -102,12 +102,12 @@ class Curve:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._points or self._told_at > float("-inf"):  # nothing is learned where nothing was noted
-            self._tell("FINISHED" if kind is None else "FAILED", LAST_S)
+        if self._points or self._sent_at > float("-inf"):  # nothing is learned where nothing was noted
+            self._send("FINISHED" if kind is None else "FAILED", LAST_S)
 
-    def _tell(self, status: str, wait_s: float = 0.0) -> None:
-        tell({**self._job, "points": self._points, "status": status}, wait_s)
-        self._points, self._told_at = [], time.monotonic()
+    def _send(self, status: str, wait_s: float = 0.0) -> None:
+        send({**self._job, "points": self._points, "status": status}, wait_s)
+        self._points, self._sent_at = [], time.monotonic()
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, float]:
@@ -125,11 +125,11 @@ class Mailbox:
     """The actor: keeps messages until the driver takes them."""
 
     def __init__(self) -> None:
-        self._told, self._came = deque[tuple[str, int, Any]](maxlen=ROOM), asyncio.Event()
+        self._messages, self._came = deque[tuple[str, int, Any]](maxlen=ROOM), asyncio.Event()
 
     async def post(self, host: str, pid: int, said: Any) -> None:
         """Keep a message."""
-        self._told.append((host, pid, said))
+        self._messages.append((host, pid, said))
         self._came.set()
 
     async def take(self, wait_s: float) -> list[tuple[str, int, Any]]:
@@ -137,14 +137,14 @@ class Mailbox:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._came.wait(), wait_s)
         self._came.clear()
-        told = list(self._told)
-        self._told.clear()
-        return told
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
 
 
 @contextmanager
-def listening(hear: Callable[[Told], None]) -> Iterator[None]:
-    """In the driver, with Ray open: hand what workers tell to `hear`, one after another, from a thread."""
+def listening(hear: Callable[[Message], None]) -> Iterator[None]:
+    """In the driver, with Ray open: hand what workers send to `hear`, one after another, from a thread."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     options = {"num_cpus": 0, "max_restarts": -1, "max_pending_calls": PENDING, "scheduling_strategy": here}
     box = ray.remote(Mailbox).options(name=MAILBOX, **options).remote()
@@ -160,16 +160,16 @@ def listening(hear: Callable[[Told], None]) -> Iterator[None]:
             ray.kill(box)
 
 
-def _listen(box: Any, hear: Callable[[Told], None], closed: threading.Event) -> None:
+def _listen(box: Any, hear: Callable[[Message], None], closed: threading.Event) -> None:
     last = False
     while not last:
         last = closed.is_set()
         try:
-            for told in ray.get(box.take.remote(0.0 if last else TAKE_S)):
-                hear(Told(*told))
+            for message in ray.get(box.take.remote(0.0 if last else TAKE_S)):
+                hear(Message(*message))
         except RayError:  # the mailbox died: Ray restarts it
             closed.wait(TAKE_S)
-        except Exception:  # Ray was closed by whoever opened it
+        except Exception:  # Ray was closed
             if not ray.is_initialized():
                 return
             raise

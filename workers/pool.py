@@ -1,4 +1,4 @@
-"""A pool of Ray actors that works through items: bounded, restartable, and honest about failures.
+"""A pool of Ray actors that works through items: bounded, restartable, each failure returned with its reason.
 
 A worker is a plain class with `run(item) -> result`; it needs no Ray and can be tested without it. The
 pool builds one on each actor from `init_args`, so that a backbone is loaded once per actor.
@@ -33,7 +33,7 @@ INTERRUPT_GRACE_S = 10.0  # how long Ctrl-C waits for what is being worked on; a
 
 
 class Worker(Protocol[ItemIn, ResultOut]):
-    """What a pool runs; `run` must give the same result each time, since a lost item is run again."""
+    """The interface of a worker; `run` must give the same result each time, since a lost item is run again."""
 
     def run(self, item: ItemIn) -> ResultOut: ...
 
@@ -69,7 +69,7 @@ class ItemFailed(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why an item has no result."""
+    """The reason why an item has no result."""
 
     kind: str
     """Name of the exception's type, e.g. `ValueError`, or `ActorDiedError` for a worker that kept dying."""

@@ -1,4 +1,4 @@
-"""Ray jobs by name: a job that was submitted under a name is not submitted again, unless it failed."""
+"""Ray jobs by name: submitted once under a name, and again only after a failure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ DONE_OR_UNDER_WAY = ("PENDING", "RUNNING", "SUCCEEDED")
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted:
-    """What became of a submission."""
+    """The outcome of a submission."""
 
     name: str
     status: str

@@ -1,38 +1,58 @@
 """The worker of a run: generates shards, learns, measures and certifies, and leaves each result on the store."""
 
-from functools import lru_cache
+import time
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
-from lsd_core.backbones.device import place, worker_device
+from lsd_core.backbones.device import device_kind, place, worker_device
+from lsd_core.backbones.imported import name_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import SHIPPED, CandidateSpec
-from lsd_core.candidates.teacher import calls_a_path
+from lsd_core.candidates.teacher import calls_a_path, generate_shard
 from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
 from lsd_core.distillation.learned import Kept
+from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.read import read_trajectories
-from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import Trajectories
+from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
 from workers.jobs import CandidateJob, CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
-from workers.messages import Curve, tell
-from workers.shards import ShardDone, make_shard
-from workers.timing import Done, Stopwatch
+from workers.messages import Curve, send
+from workers.timing import Done, Spent, Stopwatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardDone:
+    """A shard on the store, and its times, which are part of no shard."""
+
+    record: ShardRecord
+    generate_s: float
+    """In the network and its draws."""
+    commit_s: float
+    """Encoding and writing."""
+    device_kind: str
+    """What the worker computed on."""
+    spent: Spent | None = None
+    """And how much of it was the network."""
 
 
 class Worker:
     """One per actor, for all jobs of a run: backbones and trajectories are loaded once and kept.
 
-    It computes on the GPU that Ray gave it, else on the CPU.
+    It computes on the GPU that Ray gave it, else on the CPU. `targets` are import paths of networks that the run's own
+    process was given.
     """
 
-    def __init__(self, store_url: str) -> None:
+    def __init__(self, store_url: str, targets: tuple[str, ...] = ()) -> None:
+        name_targets(*targets)
         self.store, self.device = Store(store_url), worker_device()
         self._watch = Stopwatch()
         self._backbone = lru_cache(maxsize=4)(self._load_backbone)
-        self._trajectories = lru_cache(maxsize=2)(self._load_trajectories)
+        self._trajectories = lru_cache(maxsize=2)(partial(read_trajectories, self.store))
         self._kept = lru_cache(maxsize=2)(lambda *paths: Kept())
 
     def run(self, job: Job) -> ShardDone | Done[str]:
@@ -41,15 +61,30 @@ class Worker:
             return self._shard(job)
         done = self._watch.time(lambda: self._do(job))
         if isinstance(job, LearnJob | CertifyJob):  # the long ones; measurements are many
-            tell(f"{job} in {done.spent.wall_s:.1f} s")
+            send(f"{job} in {done.spent.wall_s:.1f} s")
         return done
 
     def _shard(self, job: ShardJob) -> ShardDone:
-        backbone = self._backbone(job.teacher.backbone_fingerprint)
-        done = make_shard(job, backbone, self.store, self.device, self._watch)
-        took = f"in {done.generate_s:.1f} s, stored in {done.commit_s:.1f} s"
-        tell(f"{job} of {job.teacher.backbone} {took}")
-        return done
+        """Make a shard, which is a function of the spec and its number: a worker that dies loses nothing but time."""
+        teacher, backbone = job.teacher, self._backbone(job.teacher.backbone_fingerprint)
+
+        def make() -> tuple[ShardRecord, float]:
+            begin = time.perf_counter()
+            trajectories = generate_shard(backbone, teacher, job.shard, self.device).to("cpu")
+            generate_s = time.perf_counter() - begin
+            data = encode_shard(trajectories, teacher)
+            return commit_shard(self.store, teacher, job.shard, data), generate_s
+
+        timed = self._watch.time(make)
+        (record, generate_s), commit_s = timed.result, timed.spent.wall_s - timed.result[1]
+        send(f"{job} of {teacher.backbone} in {generate_s:.1f} s, stored in {commit_s:.1f} s")
+        return ShardDone(
+            record=record,
+            generate_s=generate_s,
+            commit_s=commit_s,
+            device_kind=device_kind(self.device),
+            spent=timed.spent,
+        )
 
     def _do(self, job: CandidateJob) -> str:
         spec, results = job.spec, Results(self.store, job.spec)
@@ -71,7 +106,7 @@ class Worker:
                     results.write_measurement(job.part, job.which, job.temperature, measured)
             case CertifyJob():
                 certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
-                self.store.write_json(key, certificate)
+                write_sealed(self.store, key, certificate)
             case TeacherJob():
                 paths = self._paths(spec)
                 assert paths is not None
@@ -89,6 +124,3 @@ class Worker:
 
     def _load_backbone(self, fingerprint: str) -> AnyBackbone:
         return self._watch.watch(place(fetch(fingerprint, self.store), self.device))
-
-    def _load_trajectories(self, teacher: TeacherSpec, limit: int | None) -> Trajectories:
-        return read_trajectories(self.store, teacher, limit)

@@ -1,4 +1,4 @@
-"""The steps that questions are asked about: how much is masked, and how much of it a step reveals."""
+"""Steps to benchmark: the share of tokens that are masked, and the share of those that a step unmasks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A measured figure, what was asked of it, and how figures are shown."""
+"""Measured figures with their targets, as a table and as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -7,13 +7,14 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from flows.bench.timing import Spread
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What a benchmark is run on."""
+    """The network, the device and the sizes of a benchmark."""
 
     shape: str = "sedd-small"
     """Sizes of the network, as in `shapes.SHAPES`."""
@@ -68,15 +69,10 @@ class Figure:
         return "" if self.at_least is None else f">= {self.at_least:g}"
 
 
-def record(setting: Setting, figures: Sequence[Figure], environment: dict[str, Any]) -> dict[str, Any]:
-    """Everything, as JSON."""
-    rows = [asdict(figure) | {"met": figure.met} for figure in figures]
-    return {"setting": asdict(setting), "environment": environment, "figures": rows}
-
-
 def to_json(setting: Setting, figures: Sequence[Figure], environment: dict[str, Any]) -> str:
-    """The record, for a program."""
-    return json.dumps(record(setting, figures, environment), indent=2)
+    """Everything, for a program."""
+    rows = [asdict(figure) | {"met": figure.met} for figure in figures]
+    return json.dumps({"setting": asdict(setting), "environment": environment, "figures": rows}, indent=2)
 
 
 def table_of(question: str, title: str, figures: Sequence[Figure]) -> Table:
@@ -89,14 +85,14 @@ def table_of(question: str, title: str, figures: Sequence[Figure]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("unit")
     table.add_column("target", no_wrap=True)
-    marks = {True: " met", False: " [bold red]missed[/]", None: ""}
+    marks = {True: (" met", ""), False: (" missed", "bold red"), None: ("", "")}
     for figure in figures:
         table.add_row(
             figure.case,
             _short(figure.value),
             f"{_short(figure.low)} .. {_short(figure.high)}",
             figure.unit,
-            figure.target + marks[figure.met],
+            Text.assemble(figure.target, marks[figure.met]),
         )
     return table
 

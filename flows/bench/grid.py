@@ -1,4 +1,4 @@
-"""Where does the time of a whole grid go?"""
+"""Benchmark `grid`: the share of a grid's time in each stage, and outside the network."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""How does the work beside the network grow: with l, V, the batch, NFE, trajectories and cells?"""
+"""Benchmark `growth`: how the work beside the network grows with l, V, batch, NFE, trajectories and cells."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -1,11 +1,11 @@
-"""Is a learned step slower than a vanilla one? The first experiment of the LSD paper."""
+"""Benchmark `learned`: a learned step against a vanilla one, the first experiment of the LSD paper."""
 
 from dataclasses import replace
 
 from flows.bench.cases import Case, forward, race, runner
 from flows.bench.figures import Figure, Setting
 from flows.bench.replay import Replay
-from flows.bench.shapes import get_shape, random_backbone
+from flows.bench.shapes import network_of
 from flows.bench.timing import Thunk
 from lsd_core.samplers.table import GainOn
 
@@ -18,9 +18,7 @@ ON: tuple[GainOn, ...] = ("log_score", "score")
 
 def ask(setting: Setting) -> list[Figure]:
     """Gains on the log-score and on the score (which also reveals more), ordinary and last steps."""
-    backbone = random_backbone(
-        get_shape(setting.shape), "sedd", body_dtype=setting.body_dtype, device=setting.device
-    )
+    backbone = network_of(setting, "sedd")
     thunks: dict[str, Thunk] = {"forward": forward(backbone, setting)}
     pairs: list[tuple[str, str]] = []
     for plain in [Case(masked=masked, rest=rest) for masked in (0.3, 1.0) for rest in (False, True)]:

@@ -1,4 +1,4 @@
-"""How much memory does a step need at its peak?"""
+"""Benchmark `memory`: peak memory of a step over that of a forward pass."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import torch
 
 from flows.bench.cases import Case, forward, runner
 from flows.bench.figures import Figure, Setting
-from flows.bench.shapes import get_shape, random_backbone
+from flows.bench.shapes import network_of
 from flows.bench.timing import Spread
 
 TITLE = "peak memory of a whole step over that of a bare forward pass, weights included"
@@ -20,9 +20,7 @@ def ask(setting: Setting) -> list[Figure]:
     """Ordinary and last steps of both families; nothing where the system does not tell its peaks."""
     figures = []
     for family in ("sedd", "radd"):
-        backbone = random_backbone(
-            get_shape(setting.shape), family, body_dtype=setting.body_dtype, device=setting.device
-        )
+        backbone = network_of(setting, family)
         bare = [peak_bytes(forward(backbone, setting), setting.device) for _ in range(setting.rounds)]
         for case in (Case(masked=0.3), Case(masked=0.3, rest=True), Case(masked=1.0, rest=True)):
             step = runner(backbone, case, setting)

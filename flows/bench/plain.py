@@ -1,4 +1,4 @@
-"""Steps written plainly, with nothing left out: what the engine is measured against, and checked against."""
+"""Reference implementations of steps, which benchmarks and tests compare the samplers with."""
 
 import math
 from typing import Literal
@@ -20,19 +20,19 @@ from lsd_core.samplers.step import Step
 def plain_step(
     backbone: Backbone, method: Unmasking, x: Int[Tensor, "b l"], step: Step, draws: Draws
 ) -> Int[Tensor, "b l"]:
-    """A step on a grid of times as its formula says: a law and a draw for every position, then a choice."""
+    """A step on a grid of times as its formula says: a distribution and a draw for every position, then a choice."""
     b, length = x.shape
     power = step.gain if step.gain_on == "log_score" else 1.0
     t = torch.full((b,), step.t, dtype=torch.float64, device=x.device)
-    law = (power * log_weights(backbone, x, t).double()).log_softmax(-1).exp()
+    probs = (power * log_weights(backbone, x, t).double()).log_softmax(-1).exp()
     uniform = uniform_grid(draws.seed, draws.trajectory, 0, length, Purpose.TOKEN)
-    token = draw_categorical(law.flatten(0, 1), uniform.flatten()).view(b, length)
+    token = draw_categorical(probs.flatten(0, 1), uniform.flatten()).view(b, length)
     reveals = uniform_grid(draws.seed, draws.trajectory, step.index, length, Purpose.REVEAL)
     revealed = (x == backbone.process.mask) & (reveals < method.gained_chance(backbone, step))
     return torch.where(revealed, token, x)
 
 
-def dense_law(
+def dense_probs(
     score: Float[Tensor, "b l v"],
     x: Int[Tensor, "b l"],
     process: Absorbing,
@@ -40,7 +40,7 @@ def dense_law(
     s: float,
     kind: Literal["euler", "tweedie"],
 ) -> Float[Tensor, "b l s"]:
-    """The law of a step, mask included, from the concrete score of every token at every position.
+    """The kernel of a step, mask included, from the concrete score of every token at every position.
 
     Euler: delta_x + (t - s) rate; Tweedie: the staggered score times the transposed transition.
     """
@@ -66,8 +66,8 @@ def dense_step(
     s: float,
     kind: Literal["euler", "tweedie"],
 ) -> Int[Tensor, "b l"]:
-    """A draw from `dense_law` by Gumbel noise for every state of every position, as samplers are often written."""
-    probs = dense_law(log_score.exp(), x, process, t, s, kind)
+    """A draw from `dense_probs` by Gumbel noise for every state of every position, as samplers are often written."""
+    probs = dense_probs(log_score.exp(), x, process, t, s, kind)
     noise = 1e-10 - (torch.rand_like(probs) + 1e-10).log()
     drawn: Tensor = (probs / noise).argmax(-1)
     return drawn

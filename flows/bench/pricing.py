@@ -1,10 +1,10 @@
-"""Does one cheap pass price the schedules of every budget?"""
+"""Benchmark `pricing`: the costs of all edges, for schedules of every budget, from one pass over teacher paths."""
 
 import torch
 
 from flows.bench.cases import forward, race
 from flows.bench.figures import Figure, Setting
-from flows.bench.shapes import Shape, get_shape, random_backbone
+from flows.bench.shapes import Shape, get_shape, network_of
 from flows.bench.timing import Race, Spread
 from lsd_core.backbones.device import computing_on
 from lsd_core.distillation.schedule import cheapest_schedules
@@ -23,8 +23,7 @@ NODES = 4  # of long sequences, a quarter of the counts apart
 def ask(setting: Setting) -> list[Figure]:
     """All counts where sequences are short, a few of them where they are long."""
     shape = get_shape(setting.shape)
-    backbone = random_backbone(shape, "sedd", body_dtype=setting.body_dtype, device=setting.device)
-    device = torch.device(setting.device)
+    backbone, device = network_of(setting, "sedd"), torch.device(setting.device)
     paths = random_paths(shape, setting.batch, device)
     model = MaskedModel(backbone=backbone, method=Euler(), batch=setting.batch)
     complete = shape.length <= 256

@@ -1,4 +1,4 @@
-"""A network that has already answered: what a step costs beside its network calls is timed on it."""
+"""A network that replays its recorded outputs, to time what a step costs beside its network calls."""
 
 from typing import Any
 

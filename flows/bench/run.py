@@ -1,8 +1,7 @@
-"""The questions by name, and asking them."""
+"""The benchmarks by name, and running them."""
 
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from types import ModuleType
 
 import torch
 
@@ -33,13 +32,8 @@ def check(questions: Sequence[str], setting: Setting) -> list[str]:
     return list(questions) or list(QUESTIONS)
 
 
-def module_of(question: str) -> ModuleType:
-    """Where a question is asked: its TITLE, and `ask`."""
-    return import_module(f"flows.bench.{question}")
-
-
 def ask(questions: Sequence[str], setting: Setting) -> Iterator[tuple[str, str, list[Figure]]]:
     """Each question with its title and figures, as they are measured."""
     for question in questions:
-        module = module_of(question)
+        module = import_module(f"flows.bench.{question}")
         yield question, module.TITLE, module.ask(setting)

@@ -1,10 +1,11 @@
-"""Networks of known shapes with random weights: what a step costs does not depend on what they have learned."""
+"""Networks of given shapes with random weights: the cost of a step does not depend on the weights."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from flows.bench.figures import Setting
 from lsd_core.backbones.ddit_backbone import DDiTBackbone, build_network
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
@@ -39,7 +40,7 @@ def get_shape(name: str) -> Shape:
 def random_backbone(
     shape: Shape, family: str, *, body_dtype: str = "float32", device: str = "cpu"
 ) -> DDiTBackbone:
-    """A backbone of this shape whose weights are noise: `sedd` is told the time, `radd` is not."""
+    """A backbone of this shape whose weights are noise: `sedd` is conditioned on the time, `radd` is not."""
     config: dict[str, Any] = {
         "family": family,
         "process": Absorbing(shape.num_tokens).to_dict(),
@@ -57,6 +58,12 @@ def random_backbone(
             if parameter.ndim > 1:
                 parameter.normal_(std=0.05, generator=gen)
     return DDiTBackbone(f"random-{family}", config, network.to(device))
+
+
+def network_of(setting: Setting, family: str) -> DDiTBackbone:
+    """A random network of the shape, precision and device that a benchmark is run on."""
+    shape = get_shape(setting.shape)
+    return random_backbone(shape, family, body_dtype=setting.body_dtype, device=setting.device)
 
 
 def masked_sequences(

@@ -1,4 +1,4 @@
-"""What does a step cost beside its network call?"""
+"""Benchmark `step`: the cost of a step beside its network call."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from flows.bench.cases import Case, forward, race, runner
 from flows.bench.figures import Figure, Setting
 from flows.bench.plain import dense_step
 from flows.bench.replay import Replay
-from flows.bench.shapes import get_shape, masked_sequences, random_backbone
+from flows.bench.shapes import masked_sequences, network_of
 from flows.bench.timing import Thunk
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 
@@ -22,9 +22,7 @@ OFTEN = "as often written"
 
 def ask(setting: Setting) -> list[Figure]:
     """Euler and Tweedie steps, ordinary and last, and the same steps as they are often written."""
-    backbone = random_backbone(
-        get_shape(setting.shape), "sedd", body_dtype=setting.body_dtype, device=setting.device
-    )
+    backbone = network_of(setting, "sedd")
     cases = [
         Case(masked=masked, rest=rest, sampler=sampler)
         for masked in MOST

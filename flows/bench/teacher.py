@@ -1,10 +1,10 @@
-"""Does a teacher spend its time in the network?"""
+"""Benchmark `teacher`: the share of a teacher's time spent in the network."""
 
 import torch
 
 from flows.bench.cases import forward, race
 from flows.bench.figures import Figure, Setting
-from flows.bench.shapes import get_shape, random_backbone
+from flows.bench.shapes import network_of
 from flows.bench.timing import Thunk
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers.first_hitting import first_hitting
@@ -21,11 +21,10 @@ def ask(setting: Setting) -> list[Figure]:
     """N-step teachers of both families, and the exact one where sequences are short."""
     figures = []
     for family in ("sedd", "radd"):
-        shape = get_shape(setting.shape)
-        backbone = random_backbone(shape, family, body_dtype=setting.body_dtype, device=setting.device)
+        backbone = network_of(setting, family)
         teachers = {f"euler, {STEPS} steps": (STEPS, _stepping(backbone, setting))}
-        if shape.length <= 256:
-            teachers["first hitting"] = (shape.length, _exact(backbone, setting))
+        if backbone.length <= 256:
+            teachers["first hitting"] = (backbone.length, _exact(backbone, setting))
         thunks = {name: thunk for name, (_, thunk) in teachers.items()}
         run = race({"forward": forward(backbone, setting)} | thunks, setting)
         for name, (calls, _) in teachers.items():

@@ -1,4 +1,4 @@
-"""Timing in turn: whatever slows the machine down for a while slows down everything that is compared."""
+"""Interleaved timing: what is compared runs in turn, so that a slow moment of the machine slows all of it."""
 
 import time
 from collections.abc import Callable, Mapping

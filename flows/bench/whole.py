@@ -1,4 +1,4 @@
-"""What does a whole step cost, its network call included?"""
+"""Benchmark `whole`: the cost of a whole step, its network call included."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import torch
 
 from flows.bench.cases import Case, forward, race, runner
 from flows.bench.figures import Figure, Setting
-from flows.bench.shapes import get_shape, masked_sequences, random_backbone
+from flows.bench.shapes import masked_sequences, network_of
 from flows.bench.timing import Thunk
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.samplers.catalog import get_sampler
@@ -21,9 +21,7 @@ MOST = 0.78
 
 def ask(setting: Setting) -> list[Figure]:
     """Steps early and late, and one whose input has not changed since the last call."""
-    backbone = random_backbone(
-        get_shape(setting.shape), "radd", body_dtype=setting.body_dtype, device=setting.device
-    )
+    backbone = network_of(setting, "radd")
     cases = [Case(masked=masked, rest=rest) for masked in (LATE, 0.3, 1.0) for rest in (False, True)]
     thunks: dict[str, Thunk] = {"forward": forward(backbone, setting)}
     thunks |= {case.name: runner(backbone, case, setting) for case in cases}

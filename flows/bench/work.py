@@ -1,4 +1,4 @@
-"""Does each kind of a grid's work spend its time in the network?"""
+"""Benchmark `work`: the share of each kind of a grid's jobs spent outside the network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Commands that measure the program itself."""
+"""`lsd bench`: measure the program itself."""
 
 from typing import Annotated
 

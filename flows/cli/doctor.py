@@ -1,9 +1,9 @@
-"""The command that says what works and what to fix."""
+"""`lsd doctor`: show what works and what to fix."""
 
 import json
 from dataclasses import asdict
 
-from rich.markup import escape
+from rich.text import Text
 
 from flows.cli.shared import Json, Registry, Store, app, care, console
 
@@ -22,11 +22,11 @@ def doctor(*, store: Store = None, registry: Registry = None, json_: Json = Fals
         findings.append(finding)
         if json_:
             continue
-        mark = "[green]works[/]" if finding.ok else "[bold red]fails[/]"
-        console.print(f"{mark}  {finding.what:<9} {escape(finding.where)}", highlight=False, soft_wrap=True)
-        console.print(f"       {escape(finding.words)}", highlight=False, soft_wrap=True)
+        mark = ("works", "green") if finding.ok else ("fails", "bold red")
+        console.print(Text.assemble(mark, f"  {finding.what:<9} {finding.where}"), soft_wrap=True)
+        console.print(f"       {finding.words}", soft_wrap=True)
         if finding.remedy:
-            console.print(f"       fix: {escape(finding.remedy)}", highlight=False, soft_wrap=True)
+            console.print(f"       fix: {finding.remedy}", soft_wrap=True)
     if json_:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     return 0 if all(finding.ok for finding in findings) else 1

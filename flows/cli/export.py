@@ -1,4 +1,4 @@
-"""Commands that take a sampler elsewhere: into files, and onto the Hugging Face hub."""
+"""Commands that export a sampler: as files, and to the Hugging Face hub."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def export(
 
     sampler = load_sampler(uri, tracking_uri=registry, store=store)
     for file in write(sampler, to, out or Path(sampler.card.title.replace(" ", "-"))):
-        console.print(str(file), highlight=False, soft_wrap=True)
+        console.print(str(file), soft_wrap=True)
     return 0
 
 
@@ -57,5 +57,5 @@ def push(
 
     sampler = load_sampler(uri, tracking_uri=registry, store=store)
     url = upload(sampler, repository, private=private)
-    console.print(f"{url}\nNext: lsd sample {url} -n 4", highlight=False, soft_wrap=True)
+    console.print(f"{url}\nNext: lsd sample {url} -n 4", soft_wrap=True)
     return 0

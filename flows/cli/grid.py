@@ -46,8 +46,8 @@ def teacher(name: Ready = "countdown", *, given: Mapping[str, Any]) -> int:
     driver = Driver(settings=settings, progress=progress, workers=config.workers, num_gpus=config.num_gpus)
     counts = make_trajectories(plan, driver)
     for spec in plan.teachers:
-        console.print(f"{settings.store}/{spec.folder}", highlight=False, soft_wrap=True)
-    console.print(f"shards: {counts.reused['shards']} reused, {counts.made['shards']} made", highlight=False)
+        console.print(f"{settings.store}/{spec.folder}", soft_wrap=True)
+    console.print(f"shards: {counts.reused['shards']} reused, {counts.made['shards']} made")
     return 0
 
 
@@ -85,8 +85,8 @@ def submit(
             cell.key, f"python -m flows.pipeline.cell_jobs {shlex.quote(asked)}", env, cell.label
         )
         said = "submitted" if job.new else f"there already, {job.status.lower()}"
-        console.print(f"{cell.label}: {said}: {job.name}", highlight=False, soft_wrap=True)
-    console.print(f"Next: lsd grid {name} --store {settings.store}", highlight=False, soft_wrap=True)
+        console.print(f"{cell.label}: {said}: {job.name}", soft_wrap=True)
+    console.print(f"Next: lsd grid {name} --store {settings.store}", soft_wrap=True)
     return 0
 
 
@@ -127,7 +127,7 @@ def plan(
         print(json.dumps(cost_record(cost) | ({"simulated": rows} if simulate else {}), indent=2))
         return 0
     for line in cost_lines(cost):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     if simulate:
         from flows.pipeline.simulate import simulated_table
 

@@ -1,4 +1,4 @@
-"""Commands for a person who compares: the report."""
+"""`lsd report`: one page that compares a backbone's samplers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def report(
 ) -> int:
     """Write one HTML page that compares a backbone's samplers and says in words who won and who lost.
 
-    It needs nothing beside it; numbers (CSV) and a picture (PNG) lie next to it. It is filed in MLflow too.
+    It needs nothing beside it; numbers (CSV) and a picture (PNG) lie next to it. It is logged in MLflow too.
 
     Parameters
     ----------
@@ -32,6 +32,6 @@ def report(
     settings = resolve(command_line={"store": store, "tracking_uri": registry})
     page = report_backbone(backbone, settings, out, samples)
     for file in page.files:
-        console.print(str(file), highlight=False, soft_wrap=True)
-    console.print(f"filed as run {page.run_id} in {settings.tracking_uri}", highlight=False, soft_wrap=True)
+        console.print(str(file), soft_wrap=True)
+    console.print(f"filed as run {page.run_id} in {settings.tracking_uri}", soft_wrap=True)
     return 0

@@ -1,11 +1,23 @@
-"""Commands for a person who wants a sampler: list, sample, pick."""
+"""Commands on registered samplers: list, sample, pick."""
 
 import json
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.cli.shared import Json, Listed, Registry, Source, Store, Whole, Wholes, app, console, whole
+from flows.cli.shared import (
+    Json,
+    Listed,
+    Registry,
+    Source,
+    Store,
+    Whole,
+    Wholes,
+    app,
+    console,
+    visible,
+    whole,
+)
 
 
 @app.command
@@ -60,7 +72,7 @@ def samplers(
     console.print(samplers_table(backbone, rows))
     champion = min((alias for row in rows for alias in row["aliases"]), key=len, default=None)
     if champion:
-        console.print(f"Next: lsd sample models:/{backbone}@{champion} -n 4", highlight=False)
+        console.print(f"Next: lsd sample models:/{backbone}@{champion} -n 4")
     return 0
 
 
@@ -106,7 +118,7 @@ def sample(
         print(json.dumps(tokens.tolist()))
     else:
         for text in sampler.write(tokens):
-            print(text.replace("\n", "\\n"))  # a sequence a line
+            print(visible(text))  # a sequence a line
     return 0
 
 

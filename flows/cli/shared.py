@@ -1,4 +1,4 @@
-"""What every command is made of: the app, its two consoles, and the types of common options."""
+"""Shared parts of the commands: the app, its two consoles, and the types of common options."""
 
 import re
 from typing import Annotated, Any
@@ -11,8 +11,8 @@ app = App(
     help="Learn few-step samplers for frozen discrete diffusion models, measure them honestly, and use them.",
     version_flags=["--version"],
 )
-console = Console()
-complaints = Console(stderr=True, soft_wrap=True)
+console = Console(markup=False)  # what is printed comes from configs, stores and other libraries
+complaints = Console(stderr=True, soft_wrap=True, markup=False)
 care = Group("Care of the store and the registry")
 
 Store = Annotated[str | None, Parameter(help="folder or URL; else LSD_STORE, else ./lsd-data/store")]
@@ -25,6 +25,13 @@ Source = Annotated[
 ]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="print JSON for a program")]
 Listed = Parameter(consume_multiple=True, negative="")
+
+
+def visible(text: str) -> str:
+    """Somebody else's text without what would move a terminal's cursor, break a line or end the output: as escapes."""
+    return re.sub(
+        "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", lambda m: repr(m[0])[1:-1], text
+    )
 
 
 def whole(kind: Any, tokens: Any) -> int:

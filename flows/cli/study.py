@@ -1,10 +1,10 @@
-"""The command that answers a question about methods."""
+"""`lsd study`: answer a question about methods."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.markup import escape
+from rich.text import Text
 
 from flows.cli.options import options_of
 from flows.cli.shared import app, console
@@ -28,7 +28,7 @@ def study(
 
     if list_:
         for ready in study_names():
-            console.print(f"[bold]{ready:<16}[/]{escape(load_study(ready).question)}", highlight=False)
+            console.print(Text.assemble((f"{ready:<16}", "bold"), load_study(ready).question))
         return 0
     if name is None:
         raise InputError("study", f"be one of {', '.join(study_names())}", name, "or name a .yaml file")

@@ -1,4 +1,4 @@
-"""The command that trains small backbones."""
+"""`lsd train`: train small backbones and judges."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,13 +30,13 @@ def train(
     """Train a small backbone; resumes from its checkpoint if there is one.
 
     A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Empty lines are
-    skipped, short ones padded, and one in twenty is held out to see what was learned by heart. The judges are
+    skipped, short ones padded, and one in twenty is held out to measure memorisation. The judges are
     text-judge and digits-judge.
 
     Parameters
     ----------
     family:
-        `radd` (time-free x0 law) or `sedd` (time-conditioned log-scores); of digits, the noise: `gaussian` or
+        `radd` (time-free x0 distribution) or `sedd` (time-conditioned log-scores); of digits, the noise: `gaussian` or
         `uniform`.
     split:
         what a token of the file is: each of the `characters`, or what stands between `spaces`.

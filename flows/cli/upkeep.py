@@ -55,15 +55,22 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     """
     from flows.settings import resolve
     from lsd_core.backbones.publish import damaged
-    from lsd_core.candidates.verify import damaged_cells
+    from lsd_core.candidates.verify import check_cells, damaged_champions
     from lsd_core.storage.store import Store as Place
     from lsd_core.trajectories.verify import verify as check
 
     place = Place(resolve(command_line={"store": url or store}).store)
     place.check(writable=False)
-    problems = [*damaged(place).values(), *damaged_cells(place).values(), *map(str, check(place))]
+    cells = check_cells(place)
+    problems = [*damaged(place).values(), *cells.problems.values(), *damaged_champions(place).values()]
+    problems += map(str, check(place))
     for problem in problems:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)
+    if cells.unsealed:
+        words = (
+            "cells without digests, written by an earlier version: their cards were compared with their files"
+        )
+        console.print(f"{len(cells.unsealed)} {words}", highlight=False, soft_wrap=True)
     console.print("no bad file" if not problems else f"{len(problems)} bad: run the same `lsd grid` again")
     return 1 if problems else 0
 

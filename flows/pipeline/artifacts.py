@@ -1,4 +1,4 @@
-"""What an operator sees in Prefect's UI: the plan, the leaderboard, where things are."""
+"""Prefect artifacts of a run: the plan, the leaderboard, verdicts, charts, links."""
 
 import base64
 import re

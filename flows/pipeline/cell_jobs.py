@@ -1,4 +1,4 @@
-"""Cells one at a time: what a grid splits into, and how one is filled by a process of its own.
+"""Single cells: the split of a grid into its cells, and the process that computes one of them.
 
 A cell needs no registry: it leaves its cards on the store, where `lsd grid` finds them done and promotes, or
 `lsd register` files them. Run as

@@ -1,4 +1,4 @@
-"""What a cell is filled with: tables, measurements, a certificate and a card for each of its candidates.
+"""The work of a cell: tables, measurements, a certificate and a card for each of its candidates.
 
 A candidate that fails leaves the others of its cell alone.
 """
@@ -15,6 +15,7 @@ from flows.pipeline.site import Failures, Site, have_done
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.make_card import make_card
+from lsd_core.candidates.reading import read_card
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import PARTS
 from lsd_core.candidates.temperature import choose_temperature
@@ -23,12 +24,13 @@ from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.cards import SamplerCard
 from lsd_core.distillation.methods import BASELINE, TEMPERATURE, get_method
 from lsd_core.numerics.environment import environment
+from lsd_core.storage.sealed import read_sealed
 from workers.jobs import CandidateJob, CertifyJob, LearnJob, MeasureJob
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What has become of a cell."""
+    """The result of a cell's work."""
 
     cards: Mapping[str, SamplerCard] = field(default_factory=dict)
     """By key of the candidate."""
@@ -123,9 +125,15 @@ def reports(site: Site, spec: CandidateSpec) -> Iterator[CandidateJob]:
         yield MeasureJob(spec=spec, **asdict(each), only_across=there)
 
 
-def untested(site: Site, spec: CandidateSpec) -> bool:
-    """Whether promotion lacks measurements of a candidate that has a card."""
-    return bool(lacking(site.results(spec.work), site.present))
+def complete(site: Site, spec: CandidateSpec) -> bool:
+    """Whether nothing is missing of what a candidate's card, its promotion and its report are made from."""
+    work, results = spec.work, site.results(spec.work)
+    wanted = {results.table_key(which) for which in table_seeds(work)}
+    wanted |= {site.key(job) for of in (selections, cooled_selections) for job in of(work)}
+    wanted |= {results.measurement_key(each.part, each.which, 1.0) for each in quoted(work)}
+    if not {site.results(spec).card_key, *wanted} <= site.present or lacking(results, site.present):
+        return False
+    return not certifiable(work) or results.certificate_key(shipped_run(results)) in site.present
 
 
 def planned_jobs(site: Site, cell: Cell) -> list[CandidateJob]:
@@ -148,9 +156,9 @@ def write_card(results: Results) -> SamplerCard:
     learned = [results.read_learned(table_index(spec, w)) for w in seeds]
     certificate = None
     if certifiable(spec):
-        certificate = results.store.read_json(results.certificate_key(shipped_run(results)))
+        certificate = read_sealed(results.store, results.certificate_key(shipped_run(results)))
     card = make_card(spec, learned, measured, certificate, environment())
-    results.store.write_bytes(results.card_key, card.to_json().encode())
+    results.store.write_bytes(results.card_key, card.sealed_json().encode())
     return card
 
 
@@ -160,8 +168,7 @@ def read_cards(site: Site, specs: Sequence[CandidateSpec]) -> dict[str, SamplerC
     for spec in specs:
         key = site.results(spec).card_key
         if key in site.present:
-            text = site.store.read_bytes(key).decode()
-            cards[spec.key] = SamplerCard.from_json(text, source=site.store.locate(key))
+            cards[spec.key] = read_card(site.store, key)
     return cards
 
 

@@ -1,4 +1,4 @@
-"""A plan's cost, for people and for programs."""
+"""A plan's cost as lines for a terminal and as a JSON record."""
 
 from dataclasses import asdict
 from typing import Any

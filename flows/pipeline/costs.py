@@ -1,4 +1,4 @@
-"""What a plan costs before any of it is done: shards, bytes, network calls, hours of a worker."""
+"""Cost estimate of a plan: shards, bytes, network calls, hours of a worker."""
 
 import time
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class PlanCost:
     cells: int
     candidates: int
     computed: int
-    """Candidates computed once each: those with equal laws share."""
+    """Candidates computed once each: those with equal kernels share."""
     teachers: tuple[TeacherCost, ...]
     measured_sequences: int
     """Sequences through the network for measurements and certificates, at most."""

@@ -1,4 +1,4 @@
-"""`lsd doctor`: everything a run needs is tried, and what does not work comes with what to do about it."""
+"""`lsd doctor`: try everything that a run needs, and give a remedy for what does not work."""
 
 import json
 import os

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from flows.config import GridConfig
-from flows.pipeline.cell_work import Filled, cell_piece, planned_jobs, read_cards, untested
+from flows.pipeline.cell_work import Filled, cell_piece, complete, planned_jobs, read_cards
 from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import Phases, Progress, listener
 from flows.pipeline.run import Run
@@ -19,21 +19,24 @@ from flows.pipeline.timing import PoolTiming, Timing
 from flows.pipeline.watcher import end_with_this_process
 from flows.settings import LOCAL_RAY, Settings
 from lsd_core import registry
+from lsd_core.backbones.imported import named_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.manifest import publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
 from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
-from workers.messages import Told
+from workers.messages import Message
 from workers.pool import Outcome, Pool
-from workers.session import ray_session, workers_for
+from workers.session import check_address, ray_session, workers_for
 from workers.worker import Worker
 
 
 def check_places(settings: Settings, *, with_registry: bool = True) -> None:
-    """Raise InputError unless the store, and the registry where one is needed, can be used."""
+    """Raise InputError unless the store, the cluster, and the registry where one is needed, can be used."""
     Store(settings.store).check()
+    check_address(settings.ray_address)
     if with_registry:
         registry.check(settings.tracking_uri)
 
@@ -45,7 +48,7 @@ def prepare(config: GridConfig, settings: Settings, *, with_registry: bool = Tru
     return plan
 
 
-def publish_all(backbones: Sequence[AnyBackbone], store_url: str) -> None:
+def publish_backbones(backbones: Sequence[AnyBackbone], store_url: str) -> None:
     """Put frozen weights on the store, where workers fetch them."""
     for backbone in backbones:
         publish(backbone, Store(store_url))
@@ -53,15 +56,15 @@ def publish_all(backbones: Sequence[AnyBackbone], store_url: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Driver:
-    """Where a run works and how it shows itself; a flow puts task runs around its steps."""
+    """Settings, progress and callbacks of a run; a flow puts task runs around its steps."""
 
     settings: Settings
     progress: Progress
     workers: int | None = None
     num_gpus: float = 0
-    hear: Callable[[Told], None] | None = None
-    """Takes what workers tell; if left out, a log takes their remarks."""
-    publish: Callable[[Sequence[AnyBackbone], str], Any] = publish_all
+    hear: Callable[[Message], None] | None = None
+    """Takes messages of workers; if left out, a log takes their remarks."""
+    publish: Callable[[Sequence[AnyBackbone], str], Any] = publish_backbones
     begun: Callable[[Piece], None] = lambda piece: None
     """Called when work on a piece begins."""
     timing: Timing = field(default_factory=Timing)
@@ -73,7 +76,8 @@ class Driver:
 
     def survey(self, teachers: Iterable[TeacherSpec], trajectories: int) -> list[Survey]:
         """See which shards are there, and count them; reads and hashes them all."""
-        surveys = [Survey.of(Store(self.settings.store), teacher, trajectories) for teacher in teachers]
+        store = Store(self.settings.store)
+        surveys = [Survey.of(store, teacher, range(teacher.num_shards(trajectories))) for teacher in teachers]
         for survey in surveys:
             self.counts.add("shards", reused=len(survey.intact), made=len(survey.missing))
         return surveys
@@ -88,7 +92,8 @@ class Driver:
         with ray_session(self.settings.ray_address, num_cpus=self.workers, hear=hear):
             width = sum(piece.width for piece in pieces)
             size = min(self.workers or workers_for(width, num_gpus=self.num_gpus), max(1, width))
-            pool = partial(Pool, Worker, (self.settings.store,), num_workers=size, num_gpus=self.num_gpus)
+            made_of = (self.settings.store, named_targets())
+            pool = partial(Pool, Worker, made_of, num_workers=size, num_gpus=self.num_gpus)
             with self.timing.pool(size) as timing, Phases(self.progress, _totals(planned)) as phases:
                 shown = _Shown(self.progress, phases, timing)
                 Scheduler(pieces, self.progress, begun=self.begun, done=shown.done, sent=shown.sent).run(pool)
@@ -98,14 +103,9 @@ def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
     site = driver.site()
     driver.publish(plan.backbones, driver.settings.store)
-    surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories)
-    lacking = [survey for survey in surveys if survey.missing]
-    for survey in surveys:
-        if not survey.missing:
-            survey.publish(site.store)
-    pieces = [teacher_piece(site, survey) for survey in lacking]
-    driver.work(pieces, [job for survey in lacking for job in survey.jobs])
-    for piece in pieces:
+    taught, jobs = teach(site, driver.survey(plan.teachers, plan.config.teacher.trajectories))
+    driver.work([*taught.values()], jobs)
+    for piece in taught.values():
         piece.future.result()  # the first reason why there are none
     return driver.counts
 
@@ -116,11 +116,13 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     `check_teachers` also has shards made anew that are missing or damaged where every card is there.
     """
     site = driver.site()
+    site.check(plan.candidates, driver.progress.say)
     cards = read_cards(site, plan.candidates)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
     todo = [spec for spec in plan.candidates if spec.key not in cards]
     driver.counts.add("cells", reused=len(cards), made=len(todo))
-    if not todo and not check_teachers and not any(untested(site, spec) for spec in plan.candidates):
+    incomplete = {spec.key for spec in plan.candidates if not complete(site, spec)}
+    if not incomplete and not check_teachers:
         return replace(run, cards=cards)
     driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
@@ -129,7 +131,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     taught, jobs = teach(site, surveys, learners)
     cells = {}
     for cell in plan.cells:
-        lacking = tuple(spec for spec in cell.specs if spec.key not in cards or untested(site, spec))
+        lacking = tuple(spec for spec in cell.specs if spec.key in incomplete)
         if lacking:
             open_cell = replace(cell, specs=lacking)
             teacher = next((taught.get(s.teacher.hash) for s in lacking if s.teacher), None)
@@ -152,7 +154,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
 
 
 def teach(
-    site: Site, surveys: Sequence[Survey], learners: Sequence[CandidateSpec]
+    site: Site, surveys: Sequence[Survey], learners: Sequence[CandidateSpec] = ()
 ) -> tuple[dict[str, Piece], list[Job]]:
     """The pieces of the teachers that lack shards or the score of their own sequences, by hash, and their jobs.
 
@@ -167,7 +169,7 @@ def teach(
             pieces[survey.teacher.hash] = teacher_piece(site, survey, own)
             jobs += [*survey.jobs, *measured]
         else:
-            survey.publish(site.store)
+            publish_manifest(site.store, survey.teacher, survey.intact.values())
     return pieces, jobs
 
 
@@ -218,6 +220,6 @@ class _Shown:
             self.timing.add(stage, job, outcome.result.spent)
         if isinstance(job, ShardJob) and outcome.result is not None:
             tally = self.tallies.setdefault(stage, Tally())
-            tally.add(outcome.result)
+            tally.done.append(outcome.result)
             note = tally.note
         self.phases.advance(stage, _amount(job), note)

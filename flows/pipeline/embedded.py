@@ -1,16 +1,35 @@
 """The flow in this process: no server, no account. The same code path; only the URLs differ."""
 
+import urllib.error
+import urllib.request
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 
 from flows.config import GridConfig
 from flows.pipeline.watcher import end_with_this_process
 from flows.settings import EMBEDDED, quiet_console, resolve
+from lsd_core.errors import InputError
 
 if TYPE_CHECKING:
     from flows.pipeline.run import Run
     from flows.report.run_report import Outcome
+
+
+def _knock(url: str) -> None:
+    """Raise InputError where no server answers, which takes Prefect half a minute. Any answer will do."""
+    try:
+        urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=10).close()
+    except urllib.error.HTTPError:
+        return
+    except (OSError, ValueError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        remedy = "start the server, or unset PREFECT_API_URL and LSD_PREFECT_API_URL to run without one"
+        raise InputError(
+            "prefect_api_url", "be a Prefect API that answers", f"{url} ({reason})", remedy
+        ) from None
 
 
 def run_embedded(config: GridConfig, console: Console) -> int:
@@ -27,15 +46,18 @@ def run_embedded(config: GridConfig, console: Console) -> int:
     from flows.pipeline.grid_flow import OPTIONS, final_state, run_grid
     from flows.pipeline.progress import progress_on
 
+    if settings.prefect_api_url != EMBEDDED:
+        _knock(settings.prefect_api_url)
     plan = prepare(config, settings)  # bad input ends here, before a flow run exists
     where = "this process" if settings.prefect_api_url == EMBEDDED else settings.prefect_api_url
     console.print(
-        f"[bold]{config.name}[/]: {len(plan.candidates)} candidates for {', '.join(config.backbones)}; "
-        f"flow in {where}",
-        highlight=False,
+        Text.assemble(
+            (config.name, "bold"),
+            f": {len(plan.candidates)} candidates for {', '.join(config.backbones)}; flow in {where}",
+        )
     )
     if config.sizes:
-        console.print(config.sizes, style="yellow", highlight=False)
+        console.print(config.sizes, style="yellow")
     ended: tuple[Run, Outcome] | None = None
 
     @flow(name="lsd", flow_run_name="{config.name}", **OPTIONS)

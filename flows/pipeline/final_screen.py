@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from flows.pipeline.run import Run
 from flows.report.run_report import Outcome, table_of
 from flows.settings import Settings
+from lsd_core.errors import printable
 from lsd_core.tasks.catalog import get_task
 
 
 def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settings, console: Console) -> int:
     """Print it and return the exit code: 0 where every cell is done, 1 where one failed."""
     if ended is None:
-        console.print(f"[bold red]{state.type.value}:[/] {state.message}", highlight=False)
-        console.print("what was published stays; run the same command again to resume", highlight=False)
+        console.print(
+            Text.assemble((f"{state.type.value}:", "bold red"), f" {printable(str(state.message))}")
+        )
+        console.print("what was published stays; run the same command again to resume")
         return 1
     run, outcome = ended
     for backbone in outcome.verdicts:
@@ -26,28 +30,28 @@ def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settin
         console.print(table_of(backbone, outcome, get_task(task)))
         for alias, verdict in outcome.verdicts[backbone].items():
             if "-" not in alias:
-                console.print(f"  {alias}: {verdict.sentence}", highlight=False)
+                console.print(f"  {alias}: {verdict.sentence}")
                 for comparison in verdict.comparisons:
                     if not comparison.wins:
-                        console.print(f"      {comparison.sentence}", highlight=False)
+                        console.print(f"      {comparison.sentence}")
     console.print()
     for phase, reused in run.counts.reused.items():
-        console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made", highlight=False)
+        console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made")
     if run.plan.config.sizes:
-        console.print(f"  {run.plan.config.sizes}", style="yellow", highlight=False)
+        console.print(f"  {run.plan.config.sizes}", style="yellow")
     console.print()
-    console.print(f"  store     {settings.store}", highlight=False, soft_wrap=True)
-    console.print(f"  registry  {settings.tracking_uri}", highlight=False, soft_wrap=True)
+    console.print(f"  store     {settings.store}", soft_wrap=True)
+    console.print(f"  registry  {settings.tracking_uri}", soft_wrap=True)
     folder = settings.reports / run.plan.config.name
     beside = "table.csv, verdicts.md, quality.png, tables.png"
-    console.print(f"  report    {folder} ({beside})", highlight=False, soft_wrap=True)
+    console.print(f"  report    {folder} ({beside})", soft_wrap=True)
     for backbone in outcome.verdicts:
-        console.print(f"  page      {folder / backbone}.html", highlight=False, soft_wrap=True)
+        console.print(f"  page      {folder / backbone}.html", soft_wrap=True)
     mlflow = f"{program('mlflow')} ui --backend-store-uri {settings.tracking_uri}"
-    console.print(f"  browse    {mlflow}", highlight=False, soft_wrap=True)
+    console.print(f"  browse    {mlflow}", soft_wrap=True)
     _print_next(outcome, console)
     for label, reason in outcome.failures.items():
-        console.print(f"[bold red]failed[/] {label}: {reason}", highlight=False)
+        console.print(Text.assemble(("failed", "bold red"), f" {label}: {reason}"))
     return 1 if outcome.failures else 0
 
 
@@ -70,7 +74,7 @@ def _print_next(outcome: Outcome, console: Console) -> None:
         f'            >>> sampler = load_sampler("{uri}")',
         "            >>> tokens = sampler.sample(num_samples=16, seed=0)",
     ]
-    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def program(name: str) -> str:

@@ -1,4 +1,4 @@
-"""A grid file for a backbone that somebody trained: sizes for a first look, to be read and changed."""
+"""Template of a grid file for a newly trained backbone, with sizes for a first look."""
 
 import json
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Log learning curves to the registry while cells train, from a thread of its own.
 
 Curves are for watching: a run neither waits for them nor fails because the registry is away. What could not be
-filed is kept for a while and tried again; the whole history is filed with each sampler in any case.
+logged is kept for a while and tried again; the whole history is logged with each sampler in any case.
 """
 
 import contextlib
@@ -15,21 +15,21 @@ from typing import Self
 from flows.pipeline.progress import Progress, listener
 from flows.pipeline.retries import may_pass
 from lsd_core import registry
-from workers.messages import Points, Told
+from workers.messages import Message, Points
 
 KEPT = 5000  # lines that wait for a registry that is away
 RETRY_S = 2.0
-PATIENCE_S = 5.0  # how long the end of a run waits for what is not filed yet
+PATIENCE_S = 5.0  # how long the end of a run waits for what is not logged yet
 
 
 class LiveCurves:
-    """Files points as runs of the registry, between the start and the end of its `with` block."""
+    """Logs points as runs of the registry, between the start and the end of its `with` block."""
 
     def __init__(self, tracking_uri: str, progress: Progress, flow_run: str = "") -> None:
         self._uri, self._progress, self._flow_run = tracking_uri, progress, flow_run
-        self._told = queue.SimpleQueue[Told | None]()
-        self._waiting = deque[Told](maxlen=KEPT)
-        self._open: dict[str, tuple[str, tuple[str, int]]] = {}  # key of the job -> its run, who told of it
+        self._queue = queue.SimpleQueue[Message | None]()
+        self._waiting = deque[Message](maxlen=KEPT)
+        self._open: dict[str, tuple[str, tuple[str, int]]] = {}  # key of the job -> its run, its worker
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="curves", daemon=True)
 
@@ -41,16 +41,16 @@ class LiveCurves:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed.set()
-        self._told.put(None)
+        self._queue.put(None)
         self._thread.join(PATIENCE_S)
 
-    def take(self, told: Told) -> None:
-        """From any thread, at once: points to be filed."""
-        self._told.put(told)
+    def take(self, message: Message) -> None:
+        """From any thread, at once: points to be logged."""
+        self._queue.put(message)
 
     def _work(self) -> None:
         away = False
-        while not (self._closed.is_set() and (away or (self._told.empty() and not self._waiting))):
+        while not (self._closed.is_set() and (away or (self._queue.empty() and not self._waiting))):
             self._collect(RETRY_S if away else None)
             try:
                 while self._waiting:
@@ -71,30 +71,30 @@ class LiveCurves:
                 registry.end_curve(run_id, "KILLED", tracking_uri=self._uri)
 
     def _collect(self, wait_s: float | None) -> None:
-        """Everything told so far; waits for something, or for the time given."""
+        """All messages so far; waits for something, or for the time given."""
         if wait_s is not None:
             self._closed.wait(wait_s)
-        elif (told := self._told.get()) is not None:
-            self._waiting.append(told)
+        elif (message := self._queue.get()) is not None:
+            self._waiting.append(message)
         with contextlib.suppress(queue.Empty):
             while True:
-                if (told := self._told.get_nowait()) is not None:
-                    self._waiting.append(told)
+                if (message := self._queue.get_nowait()) is not None:
+                    self._waiting.append(message)
 
-    def _file(self, told: Told) -> None:
-        found = told.points()
+    def _file(self, message: Message) -> None:
+        found = message.points()
         if found is None:
             return
-        run_id = self._run_of(found, (told.host, told.pid))
+        run_id = self._run_of(found, (message.host, message.pid))
         registry.add_points(run_id, found.points, tracking_uri=self._uri)
         if found.status != "RUNNING":
             registry.end_curve(run_id, found.status, tracking_uri=self._uri)
             del self._open[found.key]
 
-    def _run_of(self, found: Points, teller: tuple[str, int]) -> str:
+    def _run_of(self, found: Points, worker: tuple[str, int]) -> str:
         """The run of a curve; a job that was begun anew by another worker gets another."""
-        run_id, by = self._open.get(found.key, ("", teller))
-        if run_id and by != teller:
+        run_id, by = self._open.get(found.key, ("", worker))
+        if run_id and by != worker:
             registry.end_curve(run_id, "KILLED", tracking_uri=self._uri)
             run_id = ""
         if not run_id:
@@ -105,18 +105,18 @@ class LiveCurves:
                 flow_run=self._flow_run,
                 tracking_uri=self._uri,
             )
-            self._open[found.key] = run_id, teller
+            self._open[found.key] = run_id, worker
         return run_id
 
 
-def hearing(progress: Progress, curves: LiveCurves) -> Callable[[Told], None]:
-    """Who hears what workers tell: points go to the curves, words to whoever listens."""
+def hearing(progress: Progress, curves: LiveCurves) -> Callable[[Message], None]:
+    """Sorts messages of workers: points go to the curves, remarks to the listener."""
     words = listener(progress)
 
-    def hear(told: Told) -> None:
-        if told.is_points:
-            curves.take(told)
+    def hear(message: Message) -> None:
+        if message.is_points:
+            curves.take(message)
         elif words is not None:
-            words(told)
+            words(message)
 
     return hear

@@ -1,4 +1,4 @@
-"""From a GridConfig to the work it means: teachers, candidates, jobs. Bad input ends here."""
+"""From a GridConfig to its work: teachers, candidates, jobs. Bad input ends here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a grid comes down to."""
+    """The work of a grid."""
 
     config: GridConfig
     backbones: tuple[AnyBackbone, ...]
@@ -59,7 +59,7 @@ class Plan:
 
     @property
     def work(self) -> tuple[CandidateSpec, ...]:
-        """The candidates for which something is computed: those with equal laws count once."""
+        """The candidates for which something is computed: those with equal kernels count once."""
         return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
 
     @cached_property
@@ -68,10 +68,10 @@ class Plan:
         own, first = set(self.config.samplers), dict[tuple[str, int], str]()
         groups = dict[tuple[str, int, str], list[CandidateSpec]]()
         for spec in self.candidates:
-            budget, law = (spec.backbone.fingerprint, spec.nfe), spec.work.sampler
-            law = first.setdefault(budget, law) if spec.sampler not in own else law
-            first.setdefault(budget, law)
-            groups.setdefault((*budget, law), []).append(spec)
+            budget, kernel = (spec.backbone.fingerprint, spec.nfe), spec.work.sampler
+            kernel = first.setdefault(budget, kernel) if spec.sampler not in own else kernel
+            first.setdefault(budget, kernel)
+            groups.setdefault((*budget, kernel), []).append(spec)
         cells = []
         for (_, nfe, _), specs in groups.items():
             named = {spec.sampler for spec in specs}

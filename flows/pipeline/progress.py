@@ -1,4 +1,4 @@
-"""How a run shows its progress: bars on a terminal, log lines elsewhere."""
+"""Progress of a run: bars on a terminal, log lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from workers.messages import Told
+from workers.messages import Message
 
 
 class Advance(Protocol):
@@ -22,7 +22,7 @@ LINE_EVERY_S = 10.0
 
 
 class Progress(Protocol):
-    """Where progress is shown. Phases may overlap."""
+    """A display of progress. Phases may overlap."""
 
     def phase(self, title: str, total: int, unit: str) -> AbstractContextManager[Advance]: ...
     def say(self, text: str) -> None: ...
@@ -53,21 +53,21 @@ class TerminalProgress:
 
     def _new(self) -> RichProgress:
         bars = RichProgress(
-            TextColumn("{task.description:<28}"),
+            TextColumn("{task.description:<28}", markup=False),
             BarColumn(bar_width=28),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
         )
         bars.start()
         return bars
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(text)
 
 
 class LogProgress:
@@ -131,9 +131,9 @@ def progress_on(console: Console) -> Progress:
     """Bars where a person looks on; lines in a file or a pipe, where bars would show nothing until their end."""
     if console.is_terminal:
         return TerminalProgress(console)
-    return LogProgress(lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+    return LogProgress(lambda text: console.print(text, markup=False, soft_wrap=True))
 
 
-def listener(progress: Progress) -> Callable[[Told], None] | None:
+def listener(progress: Progress) -> Callable[[Message], None] | None:
     """What takes remarks of workers: a log does, a terminal with bars on it does not."""
-    return (lambda told: progress.say(str(told))) if isinstance(progress, LogProgress) else None
+    return (lambda message: progress.say(str(message))) if isinstance(progress, LogProgress) else None

@@ -1,8 +1,9 @@
 """Put the cards of a run into the registry, and give its aliases to the champions."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from flows.pipeline.champions import remember_champions
+from flows.pipeline.champions import registered_champions, remember_champions
 from flows.pipeline.progress import Progress
 from flows.pipeline.run import Run
 from flows.pipeline.standings import decide
@@ -67,7 +68,9 @@ def promote_champions(run: Run) -> Outcome:
                 backbone.name, backbone.fingerprint, champions, tracking_uri=run.settings.tracking_uri
             )
             cards = {alias: run.cards[verdict.key].sha256 for alias, verdict in mine.items()}
-            remember_champions(run.store, backbone.name, backbone.fingerprint, cards)
+            named = backbone.name, backbone.fingerprint
+            known = partial(registered_champions, *named, run.settings.tracking_uri)
+            remember_champions(run.store, *named, cards, otherwise=known)
         for spec in specs:
             held = tuple(alias for alias, verdict in mine.items() if verdict.key == spec.key)
             uri = run.uris[spec.key]

@@ -1,4 +1,4 @@
-"""What is tried again: a store or server that did not answer, a worker that died. Everything else fails at once.
+"""Retries: after a store or server that did not answer, or a worker that died. Everything else fails at once.
 
 One rule for exceptions and for what workers report, and one layer: jobs and what is between them are tried again by
 the scheduler, the driver's other steps by Prefect.

@@ -1,4 +1,4 @@
-"""What a run of a grid came to: the cards, registry URIs and failures of its candidates, counts and times."""
+"""The outcome of a run of a grid: cards, registry URIs and failures of its candidates, counts and times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

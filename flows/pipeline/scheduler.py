@@ -1,4 +1,4 @@
-"""Pieces of work on one pool of workers: each asks for jobs, gets their outcomes and asks for more, until it is done.
+"""Scheduler of pieces of work on one pool of workers: a piece yields jobs, is sent their outcomes, and yields more.
 
 A piece is a generator, so that what lies between its jobs is plain code of the driver's main thread, where signals
 are heard. Jobs of the first piece come first, and a piece is begun when those before it leave a worker free: big
@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from flows.pipeline.progress import Progress
 from flows.pipeline.retries import DELAYS_S, may_pass
+from lsd_core.errors import printable
 from workers.jobs import Job
 from workers.pool import Failure, Outcome, Pool
 
@@ -190,4 +191,4 @@ def reason_of(error: BaseException | Failure) -> str:
     """One line: `ValueError: ...`."""
     kind = error.kind if isinstance(error, Failure) else type(error).__name__
     words = error.message if isinstance(error, Failure) else str(error)
-    return f"{kind}: {words}".splitlines()[0]
+    return printable(f"{kind}: {words}".splitlines()[0])

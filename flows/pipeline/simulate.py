@@ -1,4 +1,4 @@
-"""The driver's own work on ever larger grids, really done: plans, keys, look-ups and manifests, but no network.
+"""Scaling of the driver's own work, measured on ever larger grids: plans, keys, look-ups, manifests, no network.
 
 Cells are made by asking for the grid again under other seeds, shards are small files with valid names and hashes.
 Time and memory must grow linearly; `simulated_rows` measures them.

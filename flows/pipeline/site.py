@@ -1,12 +1,14 @@
-"""What the pieces of a run share: the store, which results are on it, counts of what was reused and made."""
+"""State shared by the pieces of a run: the store, the results on it, counts of what was reused and made."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from flows.pipeline.scheduler import Outcomes, reason_of
 from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.reading import across_key
 from lsd_core.candidates.results import Results
+from lsd_core.candidates.verify import check_cells
 from lsd_core.storage.store import Store
 from workers.jobs import CandidateJob, Job
 
@@ -20,7 +22,7 @@ class WorkFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Counts:
-    """How many results of each phase were there already, and how many were made."""
+    """Numbers of results of each phase that were reused and that were made."""
 
     reused: dict[str, int] = field(default_factory=dict)
     made: dict[str, int] = field(default_factory=dict)
@@ -44,6 +46,21 @@ class Site:
     def present(self) -> set[str]:
         """Keys of candidates' files on the store: those found at first, and those made since."""
         return set(self.store.list("cells"))
+
+    def check(self, specs: Sequence[CandidateSpec], say: Callable[[str], None]) -> None:
+        """Read what is there of some candidates; bad files count as missing, so that they are made again."""
+        places = {folder for spec in specs for folder in (spec.folder, spec.work.folder)}
+        taught = (self.results(spec) for spec in specs if spec.teacher is not None)
+        places |= {key for each in taught for key in (each.teacher_key, each.teacher_across_key)}
+        found = check_cells(self.store, places)
+        for key in found.spoiled & self.present:
+            self.present.discard(key)
+            self.store.memory.pop(key, None)
+            if reason := found.problems.get(key):
+                say(f"made again: {reason}")
+        measured = {across_key(key) for key in self.present if key.endswith(".json")}
+        alone = {key for key in self.present if key.endswith("-across.parquet") and key not in measured}
+        self.present.difference_update(alone)  # statistics whose measurement is gone
 
     def results(self, spec: CandidateSpec) -> Results:
         return Results(self.store, spec)

@@ -1,4 +1,4 @@
-"""Which candidate of a cell holds its alias: the measured ones against the controls, at matched entropy."""
+"""The holder of an alias: measured candidates against the controls, at matched entropy."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,11 @@ from lsd_core.tasks.catalog import get_task
 def decide(store: Store, eligible: Sequence[CandidateSpec], everyone: Sequence[CandidateSpec]) -> Verdict:
     """A learned candidate that beats every control, or else the best eligible control.
 
-    Candidates with one law share results, so each law is compared once. In which order they are given says nothing.
+    Candidates with equal kernels share results, so each kernel is compared once. Their order has no effect.
     """
     eligible, everyone = sorted(eligible, key=place), sorted(everyone, key=place)
-    learned = [spec for spec in one_a_law(eligible) if get_method(spec.method).learned]
-    controls = [spec for spec in one_a_law(everyone) if not get_method(spec.method).learned]
+    learned = [spec for spec in one_per_kernel(eligible) if get_method(spec.method).learned]
+    controls = [spec for spec in one_per_kernel(everyone) if not get_method(spec.method).learned]
     plain = {spec.sampler: spec for spec in controls if spec.method == BASELINE}
     families = {f"{spec.method} ({spec.sampler})": family(store, spec) for spec in controls}
     for spec in controls:  # plain steps at other temperatures: what the temperature control was chosen from
@@ -52,12 +52,12 @@ def place(spec: CandidateSpec) -> tuple[int, int, int]:
     return spec.nfe, place_of(spec.sampler), method
 
 
-def one_a_law(specs: Sequence[CandidateSpec]) -> list[CandidateSpec]:
-    """The specs, the first of each law: the others share its results."""
-    laws: dict[str, CandidateSpec] = {}
+def one_per_kernel(specs: Sequence[CandidateSpec]) -> list[CandidateSpec]:
+    """The specs, the first of each kernel: the others share its results."""
+    kernels: dict[str, CandidateSpec] = {}
     for spec in specs:
-        laws.setdefault(spec.work.key, spec)
-    return list(laws.values())
+        kernels.setdefault(spec.work.key, spec)
+    return list(kernels.values())
 
 
 def family(store: Store, spec: CandidateSpec) -> list[Scored]:

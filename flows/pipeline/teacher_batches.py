@@ -1,16 +1,18 @@
-"""The batch of a teacher: as the grid says, else what the memory holds; resolved once, then frozen on the store.
+"""The batch size of a teacher: the grid's, else what the memory holds; resolved once, then frozen on the store.
 
 A machine with other memory that runs the grid again finds the first answer, and so the shards that are there.
 """
 
-import os
 from dataclasses import replace
 
 from flows.config import TeacherConfig
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.teacher import teacher_spec
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import digest
+from lsd_core.numerics.machine import cores, memory_bytes
 from lsd_core.samplers.memory import resolve_batch
+from lsd_core.storage.sealed import read_sealed, write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.spec import TeacherSpec
 
@@ -34,18 +36,22 @@ def planned_teacher(backbone: AnyBackbone, section: TeacherConfig, store: Store 
     if frozen is None:
         frozen = resolve_batch(backbone, spec.method, spec.shard_rows, memory)
         if store is not None:
-            store.write_json(key, {"batch": frozen, "memory_bytes": memory, "backbone": spec.backbone})
+            write_sealed(store, key, {"batch": frozen, "memory_bytes": memory, "backbone": spec.backbone})
             frozen = _read(store, key) or frozen  # another driver's answer, where two plan at once
     return replace(spec, batch=frozen)
 
 
 def worker_memory_bytes() -> int:
-    """A core's share of this machine's memory: what a worker gets that nobody said anything about."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (os.cpu_count() or 1)
+    """A core's share of this machine's memory: the default of a worker."""
+    return memory_bytes() // cores()
 
 
 def _read(store: Store, key: str) -> int | None:
+    """The batch that was frozen; None where there is none, or a damaged one."""
     try:
-        return int(store.read_json(key)["batch"])
-    except FileNotFoundError:
+        batch = read_sealed(store, key).get("batch")
+    except Unreachable:
+        raise
+    except InputError:
         return None
+    return batch if type(batch) is int and batch >= 1 else None

@@ -1,4 +1,4 @@
-"""Trajectories: which shards a run lacks, and the piece of work that makes them and publishes their manifest."""
+"""Teacher trajectories: the shards that a run lacks, and the piece of work that makes and publishes them."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.throughput import Rate, record_rate
 from lsd_core.trajectories.write import ShardRecord
 from workers.jobs import ShardJob, TeacherJob
-from workers.shards import ShardDone
+from workers.worker import ShardDone
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,9 @@ class Survey:
     wanted: range
 
     @staticmethod
-    def of(store: Store, teacher: TeacherSpec, trajectories: int) -> "Survey":
-        """Look at the shards that so many trajectories take."""
-        wanted = range(teacher.num_shards(trajectories))
+    def of(store: Store, teacher: TeacherSpec, wanted: range) -> "Survey":
+        """Read and hash the shards of these numbers."""
         return Survey(teacher, committed(store, teacher, wanted), wanted)
-
-    def again(self, store: Store) -> "Survey":
-        """Look anew."""
-        return Survey(self.teacher, committed(store, self.teacher, self.wanted), self.wanted)
 
     @property
     def missing(self) -> list[int]:
@@ -43,10 +38,6 @@ class Survey:
         """Those that make them."""
         return [ShardJob(teacher=self.teacher, shard=shard) for shard in self.missing]
 
-    def publish(self, store: Store, made: Sequence[ShardRecord] = ()) -> None:
-        """Publish the manifest of what is there and what was made."""
-        publish_manifest(store, self.teacher, [*self.intact.values(), *made])
-
 
 def teacher_piece(site: Site, survey: Survey, measured: Sequence[TeacherJob] = ()) -> Piece:
     """The shards that a survey found missing, the manifest, then what the teacher's own sequences score."""
@@ -54,9 +45,7 @@ def teacher_piece(site: Site, survey: Survey, measured: Sequence[TeacherJob] = (
 
     def begin() -> Steps:
         # What comes after a first try may find a store that has changed.
-        now = next(surveys, None) or Survey.of(
-            site.store, survey.teacher, survey.wanted.stop * survey.teacher.shard_rows
-        )
+        now = next(surveys, None) or Survey.of(site.store, survey.teacher, survey.wanted)
         return _steps(site, now, measured)
 
     return Piece(f"teacher {survey.teacher.backbone}", begin, width=len(survey.missing) + 1, kind="teacher")
@@ -70,10 +59,10 @@ def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:
                 f"teacher {teacher.backbone} {teacher.hash}: {outcome.item}: {reason_of(outcome.failure)}"
             )
         assert outcome.result is not None
-        tally.add(outcome.result)
+        tally.done.append(outcome.result)
     for rate in tally.rates:
         record_rate(site.store, teacher, rate)
-    survey.publish(site.store, [done.record for done in tally.done])
+    publish_manifest(site.store, teacher, [*survey.intact.values(), *(done.record for done in tally.done)])
     site.count("measurements", measured)
     for outcome in (yield site.missing(measured)):
         if outcome.failure is not None:
@@ -83,13 +72,10 @@ def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:
 
 @dataclass
 class Tally:
-    """What a pool has delivered so far, and how fast."""
+    """Shards delivered so far, and their rate."""
 
     done: list[ShardDone] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
-
-    def add(self, shard: ShardDone) -> None:
-        self.done.append(shard)
 
     @property
     def note(self) -> str:

@@ -1,4 +1,4 @@
-"""Where a run's time went, by stage and by candidate: kept beside its report, in no card, since machines differ."""
+"""Wall and CPU time of a run by stage and by candidate: kept beside its report, in no card, since machines differ."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Nothing that a run started outlives it: a small process beside the run ends what is left when the run is gone.
+"""A watcher process beside a run, which ends what the run started when the run is gone.
 
 Even SIGKILL closes the run's end of a pipe, which the watcher waits for. Prefect's temporary server and Ray's
 processes would otherwise live on. It ends those processes alone that it has seen below the run, told apart by their

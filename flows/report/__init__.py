@@ -1,1 +1,1 @@
-"""What a run, a backbone and a study come to, for people: rows, terminal tables, CSV files, charts, HTML pages."""
+"""Reports of a run, a backbone and a study: rows, terminal tables, CSV files, charts, HTML pages."""

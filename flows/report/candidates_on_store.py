@@ -1,19 +1,21 @@
 """The candidates of a backbone on the store that were measured alike, so that they can be compared."""
 
+import logging
 from dataclasses import replace
 
 from flows.pipeline.champions import champions_key
 from flows.pipeline.standings import place
 from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.reading import read_card, read_spec
 from lsd_core.cards import SamplerCard
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.storage.store import Store
 
 
 def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
     """The candidates of a backbone's current weights on the store that were measured alike, and how many were not.
 
-    Of several evaluations the one with the most samples is told; only equal samples and seeds compare.
+    Of several evaluations the one with the most samples is shown; only equal samples and seeds compare.
     """
     folders: dict[str, set[str]] = {}
     for folder, slash, file in (key.removeprefix("cells/").partition("/") for key in store.list("cells")):
@@ -23,7 +25,12 @@ def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
     for folder, files in folders.items():
         if "card.json" in files:
             key = f"cells/{folder}/card.json"
-            cards[folder] = SamplerCard.from_json(store.read_bytes(key).decode(), source=store.locate(key))
+            try:
+                cards[folder] = read_card(store, key)
+            except Unreachable:
+                raise
+            except InputError as error:  # the others need not wait for it
+                logging.getLogger("lsd").warning("left out: %s", error)
     known = sorted({card.backbone.name for card in cards.values()})
     if backbone not in known:
         remedy = f"run `lsd grid` for it; the store is {store.url}"
@@ -33,7 +40,7 @@ def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
     mine = {folder: card for folder, card in cards.items() if card.backbone.name == backbone}
     current = _current_fingerprint(store, backbone, {card.backbone.fingerprint for card in mine.values()})
     works = [
-        CandidateSpec.from_dict(store.read_json(f"cells/{folder}/table-0.json")["spec"])
+        read_spec(store, f"cells/{folder}/table-0.json")
         for folder, card in mine.items()
         if "table-0.json" in folders[folder] and card.backbone.fingerprint == current
     ]

@@ -91,7 +91,7 @@ class Chart:
     x: Axis
     y: Axis
     described: str = ""
-    """What a reader who cannot see it is told."""
+    """Read out to a person who cannot see it."""
     width: int = WIDTH
     height: int = HEIGHT
     shapes: list[Shape] = field(default_factory=list)

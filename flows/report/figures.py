@@ -169,8 +169,8 @@ def certificates(data: PageData) -> list[Drawing]:
             if (value := row.certificate_value_nats) is not None
         ]
         if certified:
-            told = "; ".join(f"{bar.label}: {bar.text} nat" for bar in certified)
-            drawn.append(bars(f"{nfe} calls: certificate_value_nats", certified, told))
+            described = "; ".join(f"{bar.label}: {bar.text} nat" for bar in certified)
+            drawn.append(bars(f"{nfe} calls: certificate_value_nats", certified, described))
     return drawn
 
 
@@ -181,8 +181,8 @@ def speed_bars(data: PageData) -> list[Drawing]:
         mine = sorted((s for s in found if s.entry.row.nfe == nfe and s.telling), key=lambda s: -s.factor)
         rows = [Bar(s.entry.row.label, s.factor, css[s.entry.row.label], s.text) for s in mine]
         if rows:
-            told = "; ".join(f"{row.label}: {row.text}" for row in rows)
-            drawn.append(bars(f"{nfe} calls: plain steps need so many times", rows, told))
+            described = "; ".join(f"{row.label}: {row.text}" for row in rows)
+            drawn.append(bars(f"{nfe} calls: plain steps need so many times", rows, described))
     return drawn
 
 

@@ -41,9 +41,10 @@ def write(data: PageData, folder: Path, samples: bool = True) -> Written:
     written = Written(*(folder / f"{data.backbone}.{kind}" for kind in ("html", "csv", "png")))
     written.page.write_text(html(data, samples))
     written.numbers.write_text(numbers(data))
-    css, rows = legend(data), [*data.rows, *([data.teacher] if data.teacher else [])]
-    drawings = [figures.quality(rows, css), *figures.frontiers(data)]
-    write_png(drawings, written.picture, css, data.backbone)
+    css = classes(data.drawn)
+    write_png(
+        [figures.quality(data.drawn, css), *figures.frontiers(data)], written.picture, css, data.backbone
+    )
     return written
 
 
@@ -63,13 +64,8 @@ def numbers(data: PageData) -> str:
     return sink.getvalue()
 
 
-def legend(data: PageData) -> dict[str, str]:
-    """Classes of all that is drawn, by name."""
-    return classes([*data.rows, *([data.teacher] if data.teacher else [])])
-
-
 def _context(data: PageData, samples: bool) -> dict[str, Any]:
-    css, rows = legend(data), [*data.rows, *([data.teacher] if data.teacher else [])]
+    css = classes(data.drawn)
     exhibits = gallery(data) if samples else []
     tables = compared, costs, listed = (
         comparisons(data, css),
@@ -90,7 +86,7 @@ def _context(data: PageData, samples: bool) -> dict[str, Any]:
         "legends": list(css.items()),
         "temperatures": _temperatures(data.entries[0]),
         "open_marks": any(name.endswith(mark) for name in css.values() for mark in MARKS if mark),
-        "quality": [figures.quality(rows, css), *figures.frontiers(data)],
+        "quality": [figures.quality(data.drawn, css), *figures.frontiers(data)],
         "speed": figures.speed_bars(data),
         "tables": figures.tables(data.rows, css),
         "journeys": figures.journeys(data),

@@ -27,6 +27,11 @@ def certificate_cell(row: Row, references: Sequence[str]) -> str:
     return f"{text} {MARKS[references.index(name) % len(MARKS)]}" if text and len(references) > 1 else text
 
 
+def references_of(rows: Sequence[Row]) -> list[str]:
+    """The references of the certificates in a table."""
+    return list(dict.fromkeys(r.certificate_reference for r in rows if r.certificate_value_nats is not None))
+
+
 def reference_notes(references: Sequence[str]) -> list[str]:
     """What the certificates of a table compare with, a line each."""
     marks = [f" {mark}" for mark in MARKS] if len(references) > 1 else [""]

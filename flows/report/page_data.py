@@ -1,15 +1,16 @@
-"""What the page shows of a backbone: its measured samplers, read back from the store."""
+"""Data of a backbone's page: its measured samplers, read back from the store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flows.pipeline.champions import champions_key
+from flows.pipeline.champions import champions_key, read_champions
 from flows.pipeline.standings import decide
 from flows.pipeline.timing import Took
 from flows.report.table_rows import Row, distinct, row_of_card, row_of_teacher
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.make_card import metrics_of
+from lsd_core.candidates.reading import read_card
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.tested import read_tested
 from lsd_core.candidates.work import table_index, temperatures_of
@@ -64,6 +65,11 @@ class PageData:
     @property
     def rows(self) -> list[Row]:
         return [entry.row for entry in self.entries]
+
+    @property
+    def drawn(self) -> list[Row]:
+        """The rows, and the teacher's if there is one."""
+        return [*self.rows, *([self.teacher] if self.teacher else [])]
 
     @property
     def budgets(self) -> list[int]:
@@ -152,7 +158,7 @@ def _champions(
 ) -> dict[str, tuple[str, ...]]:
     """Aliases by key of the candidate that holds them."""
     key = champions_key(spec.backbone.name, spec.backbone.fingerprint)
-    held: Mapping[str, str] = store.read_json(key)["champions"] if store.exists(key) else {}
+    held: Mapping[str, str] = read_champions(store, key)
     return {
         name: tuple(sorted(alias for alias, sha in held.items() if sha == card.sha256))
         for name, card in cards.items()
@@ -197,5 +203,4 @@ def _too_few(evaluation: EvaluationSpec) -> str:
 
 
 def _read_card(store: Store, spec: CandidateSpec) -> SamplerCard:
-    key = Results(store, spec).card_key
-    return SamplerCard.from_json(store.read_bytes(key).decode(), source=store.locate(key))
+    return read_card(store, Results(store, spec).card_key)

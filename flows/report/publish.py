@@ -17,7 +17,7 @@ from lsd_core.storage.store import Store
 
 @dataclass(frozen=True)
 class Page:
-    """One backbone's report, written and filed."""
+    """One backbone's report, written and logged."""
 
     backbone: str
     files: tuple[Path, ...]

@@ -57,12 +57,12 @@ def ratios(config: GridConfig, pages: Sequence[PageData]) -> str:
     """For the README: what holds each budget, as a share of plain steps' errors."""
     parts = []
     for page in pages:
-        told = [
+        clauses = [
             f"{ratio} at {nfe} calls ({champion.row.label})"
             for nfe in page.budgets
             if (champion := page.champion(nfe)) is not None and (ratio := _ratio(page, champion))
         ]
-        parts.append(f"{page.backbone}: {', '.join(told)}")
+        parts.append(f"{page.backbone}: {', '.join(clauses)}")
     return f"Errors as a share of plain steps', of what holds the alias. {'; '.join(parts)}."
 
 

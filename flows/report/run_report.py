@@ -10,7 +10,7 @@ from rich.table import Table
 from flows.pipeline.run import Run
 from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
-from flows.report.number_text import certificate_cell, reference_notes
+from flows.report.number_text import certificate_cell, reference_notes, references_of
 from flows.report.palette import classes
 from flows.report.png import write_png
 from flows.report.table_rows import Row, distinct
@@ -45,9 +45,7 @@ def table_of(backbone: str, outcome: Outcome, task: Task) -> Table:
     """
     rows = outcome.rows_of(backbone)
     equal = sorted({" = ".join(row.samplers) for row in rows if len(row.samplers) > 1})
-    references = list(
-        dict.fromkeys(row.certificate_reference for row in rows if row.certificate_value_nats is not None)
-    )
+    references = references_of(rows)
     said = [f"one step kernel, computed once: {', '.join(equal)}"] if equal else []
     said += reference_notes(references)
     table = Table(

@@ -23,7 +23,7 @@ STRIPS = "A bar is a token; red ones break the rule."
 
 @dataclass(frozen=True)
 class Exhibit:
-    """What one sampler drew."""
+    """The samples of one sampler."""
 
     title: str
     subtitle: str
@@ -94,8 +94,8 @@ def _strip(strip: Strip) -> Markup:
         Markup('<path class="strip-{}" d="{}"/>').format(kind, path) for kind, path in paths.items() if path
     )
     broken = sum(strip.wrong)
-    told = f"{len(strip.values)} tokens, {broken} break the rule"
-    return framed(body, WIDTH, ROW * rows, told)
+    described = f"{len(strip.values)} tokens, {broken} break the rule"
+    return framed(body, WIDTH, ROW * rows, described)
 
 
 def _picture(picture: Picture) -> Markup:

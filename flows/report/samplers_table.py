@@ -7,7 +7,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from flows.report.number_text import certificate_cell, reference_notes
+from flows.report.number_text import certificate_cell, reference_notes, references_of
 from flows.report.table_rows import row_of_version
 from lsd_core.errors import InputError
 
@@ -62,9 +62,7 @@ def _place(row: dict[str, Any], sort: str) -> float:
 def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
     """One row a version; those with an alias in bold. What is to be typed is never cut off."""
     shown = [row_of_version(row) for row in rows]
-    references = list(
-        dict.fromkeys(row.certificate_reference for row in shown if row.certificate_value_nats is not None)
-    )
+    references = references_of(shown)
     said = [f"load any of them as models:/{backbone}/VERSION or models:/{backbone}@ALIAS"]
     table = Table(
         title=f"samplers of {backbone}",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lsd_core.candidates.results import Measurement
+from lsd_core.candidates.measurement import Measurement
 from lsd_core.cards import Metric, SamplerCard
 from lsd_core.distillation.methods import METHODS
 from lsd_core.samplers import place_of
@@ -43,7 +43,7 @@ class Row:
     samplers: tuple[str, ...] = ()
     """The base samplers that share the results."""
     label: str = ""
-    """The method, told apart from others of its name."""
+    """The method, with what distinguishes it from others of its name."""
     seed: int | None = None
     aliases: tuple[str, ...] = ()
     uri: str = ""

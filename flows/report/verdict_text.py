@@ -34,7 +34,7 @@ class SpeedUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is to be said about one budget."""
+    """Sentences about one budget."""
 
     nfe: int
     won: bool

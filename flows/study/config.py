@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from flows.config import (
     Calls,
@@ -16,8 +16,8 @@ from flows.config import (
     Seed,
     TeacherConfig,
     Workers,
-    explain,
     read_yaml,
+    validated,
 )
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
@@ -42,7 +42,9 @@ class Variant(Section):
     against: str | None = Field(None, description="label of the variant that it is compared with")
     nfe: list[Calls] | None = Field(None, description="budgets of network calls; the study's if left out")
     budget: Count | None = Field(None, description="sequences through the network that learning may cost")
-    together: bool = Field(False, description="whether its NFEs share one pricing pass, as path_kl can")
+    together: bool = Field(
+        False, description="whether its NFEs share one pass over the edges, as path_kl can"
+    )
 
     def combinations(self) -> list["Variant"]:
         """One variant for each combination of the varied settings, labels filled in."""
@@ -125,18 +127,13 @@ def study_names() -> list[str]:
 
 def load_study(name: str, **overrides: Any) -> StudyConfig:
     """A ready study by name, or one from a YAML file; overrides as `load_grid` takes them."""
-    try:
-        return StudyConfig.model_validate(read_yaml("study", name, STUDIES, overrides))
-    except ValidationError as error:
-        raise explain("study", error, StudyConfig) from None
+    return validated(StudyConfig, read_yaml("study", name, STUDIES, overrides), "study")
 
 
 def teacher_of(study: StudyConfig, variant: Variant) -> TeacherConfig:
     """The study's teacher with the variant's changes."""
-    try:
-        return TeacherConfig.model_validate(study.teacher.model_dump() | variant.teacher)
-    except ValidationError as error:
-        raise explain(f"study.variants.{variant.label}.teacher", error, TeacherConfig) from None
+    changed = study.teacher.model_dump() | variant.teacher
+    return validated(TeacherConfig, changed, f"study.variants.{variant.label}.teacher")
 
 
 def _filled(text: str, settings: Mapping[str, Any]) -> str:

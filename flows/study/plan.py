@@ -1,4 +1,4 @@
-"""From a StudyConfig to its candidates: what is learned, what of it is measured. Bad input ends here."""
+"""From a StudyConfig to its candidates, and which of them are measured. Bad input ends here."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a study comes down to."""
+    """The work of a study."""
 
     study: StudyConfig
     entries: tuple[Entry, ...]

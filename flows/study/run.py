@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows.pipeline.driver import Driver
 from flows.pipeline.progress import progress_on
@@ -31,23 +32,23 @@ ANALYSES: dict[str, Analyse] = {
 def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
     """Run it and show how far it is; the exit code is 1 where a variant failed."""
     plan = make_study_plan(study)
-    console.print(f"[bold]{study.name}[/]: {study.question}", highlight=False)
-    console.print(f"{study.backbone}; {study.sizes}", style="yellow", highlight=False)
+    console.print(Text.assemble((study.name, "bold"), f": {study.question}"))
+    console.print(f"{study.backbone}; {study.sizes}", style="yellow")
     progress = progress_on(console)
     driver = Driver(settings=settings, progress=progress, workers=study.workers, num_gpus=study.num_gpus)
     run = do_work(plan, driver)
     points = read_points(run, plan)
     for phase, reused in run.counts.reused.items():
-        console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made", highlight=False)
+        console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made")
     failures = {e.variant.label: run.failures[e.spec.work.key] for e in plan.entries if run.failed(e.spec)}
     if points:
         findings = ANALYSES[study.kind](study, points, read_teachers(run, plan))
         folder = write(study, findings, settings.reports / "studies" / study.name, failures)
         console.print(table_of(findings))
-        console.print(findings.sentence, highlight=False)
+        console.print(findings.sentence)
         console.print(f"  report    {folder} (table.csv, figure.png, verdict.md)", soft_wrap=True)
     for label, reason in failures.items():
-        console.print(f"[bold red]failed[/] {label}: {reason}", highlight=False)
+        console.print(Text.assemble(("failed", "bold red"), f" {label}: {reason}"))
     return 1 if failures else 0
 
 

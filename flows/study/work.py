@@ -1,4 +1,4 @@
-"""A study's work by the pieces of a grid: trajectories, then for each candidate tables, measurements, certificates.
+"""The work of a study, in the pieces of a grid: trajectories, then each candidate's tables, measurements, certificates.
 
 Everything lies on the store under the key of its candidate, so a study that was cut off, or is asked again, or
 shares candidates with another, makes only what is missing. There is no registry.
@@ -23,6 +23,7 @@ def do_work(study: StudyPlan, driver: Driver) -> Run:
     """Have everything on the store; the run says what was there, what was made and what failed."""
     check_places(driver.settings, with_registry=False)
     site, plan = driver.site(), study.plan
+    site.check([entry.spec for entry in study.entries], driver.progress.say)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
     wanted = dict[str, Wanted]()
     for entry in sorted(study.entries, key=lambda entry: -entry.spec.nfe):
@@ -50,7 +51,7 @@ def do_work(study: StudyPlan, driver: Driver) -> Run:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a study wants of a candidate, whichever of its variants ask for it."""
+    """The jobs of a candidate, for all variants of the study that share it."""
 
     spec: CandidateSpec
     measured: bool

@@ -1,4 +1,4 @@
-"""What our shards cost over raw s3fs: `python -m infra.bench.store_throughput`, against Swift on this machine.
+"""Throughput of our shards over raw s3fs: `python -m infra.bench.store_throughput`, against Swift on this machine.
 
 Write: Arrow columns to a committed shard (Parquet, sha256, look whether it is there, PUT). Read: a file of the store
 to verified Arrow columns (GET, sha256, Parquet). Raw: the same bytes through s3fs's `pipe_file` and `cat_file`.

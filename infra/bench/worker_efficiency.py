@@ -1,4 +1,4 @@
-"""What orchestration costs: `python -m infra.bench.worker_efficiency`, two pool workers against two plain processes.
+"""Overhead of orchestration: `python -m infra.bench.worker_efficiency`, two pool workers against two plain processes.
 
 Both do the same shards of the same teacher on one thread each, in turn, every other round the pool first. A plain
 process loads the backbone, then generates, encodes and commits its half of the shards, with no Ray on the machine;

@@ -1,1 +1,1 @@
-"""Real servers on this machine's loopback, started and stopped by whoever needs them."""
+"""Real servers on this machine's loopback."""

@@ -1,4 +1,4 @@
-"""What a stack decides at its first start and keeps: ports and credentials, for its owner's eyes only."""
+"""Ports and credentials of a stack: chosen at its first start, then kept, readable by its owner alone."""
 
 import json
 import os
@@ -48,7 +48,7 @@ class Facts:
 
 
 def free_port(usual: int, taken: object = ()) -> int:
-    """The usual port if nobody listens there, else a free one."""
+    """The usual port if it is free, else another free one."""
     for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

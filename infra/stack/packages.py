@@ -1,4 +1,4 @@
-"""Servers that pip can install get a virtual environment of their own, so that they disturb nobody's packages."""
+"""Virtual environments for servers that pip can install, apart from the project's own packages."""
 
 import fcntl
 import hashlib

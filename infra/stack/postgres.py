@@ -134,7 +134,7 @@ def _place(facts: Facts) -> dict[str, object]:
 
 
 def _user() -> str | None:
-    """Whom root becomes; None for everybody else, and where there is nobody to become."""
+    """The user that root switches to; None for other users, and where there is none to switch to."""
     if os.getuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}

@@ -1,4 +1,4 @@
-"""Processes that outlive whoever started them: found again by number and birth, stopped with all they started."""
+"""Processes that outlive their parent: found again by number and start time, stopped with their descendants."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """A process of this machine; its birth tells it from a later one with the same number."""
+    """A process of this machine; its start time tells it from a later one with the same number."""
 
     pid: int
     born: int

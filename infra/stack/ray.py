@@ -14,7 +14,7 @@ UP = "Ray runtime started."
 
 
 def head(facts: Facts, folder: Path, num_cpus: int, env: Mapping[str, str], dashboard: bool) -> Server:
-    """The node that keeps the cluster's books; `env` is what the workers on it find."""
+    """The head node of the cluster; `env` is what the workers on it find."""
     shown = ["--dashboard-host", LOOPBACK, f"--dashboard-port={facts.ports['ray_dashboard']}"]
     return Server(
         name="ray-head",

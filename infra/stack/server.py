@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """What is started: a command that stays in the foreground, and how to tell that it is healthy."""
+    """A command that stays in the foreground, and how to tell that it is healthy."""
 
     name: str
     command: list[str]

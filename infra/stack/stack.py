@@ -80,16 +80,14 @@ class Stack:
     def runs(self, name: str) -> bool:
         """Whether it does."""
         if name == "s3":
-            return swift.swift_runs(self.home / "s3")
+            return len(swift.swift_processes(self.home / "s3")) == len(swift.SERVERS)
         return self.keeper.process(name) is not None
 
     def processes(self) -> set[Process]:
         """Everything that it started and that lives."""
-        found = {Process.of(pid) for pid in swift.swift_pids(self.home / "s3")} - {None}
         leaders = [self.keeper.process(name) for name in self.names]
-        return {process for process in found if process} | {
-            member for leader in leaders if leader for member in leader.family()
-        }
+        found = {member for leader in leaders if leader for member in leader.family()}
+        return found | set(swift.swift_processes(self.home / "s3"))
 
     @property
     def names(self) -> list[str]:
@@ -121,7 +119,7 @@ class Stack:
 
     def _start_swift(self) -> None:
         home, port = self.home / "s3", self.facts.ports["s3"]
-        if not swift.swift_runs(home):
+        if not self.runs("s3"):
             server = swift.start_swift(home, port, secret_key=self.facts.secrets["s3"])
             for bucket in BUCKETS:
                 server.make_bucket(bucket)

@@ -8,26 +8,23 @@ Installed on first use in a virtual environment of its own (about ten seconds). 
 """
 
 import contextlib
-import json
-import os
 import secrets
-import signal
-import socket
-import subprocess
-import time
-import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.stack.packages import StackError, clean_environment, installed
+from infra.stack.facts import LOOPBACK, free_port
+from infra.stack.packages import StackError, installed
+from infra.stack.processes import Process
+from infra.stack.server import Keeper, Server, answers
 from infra.stack.swift_files import ACCESS_KEY, BACKENDS, write_files
 
 REQUIREMENTS = Path(__file__).with_suffix(".txt")
 REGION = "us-east-1"
 SERVERS = (*BACKENDS, "proxy")
-_PIDS = "pids.json"
 
 
 @dataclass(frozen=True)
@@ -95,111 +92,47 @@ def start_swift(
     ports = _ports(port)
     secret_key = secret_key or secrets.token_urlsafe(24)
     write_files(home, bin_folder, ports, secret_key)
-    processes: dict[str, subprocess.Popen[bytes]] = {}
+    servers = [_server(home, bin_folder, name, ports[name]) for name in SERVERS]
     try:
-        for name in SERVERS:
-            processes[name] = _launch(home, bin_folder, name)
-        pids = {name: process.pid for name, process in processes.items()}
-        (home / _PIDS).write_text(json.dumps(pids))
-        deadline = time.monotonic() + wait_s
-        for name in SERVERS:
-            _wait_healthy(home, name, ports[name], processes[name], deadline)
+        with ThreadPoolExecutor(len(servers)) as side_by_side:
+            list(side_by_side.map(partial(Keeper(home).start, wait_s=wait_s), servers))
     except BaseException:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+        stop_swift(home)
         raise
-    _CHILDREN.update({process.pid: process for process in processes.values()})
-    return Swift(home, f"http://127.0.0.1:{ports['proxy']}", ACCESS_KEY, secret_key, tuple(pids.values()))
+    url = f"http://{LOOPBACK}:{ports['proxy']}"
+    return Swift(home, url, ACCESS_KEY, secret_key, tuple(process.pid for process in swift_processes(home)))
 
 
-def stop_swift(home: Path, wait_s: float = 10.0) -> None:
+def stop_swift(home: Path) -> None:
     """Stop what was started in this folder, by this process or another; nothing if nothing runs."""
-    home = home.absolute()
-    try:
-        pids = list(json.loads((home / _PIDS).read_text()).values())
-    except FileNotFoundError:
-        return
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        for pid in (pid for pid in pids if _is_ours(pid, home)):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sign)
-        deadline = time.monotonic() + wait_s
-        while any(_is_ours(pid, home) for pid in pids) and time.monotonic() < deadline:
-            time.sleep(0.05)
-    (home / _PIDS).unlink(missing_ok=True)
+    with ThreadPoolExecutor(len(SERVERS)) as side_by_side:
+        list(side_by_side.map(Keeper(home.absolute()).stop, map(_named, SERVERS)))
 
 
-def swift_runs(home: Path) -> bool:
-    """Whether all its processes live."""
-    return len(swift_pids(home)) == len(SERVERS)
+def swift_processes(home: Path) -> list[Process]:
+    """Those of its processes that live: four where it runs."""
+    found = (Keeper(home.absolute()).process(_named(name)) for name in SERVERS)
+    return [process for process in found if process is not None]
 
 
-def swift_pids(home: Path) -> list[int]:
-    """Those of its processes that live."""
-    try:
-        pids = list(json.loads((home.absolute() / _PIDS).read_text()).values())
-    except FileNotFoundError:
-        return []
-    return [pid for pid in pids if _is_ours(pid, home.absolute())]
+def _named(name: str) -> str:
+    return f"swift-{name}"
 
 
-_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
-
-
-def _is_ours(pid: int, home: Path) -> bool:
-    """Whether a process is alive and one of this folder's: its number may be another's by now."""
-    child = _CHILDREN.get(pid)
-    if child is not None and child.poll() is not None:
-        del _CHILDREN[pid]
-    try:
-        return f"{home}/etc/".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-def _launch(home: Path, bin_folder: Path, name: str) -> subprocess.Popen[bytes]:
-    command = [str(bin_folder / f"swift-{name}-server"), f"{home}/etc/{name}.conf", "--verbose"]
-    with open(home / f"{name}.log", "wb") as log:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=clean_environment(),
-            start_new_session=True,  # the terminal that started it may be closed
-        )
-
-
-def _wait_healthy(
-    home: Path, name: str, port: int, process: subprocess.Popen[bytes], deadline: float
-) -> None:
-    while True:
-        if _answers(port):
-            return
-        if process.poll() is not None or time.monotonic() > deadline:
-            said = (home / f"{name}.log").read_text(errors="replace").strip().splitlines()
-            state = "runs but does not answer" if process.poll() is None else f"ended ({process.returncode})"
-            raise StackError(f"swift's {name} server {state}: {said[-1] if said else 'it said nothing'}")
-        time.sleep(0.05)
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:  # URLError is one
-        return False
+def _server(home: Path, bin_folder: Path, name: str, port: int) -> Server:
+    return Server(
+        name=_named(name),
+        command=[str(bin_folder / f"swift-{name}-server"), f"{home}/etc/{name}.conf", "--verbose"],
+        healthy=lambda: answers(f"http://{LOOPBACK}:{port}/healthcheck"),
+    )
 
 
 def _ports(port: int | None) -> dict[str, int]:
     """A port for each server, free at this moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = {name: stack.enter_context(socket.socket()) for name in SERVERS}
-        for name, free in sockets.items():
-            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                free.bind(("127.0.0.1", port or 0 if name == "proxy" else 0))
-            except OSError as error:
-                raise StackError(f"port {port} is taken: {error}") from None
-        return {name: free.getsockname()[1] for name, free in sockets.items()}
+    ports: dict[str, int] = {}
+    for name in SERVERS:
+        asked = port if name == "proxy" else None
+        ports[name] = free_port(asked or 0, taken=ports.values())
+        if asked and ports[name] != asked:
+            raise StackError(f"port {asked} is taken")
+    return ports

@@ -1,4 +1,4 @@
-"""What Swift reads before it starts: its configuration and its rings, for one device on loopback."""
+"""Configuration and rings of Swift, for one device on loopback."""
 
 import json
 import os

@@ -90,7 +90,7 @@ class AdaptedBackbone:
         return logits
 
     def head(self, rows: Float[Tensor, "r v"]) -> Float[Tensor, "r v"]:
-        """Log of the x0 law, in float32 or better."""
+        """Log-probabilities of the clean token, in float32 or better."""
         return (rows if rows.dtype == torch.float64 else rows.float()).log_softmax(-1)
 
     def tensors(self) -> dict[str, Tensor]:

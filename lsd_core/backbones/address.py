@@ -1,6 +1,6 @@
-"""How a backbone is named: a name, hf://OWNER/NAME[@REVISION], a folder or a file, each with options.
+"""Addresses of backbones: a name, hf://OWNER/NAME[@REVISION], python:PACKAGE.MODULE:FACTORY, a folder or a file.
 
-`?body_dtype=float32` after any of them is the switch to full precision; `?length=120` and `?mask=4` are for masked
+Options follow: `?body_dtype=float32` is the switch to full precision; `?length=120` and `?mask=4` are for masked
 language models, whose files leave them open.
 """
 
@@ -13,6 +13,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.names import REPOSITORY, REVISION
 
 HUB = "hf://"
+PYTHON = "python:"
 OPTIONS = ("body_dtype", "length", "mask")
 LONGEST = 80  # characters of a name that is made from a path
 _NAMELESS = re.compile(
@@ -22,7 +23,7 @@ _NAMELESS = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """Where a backbone is, and how it is to be run."""
+    """The location of a backbone, and the options that it is run with."""
 
     where: str
     """The name, or the path."""
@@ -36,6 +37,8 @@ class Address:
     """Positions of a sequence, where the network reads any number."""
     mask: str | None = None
     """Number of the network's own MASK token, where its files do not say."""
+    python: str | None = None
+    """Import path of a function that makes the network."""
 
     @property
     def options(self) -> dict[str, str]:
@@ -59,6 +62,8 @@ def parse(text: str) -> Address:
     options = dict(parse_qsl(query, keep_blank_values=True))
     if set(options) - set(OPTIONS) or (query and not options):
         raise InputError("backbone", f"take no option but {', '.join(OPTIONS)}", text)
+    if where.startswith(PYTHON):
+        return Address(where, python=where.removeprefix(PYTHON), **options)
     if not where.startswith(HUB):
         return Address(where, **options)
     hub, at, revision = where.removeprefix(HUB).partition("@")

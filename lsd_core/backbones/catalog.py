@@ -6,8 +6,9 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from lsd_core.backbones import address, storage
+from lsd_core.backbones import address, imported, storage
 from lsd_core.backbones import countdown_chain as countdown
+from lsd_core.backbones.antibody import antibody
 from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.hub import cached_hub, fetch_hub
 from lsd_core.backbones.protocol import AnyBackbone
@@ -15,7 +16,7 @@ from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import BACKBONE
 from lsd_core.processes import Process, Uniform
-from lsd_core.storage.home import weights_dir
+from lsd_core.storage.home import expanded, weights_dir
 
 EARLIER = "?body_dtype=bfloat16"  # how transformers that ship were run once
 
@@ -55,7 +56,9 @@ def _countdown(kind: str, length: int) -> BackboneEntry:
             description=f"exact conditionals of countdown, length {length}: an oracle without weights",
             make=lambda name: countdown.exact_backbone(name, length),
         )
-    text = {"sedd": "SEDD-type, time-conditioned log-scores", "radd": "RADD-type, time-free x0 law"}[kind]
+    text = {"sedd": "SEDD-type, time-conditioned log-scores", "radd": "RADD-type, time-free x0 distribution"}[
+        kind
+    ]
     return _trained("countdown", f"countdown, length {length}: {text}", EARLIER)
 
 
@@ -127,13 +130,19 @@ BACKBONES: dict[str, BackboneEntry] = {
     "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),
     "digits-uniform": _trained("digits", "8 x 8 images of 17 grey levels under uniform noise"),
     "cifar10-ctmc": _cifar10(),
+    "antibody": BackboneEntry(
+        task="antibody",
+        description="AntiBERTy, a BERT of antibody sequences, length 120 (of the extra [antibody])",
+        make=antibody,
+    ),
 } | {name: _published(*where) for name, where in HUB.items()}
 
 
 def get_entry(name: str) -> BackboneEntry:
     """The entry of that name; an unknown name lists the known ones."""
     if name not in BACKBONES:
-        rule = f"be one of {', '.join(BACKBONES)}, hf://OWNER/NAME, or an existing folder or file"
+        places = "hf://OWNER/NAME, python:MODULE:FACTORY, or an existing folder or file"
+        rule = f"be one of {', '.join(BACKBONES)}, {places}"
         raise InputError("backbone", rule, name)
     return BACKBONES[name]
 
@@ -146,24 +155,46 @@ def addresses_of(name: str) -> tuple[str, ...]:
     return (name,) if entry.earlier is None else (name, f"{name}{entry.earlier}")
 
 
-@cache
 def load_backbone(name: str) -> AnyBackbone:
-    """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], a folder or a weight file.
+    """A backbone by its address: a name, hf://OWNER/NAME[@REVISION], python:MODULE:FACTORY, a folder or a weight file.
 
-    `?body_dtype=float32` after it runs the body in that precision. Raises InputError.
+    `?body_dtype=float32` after it runs the body in that precision. Loaded once, and again where the file was replaced.
+    Raises InputError.
     """
+    return _load_once(name, _stamp(address.parse(name).where))
+
+
+@cache
+def _load_once(name: str, stamp: tuple[int, ...]) -> AnyBackbone:
     place = address.parse(name)
     backbone = _load(place)
     BACKBONE.check(f"name of backbone {name}", backbone.name)
     return backbone if place.body_dtype is None else storage.with_body_dtype(backbone, place.body_dtype)
 
 
+load_backbone.cache_clear = _load_once.cache_clear  # type: ignore[attr-defined]
+
+
+def _stamp(where: str) -> tuple[int, ...]:
+    """Of a file or the files of a folder: others have another."""
+    try:
+        path = Path(where).expanduser()
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        found = [file.stat() for file in files]
+    except (OSError, RuntimeError, ValueError):
+        return ()
+    return tuple(number for each in found for number in (each.st_ino, each.st_mtime_ns, each.st_size))
+
+
 def _load(place: address.Address) -> AnyBackbone:
     if place.hub is not None:
         named = {repository: name for name, (repository, _) in HUB.items()}
         return _read(fetch_hub(place.hub, place.revision), named.get(place.hub, place.name), place)
-    path = Path(place.where).expanduser()
-    if place.where in BACKBONES or not path.exists():
+    if place.python is not None:
+        _no_options(place)
+        return imported.load(place.python)
+    path = expanded(place.where)
+    if place.where in BACKBONES or not _exists(path):
         entry = get_entry(place.where)
         _no_options(place)
         return entry.make(place.where)
@@ -180,6 +211,13 @@ def _read(path: Path, name: str, place: address.Address) -> AnyBackbone:
             return family.folder.load(path, name, place.options)
     _no_options(place)
     return load_published(path, name)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _no_options(place: address.Address) -> None:

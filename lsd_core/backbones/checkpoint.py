@@ -18,7 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.plain_text import parse_json
 
+INDEX = ".index.json"
 _AGAIN = "download it again"
 _DAMAGED = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
 AVERAGES = ("ema", "ema_state_dict", "model_ema", "ema_model", "ema_weights")  # keys of averaged weights
@@ -27,14 +29,18 @@ Averages = list[Any] | dict[str, Tensor]
 BUFFERS = ("rotary_emb.inv_freq",)  # kept in published files beside the parameters, but not averaged
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a weight file by their published names, averaged weights in place, at least float32.
+def read_tensors(path: Path, *, widen: bool = True) -> dict[str, Tensor]:
+    """The tensors of a weight file by their published names, averaged weights in place; widened, at least float32.
+
+    Of an index file (`model.safetensors.index.json`) the tensors of all its shards, which lie beside it.
 
     A training checkpoint keeps the parameters under `model` or `state_dict` and their averages (EMA) by name, under
     one of `AVERAGES`, or as a list in the parameters' order, in `shadow_params` there or, within `model`, in
     `ema_shadow_params`. Averages under any other key are refused, since raw weights are not what is meant. Names
     lose the `module.` and `_orig_mod.` that training on several devices and compilation put in.
     """
+    if path.name.endswith(INDEX):
+        return _sharded(path, widen)
     if path.suffix == ".safetensors":
         try:
             tensors: Mapping[str, Any] = load_file(path)
@@ -48,7 +54,42 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         renamed = with_named_averages(renamed, averages, str(path))
     elif averages is not None:
         renamed = with_averages(renamed, averages, str(path))
-    return {name: _widened(tensor) for name, tensor in renamed.items()}
+    return {name: _widened(tensor) if widen else tensor for name, tensor in renamed.items()}
+
+
+def _sharded(index: Path, widen: bool) -> dict[str, Tensor]:
+    """The tensors that an index lists, from the shards beside it."""
+    tensors: dict[str, Tensor] = {}
+    for name in shard_names(index):
+        file = index.parent / name
+        if not file.is_file():
+            raise InputError(f"shards of {index}", "lie beside it", f"no {name}", _AGAIN)
+        tensors |= read_tensors(file, widen=widen)
+    missing = sorted({_unwrapped(name) for name in _weight_map(index)} - set(tensors))
+    if missing:
+        raise InputError(f"shards of {index}", "hold every tensor that it lists", f"no {missing[0]}", _AGAIN)
+    return tensors
+
+
+def shard_names(index: Path) -> list[str]:
+    """The shards of an index file, in the order of their names."""
+    return sorted(set(_weight_map(index).values()))
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Tensor -> file, as an index says."""
+    record = parse_json(index.read_bytes(), str(index), "be JSON")
+    names = record.get("weight_map") if isinstance(record, dict) else None
+    if not isinstance(names, dict) or not names or not all(map(_is_shard, names.values())):
+        rule = "hold weight_map, the file of each tensor in its own folder"
+        raise InputError(str(index), rule, type(names).__name__)
+    return names
+
+
+def _is_shard(name: Any) -> bool:
+    return (
+        isinstance(name, str) and re.fullmatch(r"[\w-][\w.-]*\.(safetensors|bin)", name, re.ASCII) is not None
+    )
 
 
 def split(content: Any, source: str) -> tuple[dict[str, Tensor], Averages | None]:

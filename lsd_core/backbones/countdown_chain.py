@@ -1,7 +1,7 @@
 """The countdown chain (Park et al. 2024, "Jump Your Steps", Sec. 5.1): its data, and exact backbones for it.
 
 A nonzero token is followed by itself minus one; after a zero, as at the start, anything goes. The data are
-a Markov chain, so their law and their conditionals are known.
+a Markov chain, so their distribution and their conditionals are known.
 """
 
 import torch
@@ -65,13 +65,3 @@ def exact_noisy_backbone(name: str, length: int, process: Process) -> HiddenMark
 def _chain(num_values: int) -> dict[str, Tensor]:
     initial = torch.full((num_values,), 1.0 / num_values, dtype=torch.float64)
     return {"initial": initial, "transition": transition_matrix(num_values)}
-
-
-def entropy_of_data(length: int, num_values: int = NUM_VALUES) -> float:
-    """Entropy of one sequence in nats: log V at the start and after each zero."""
-    law = torch.full((num_values,), 1.0 / num_values, dtype=torch.float64)
-    matrix, zeros = transition_matrix(num_values), 0.0
-    for _ in range(length - 1):
-        zeros += float(law[0])
-        law = law @ matrix
-    return (1 + zeros) * float(torch.log(torch.tensor(float(num_values))))

@@ -43,7 +43,7 @@ class DDiTBackbone(FrozenNetwork[DDiT]):
         return call_body(self.network, self.config, x, self.reading.condition(self.process, t))
 
     def head(self, rows: Tensor) -> Tensor:
-        """Log-weights (r, V) of the x0 law; see `protocol.Backbone`."""
+        """Log-weights (r, V) of the x0 distribution; see `protocol.Backbone`."""
         return self.reading.log_weights(call_head(self.network, rows), self.process.num_tokens)
 
 

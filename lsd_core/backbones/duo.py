@@ -1,9 +1,9 @@
-"""Duo (Sahoo et al. 2025, arXiv 2506.10892): clean tokens from uniform noise, told sigma = -log alpha.
+"""Duo (Sahoo et al. 2025, arXiv 2506.10892): clean tokens from uniform noise, conditioned on sigma = -log alpha.
 
 Published as `s-sahoo/duo`: MDLM's layout without a mask. What its log-softmax means follows from how it is
 trained: its reverse step is the forward posterior with the output in place of the clean token,
 (alpha V p[y] + 1 - alpha) / (alpha V p[x_i] + 1 - alpha) in concrete scores. Those are the true ones where p is
-the law of the clean token given the *other* positions. The law given all of them follows by Bayes' rule.
+the distribution of the clean token given the *other* positions. The one given all of them follows by Bayes' rule.
 """
 
 from typing import Any
@@ -21,11 +21,11 @@ from lsd_core.backbones.scores import scores_at_times
 from lsd_core.errors import InputError
 from lsd_core.processes import LogLinear, Process, Uniform
 
-READING = Reading(kind="uniform", told="sigma_bar", normalised=True, log_weights=normalised_weights)
+READING = Reading(kind="uniform", conditioned_on="sigma_bar", normalised=True, log_weights=normalised_weights)
 
 
 class Duo(FrozenNetwork[DDiT]):
-    """The clean token's law at every position. Cost: one network call, and the head on all positions."""
+    """Distribution of the clean token at every position. Cost: one network call, and the head on all positions."""
 
     family = "duo"
     normalised = True
@@ -36,21 +36,21 @@ class Duo(FrozenNetwork[DDiT]):
 
     def log_x0_of_others(self, x: Tensor, t: Tensor) -> Tensor:
         """The network's own output, log p(x0_i = z | the other tokens of x), (b, l, V); rows sum to 1."""
-        told = READING.condition(self.process, t)
-        return call_head(self.network, call_body(self.network, self.config, x, told)).log_softmax(-1)
+        given = READING.condition(self.process, t)
+        return call_head(self.network, call_body(self.network, self.config, x, given)).log_softmax(-1)
 
-    def x0_law(self, x: Tensor, t: Tensor) -> Tensor:
+    def x0_probs(self, x: Tensor, t: Tensor) -> Tensor:
         """p(x0_i = z | x), (b, l, V) float64: the output times the chance alpha [z = x_i] + (1 - alpha) / V."""
-        law = self.log_x0_of_others(x, t).double().exp()
+        probs = self.log_x0_of_others(x, t).double().exp()
         alpha = self.process.noise.alpha(t.double())[:, None, None]
-        own = law.gather(-1, x[..., None])
-        weight = law * (1 - alpha) / self.process.num_states
+        own = probs.gather(-1, x[..., None])
+        weight = probs * (1 - alpha) / self.process.num_states
         weight = weight.scatter_add(-1, x[..., None], alpha * own)
         return weight / weight.sum(-1, keepdim=True)
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """Concrete scores (b, l, V), float64, 1 at y = x_i."""
-        return scores_at_times(self.process, x, self.x0_law(x, t), t)
+        return scores_at_times(self.process, x, self.x0_probs(x, t), t)
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:

@@ -12,6 +12,15 @@ Network = TypeVar("Network", bound=nn.Module)
 Frozen = TypeVar("Frozen", bound="FrozenNetwork[Any]")  # Self, which the checker of shapes cannot read
 
 
+def tensors_once(network: nn.Module) -> dict[str, Tensor]:
+    """Every parameter and buffer once: tied ones under the first of their names."""
+    found: dict[int, str] = {}
+    state = network.state_dict()
+    for name, tensor in state.items():
+        found.setdefault(tensor.data_ptr() if tensor.numel() else id(tensor), name)
+    return {name: state[name] for name in found.values()}
+
+
 class FrozenNetwork(Generic[Network]):
     """A network that learns no more, with its name and the configuration that builds it.
 

@@ -1,6 +1,6 @@
 """Exact posteriors of a Markov chain seen through noise: a perfect backbone for the uniform and gaussian processes.
 
-Tokens that were corrupted one by one are the observations of a hidden Markov model, so the law of each clean
+Tokens that were corrupted one by one are the observations of a hidden Markov model, so the distribution of each clean
 token given the whole noisy sequence comes from one forward and one backward pass (Rabiner 1989).
 """
 
@@ -18,10 +18,10 @@ from lsd_core.processes import Process, Uniform, process_from_dict
 
 
 class HiddenMarkov:
-    """p(x0_i = z | x_t) for data that are a chain (initial law, transition matrix)."""
+    """p(x0_i = z | x_t) for data that are a chain (initial distribution, transition matrix)."""
 
     family = "hidden_markov"
-    task: str | None = None  # the task that whoever made it, or its file, declares
+    task: str | None = None  # the task that its caller or its file declares
 
     def __init__(self, name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.name, self.config = name, config
@@ -34,8 +34,8 @@ class HiddenMarkov:
         if self.transition.shape != (size, size) or self.initial.shape != (size,):
             raise InputError("transition", f"have shape {(size, size)}", tuple(self.transition.shape))
 
-    def x0_law(self, x: Tensor, t: Tensor) -> Tensor:
-        """The clean token's law at every position, (b, l, V) float64; t (b,) may differ between chains."""
+    def x0_probs(self, x: Tensor, t: Tensor) -> Tensor:
+        """Distribution of the clean token at every position, (b, l, V) float64; t (b,) may differ between chains."""
         seen = self._seen(x, t)
         step = self.transition.to(x.device)
         before, after = torch.empty_like(seen), torch.empty_like(seen)  # from the left, from the right
@@ -60,8 +60,8 @@ class HiddenMarkov:
         return seen
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
-        """Concrete scores, from the clean tokens' laws."""
-        return scores_at_times(self.process, x, self.x0_law(x, t), t)
+        """Concrete scores, from the clean tokens' distributions."""
+        return scores_at_times(self.process, x, self.x0_probs(x, t), t)
 
     def tensors(self) -> dict[str, Tensor]:
         return {"initial": self.initial, "transition": self.transition}

@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from lsd_core.backbones.checkpoint import INDEX, shard_names
 from lsd_core.errors import InputError
 
 CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -20,8 +26,8 @@ TOKENIZER = (
 def fetch_hub(repository: str, revision: str | None = None) -> Path:
     """A folder with the repository's configuration and weights, from the hub or its cache.
 
-    Beside these two only files of a tokenizer are fetched, never code. Raises InputError where the extra [text], the
-    repository, the permission or the connection is missing.
+    Sharded weights come with all their shards; beside these only files of a tokenizer are fetched, never code. Raises
+    InputError where the extra [text], the repository, the permission or the connection is missing.
     """
     config = _download(repository, CONFIG, revision)
     if config is None:
@@ -30,11 +36,15 @@ def fetch_hub(repository: str, revision: str | None = None) -> Path:
         )
     folder = config.parent  # named by the commit, so that both files are of the same one
     for name in WEIGHTS:
-        if _download(repository, name, folder.name) is not None:
+        found = _download(repository, name, folder.name)
+        if found is not None:
+            for shard in shard_names(found) if name.endswith(INDEX) else ():
+                if _download(repository, shard, folder.name) is None:
+                    raise InputError(f"hf://{repository}", f"hold the shards of {name}", f"no {shard}")
             for file in TOKENIZER:  # of a masked language model
                 _download(repository, file, folder.name)
             return folder
-    raise InputError(f"hf://{repository}", f"hold {' or '.join(WEIGHTS)}", "neither")
+    raise InputError(f"hf://{repository}", f"hold {' or '.join(WEIGHTS)}", "none of them")
 
 
 def cached_hub(repository: str) -> Path | None:
@@ -47,7 +57,11 @@ def cached_hub(repository: str) -> Path | None:
     if not isinstance(found, str):
         return None
     folder = Path(found).parent
-    return folder if any((folder / name).is_file() for name in WEIGHTS) else None
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            names = shard_names(folder / name) if name.endswith(INDEX) else []
+            return folder if all((folder / shard).is_file() for shard in names) else None
+    return None
 
 
 def _download(repository: str, name: str, revision: str | None) -> Path | None:

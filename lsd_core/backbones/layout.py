@@ -1,4 +1,4 @@
-"""Published layouts: a family's own configuration and tensor names, told in ours."""
+"""Published layouts: a family's own configuration and tensor names, converted to ours."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +73,7 @@ def _number(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a family makes of a published configuration."""
+    """Our configuration of a published checkpoint, and the prefix of its tensor names."""
 
     config: dict[str, Any]
     """Ours, as `storage.build` takes it."""

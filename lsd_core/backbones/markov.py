@@ -2,7 +2,9 @@
 
 Between its nearest revealed neighbours a masked token of a Markov chain has the law
 p(x_i = y | left, right) proportional to P^(distance to left)[left, y] * P^(distance to right)[y, right].
-With it every schedule, sampler and bound can be judged without a network's error.
+With it every schedule, sampler and bound can be judged without a network's error. The chain may run through the
+sequence in any order: `positions` in the configuration says where its first, second ... token stands, and where it is
+left out the chain runs from left to right. Dependence is then no matter of distance.
 """
 
 from functools import cached_property
@@ -15,6 +17,8 @@ from lsd_core.backbones.family import Family
 from lsd_core.backbones.fingerprint import fingerprint
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
+
+MOST_BYTES = 2**33  # of tables by distance: those of 4096 positions and 256 tokens take half
 
 
 class MarkovExact:
@@ -36,11 +40,20 @@ class MarkovExact:
         self.smoothing: float = config["smoothing"]
         self.initial, self.transition = tensors["initial"].double(), tensors["transition"].double()
         num_tokens = self.process.num_tokens
+        self.positions: list[int] | None = config.get("positions")
+        if self.positions is not None and sorted(self.positions) != list(range(self.length)):
+            rule = f"be a permutation of 0 .. {self.length - 1}"
+            raise InputError("backbone config.positions", rule, self.positions)
         if not 0 < self.smoothing < 1:
             raise InputError("backbone config.smoothing", "lie in (0, 1)", self.smoothing)
         if self.transition.shape != (num_tokens, num_tokens) or self.initial.shape != (num_tokens,):
             rule = f"have shape {(num_tokens, num_tokens)}"
             raise InputError("transition", rule, tuple(self.transition.shape))
+        needed = 16 * (self.length + 1) * (num_tokens + 1) * num_tokens
+        if needed > MOST_BYTES:
+            rule = f"leave its tables within {MOST_BYTES / 2**30:g} GiB"
+            remedy = f"they would take {needed / 2**30:.3g} GiB"
+            raise InputError("backbone config.length", rule, self.length, remedy)
         self._forward, self._backward = self._tables()
 
     def _tables(self) -> tuple[Tensor, Tensor]:
@@ -61,6 +74,12 @@ class MarkovExact:
 
     def features(self, x: Tensor, t: Tensor) -> Tensor:
         """Log of the conditional law at every position, (b, l, V) float64; t is ignored."""
+        if self.positions is None:
+            return self._along_the_chain(x)
+        law = self._along_the_chain(x[:, self.positions])
+        return torch.empty_like(law).index_copy(1, torch.tensor(self.positions, device=x.device), law)
+
+    def _along_the_chain(self, x: Tensor) -> Tensor:
         v, device = self.process.num_tokens, x.device
         position = torch.arange(self.length, device=device)
         revealed = x != self.process.mask

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lsd_core.backbones.adapted import IMPOSSIBLE
 from lsd_core.backbones.family import Family, Folder
-from lsd_core.backbones.frozen import FrozenNetwork
+from lsd_core.backbones.frozen import FrozenNetwork, tensors_once
 from lsd_core.backbones.masked_lm_tokens import Tokens, tokens_of
 from lsd_core.backbones.precision import BODY_DTYPES
 from lsd_core.backbones.published import read_config
@@ -36,21 +36,22 @@ NOT_IDENTITY = (
 class MaskedLM(FrozenNetwork[nn.Module]):
     """A frozen masked language model: time-independent, normalised over all tokens that may be written.
 
+    Where the configuration says `shifted`, the output at a position predicts the next token.
     Cost of `features`: one call of the body on l tokens and those around them. `head` projects chosen rows alone.
     """
 
-    family = NAME
     time_free = True
     normalised = True
 
     def __init__(self, name: str, config: dict[str, Any], network: nn.Module) -> None:
         super().__init__(name, config, network)
+        self.family: str = config["family"]
         self.process = Absorbing.from_dict(config["process"])
         self.mask: int = config["mask"]
         self.before, self.after = list(config["before"]), list(config["after"])
         self.never = [token for token in config["never"] if token < self.process.num_tokens]
-        self._body: nn.Module = network.base_model  # type: ignore[assignment]
-        self._head = _without_body(network)
+        self.shifted = bool(config.get("shifted"))
+        self._way = (network, way_to_logits(network))
 
     @torch.inference_mode()
     def features(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l d"]:
@@ -58,28 +59,31 @@ class MaskedLM(FrozenNetwork[nn.Module]):
         shown = torch.where(x == self.process.mask, self.mask, x)
         parts = [x.new_tensor(around).expand(len(x), -1) for around in (self.before, self.after)]
         inputs = torch.cat([parts[0], shown, parts[1]], dim=1)
-        hidden = self._body(input_ids=inputs, attention_mask=torch.ones_like(inputs))[0]
+        body: nn.Module = self.network.base_model  # type: ignore[assignment]
+        hidden = body(input_ids=inputs, attention_mask=torch.ones_like(inputs))[0]
+        if self.shifted:
+            hidden = torch.cat([hidden[:, :1], hidden[:, :-1]], dim=1)
         begin = len(self.before)
         return hidden[:, begin : begin + x.shape[1]]
 
     def head(self, rows: Float[Tensor, "r d"]) -> Float[Tensor, "r v"]:
         """Log-probabilities of the clean token over the tokenizer's tokens, in float32 or better."""
-        logits = self._head(rows)[:, : self.process.num_tokens]
+        if self._way[0] is not self.network:  # a copy on another device
+            self._way = (self.network, way_to_logits(self.network))
+        logits = self._way[1](rows)[:, : self.process.num_tokens]
         logits = logits.float() if logits.dtype != torch.float64 else logits.clone()
         logits[:, self.never] = IMPOSSIBLE
         return logits.log_softmax(-1)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every parameter and buffer once: tied ones under the first of their names."""
-        found: dict[int, str] = {}
-        state = self.network.state_dict()
-        for name, tensor in state.items():
-            found.setdefault(tensor.data_ptr() if tensor.numel() else id(tensor), name)
-        return {name: state[name] for name in found.values()}
+        return tensors_once(self.network)
 
 
-def _without_body(network: nn.Module) -> Callable[[Tensor], Tensor]:
+def way_to_logits(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """The model's own way from last hidden states (r, d) to logits (r, v), its body replaced by the states."""
+    projection = getattr(network, "lm_head", None)
+    if isinstance(projection, nn.Linear):
+        return projection
 
     class Given(nn.Module):
         """Stands for the body, and returns the states that are given."""
@@ -164,12 +168,13 @@ def load(folder: Path, name: str, options: Mapping[str, str]) -> MaskedLM:
         "process": Absorbing(tokens.count).to_dict(),
         "length": tokens.length,
         "body_dtype": "float32",
-        **_around(tokens),
+        **around(tokens),
     }
     return MaskedLM(name, config, network)
 
 
-def _around(tokens: Tokens) -> dict[str, Any]:
+def around(tokens: Tokens) -> dict[str, Any]:
+    """The part of a configuration that says how token numbers are used."""
     record = {
         "mask": tokens.mask,
         "before": list(tokens.before),

@@ -3,7 +3,7 @@
 They come from the folder's tokenizer and configuration; an address may say otherwise: `?length=120&mask=4`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,13 @@ class Tokens:
 
 def tokens_of(folder: Path, name: str, record: Mapping[str, Any], options: Mapping[str, str]) -> Tokens:
     """The tokens of the model in a folder, `record` its configuration."""
-    tokenizer = _tokenizer(folder)
+    return tokens_with(_tokenizer(folder), folder, name, record, options)
+
+
+def tokens_with(
+    tokenizer: Any, folder: Path, name: str, record: Mapping[str, Any], options: Mapping[str, str]
+) -> Tokens:
+    """The same with a tokenizer that is read already, or with none."""
     size = int(record["vocab_size"])
     count = size if tokenizer is None else min(size, len(tokenizer))
     mask = _number(name, "mask", options, None if tokenizer is None else tokenizer.mask_token_id)
@@ -70,7 +76,9 @@ def tokens_of(folder: Path, name: str, record: Mapping[str, Any], options: Mappi
         )
     if length < 1 or (room is not None and length > room):
         raise InputError(f"length of {name}", f"lie in 1..{room if room is not None else UNLIMITED}", length)
-    vocabulary = None if tokenizer is None or count > LISTED else _vocabulary(tokenizer, count, never)
+    vocabulary = None
+    if tokenizer is not None and count <= LISTED:
+        vocabulary = vocabulary_of(tokenizer.convert_ids_to_tokens(list(range(count))), never)
     return Tokens(
         count=count,
         length=length,
@@ -128,10 +136,9 @@ def _limit(record: Mapping[str, Any], tokenizer: Any) -> int | None:
     return min(known) if known else None
 
 
-def _vocabulary(tokenizer: Any, count: int, never: set[int]) -> Vocabulary | None:
-    """The written tokens; without separators where all that can be drawn are single characters."""
-    written = [str(token) for token in tokenizer.convert_ids_to_tokens(list(range(count)))]
-    if len(set(written)) != count:
+def vocabulary_of(written: Sequence[str], never: set[int]) -> Vocabulary | None:
+    """The written tokens; without separators where all that can be drawn are single characters. None for homonyms."""
+    if len(set(written)) != len(written):
         return None
     if any(len(token) != 1 for number, token in enumerate(written) if number not in never):
         return Vocabulary(tuple(written), " ")

@@ -10,8 +10,8 @@ from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, normalised_weights
 from lsd_core.processes import Absorbing
 
-READING = Reading(kind="absorbing", told="zero", normalised=True, log_weights=normalised_weights)
-TIMED = Reading(kind="absorbing", told="sigma_bar", normalised=True, log_weights=normalised_weights)
+READING = Reading(kind="absorbing", conditioned_on="zero", normalised=True, log_weights=normalised_weights)
+TIMED = Reading(kind="absorbing", conditioned_on="sigma_bar", normalised=True, log_weights=normalised_weights)
 SIZES = {
     "length": "model_length",
     "dim": "hidden_dim",

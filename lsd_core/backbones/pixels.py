@@ -1,6 +1,6 @@
 """A small network for images under uniform or gaussian noise: it predicts the clean level of every pixel.
 
-The law of a clean pixel given the whole noisy image is, by Bayes' rule, what the other pixels say of it times
+The distribution of a clean pixel given the whole noisy image is, by Bayes' rule, what the other pixels say of it times
 the chance that it became what is seen. The second factor is the process's own transition and known exactly;
 the network only learns the first, and so is sharp wherever there is little noise.
 """
@@ -79,7 +79,7 @@ class PixelBackbone(FrozenNetwork[PixelMLP]):
         super().__init__(name, config, network)
         self.process: Process = process_from_dict(config["process"])
 
-    def x0_law(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:
+    def x0_probs(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:
         """p(x0_i = z | x_t), float64. One network call."""
         return self.x0_logits(x, t).softmax(-1)
 
@@ -93,8 +93,8 @@ class PixelBackbone(FrozenNetwork[PixelMLP]):
         return self.network(x, t).double() + evidence
 
     def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:
-        """Concrete scores, from the clean pixels' laws. One network call."""
-        return scores_at_times(self.process, x, self.x0_law(x, t), t)
+        """Concrete scores, from the clean pixels' distributions. One network call."""
+        return scores_at_times(self.process, x, self.x0_probs(x, t), t)
 
 
 def build_network(config: dict[str, Any]) -> PixelMLP:
@@ -115,8 +115,12 @@ def build_network(config: dict[str, Any]) -> PixelMLP:
 
 def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> PixelBackbone:
     """The backbone with these tensors; a wrong layout names the first missing and unexpected keys."""
+    with torch.device(
+        "meta"
+    ):  # its names and shapes alone: no memory for sizes that are not those of the tensors
+        named = build_network(config).state_dict()
+    check_tensors(f"a {FAMILY} network", tensors, named)
     network = build_network(config)
-    check_tensors(f"a {FAMILY} network", tensors, network.state_dict())
     network.load_state_dict(tensors)
     return PixelBackbone(name, config, network)
 

@@ -20,7 +20,7 @@ from lsd_core.processes import Absorbing, Process
 class Backbone(Protocol):
     """A frozen network for an absorbing process. `b` sequences of `l` positions over `v` tokens.
 
-    `features` is one network call. `head` turns chosen rows of it into log-weights of the x0 law at those
+    `features` is one network call. `head` turns chosen rows of it into log-weights of the x0 distribution at those
     positions: their exponentials are p(x0_i = y | x) times a row sum S_i, which is 1 where `normalised`.
     The concrete score at a masked position is alpha / (1 - alpha) times those weights (RADD, Theorem 1).
     """
@@ -79,7 +79,7 @@ def absorbing(backbone: AnyBackbone, what: str) -> Backbone:
 
 
 def log_weights(backbone: Backbone, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l v"]:
-    """Log-weights of the x0 law at every position; meaningful where x is MASK. One network call."""
+    """Log-weights of the x0 distribution at every position; meaningful where x is MASK. One network call."""
     weights = backbone.head(backbone.features(x, t).flatten(0, 1)).view(*x.shape, -1)
     finite(backbone, weights[x == backbone.process.mask])
     return weights

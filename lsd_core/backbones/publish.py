@@ -1,4 +1,4 @@
-"""Backbones on the store: published once by the driver, fetched into a local cache by whoever samples."""
+"""Backbones on the store: published once by the driver, fetched into a local cache for sampling."""
 
 import os
 import uuid

@@ -21,7 +21,13 @@ from lsd_core.numerics.plain_text import parse_json, parse_yaml
 from lsd_core.storage.home import cache_dir
 from lsd_core.storage.tensorfile import check_tensors
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin", "checkpoints-meta/checkpoint.pth")
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "checkpoints-meta/checkpoint.pth",
+)
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 CONFIGS = ("config.json", "config.yaml", ".hydra/config.yaml", "config/*.yaml", "*.yaml", "*.yml")
 READER = 2  # moves when a published file would be read differently
@@ -35,7 +41,7 @@ def load_published(path: Path, name: str) -> AnyBackbone:
     """
     weights = find_weights(path)
     config = find_config(path if path.is_dir() else weights.parent)
-    if weights.suffix == ".safetensors":
+    if weights.suffix in (".safetensors", ".json"):
         return convert(weights, config, name)
     key = digest([READER, name, _sha256(weights), _sha256(config)])
     cached = cache_dir() / "published" / f"{key}.safetensors"
@@ -121,7 +127,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def recognise(fields: Fields, names: set[str]) -> Published:
-    """The layout of this checkpoint, told from its configuration and tensor names."""
+    """The layout of this checkpoint, by its configuration and tensor names."""
     published = [family.published for _, family in FAMILIES.items() if family.published is not None]
     for each in published:
         if each.recognises(fields, names):

@@ -13,7 +13,7 @@ from lsd_core.backbones.reading import Reading, normalised_weights
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 
-READING = Reading(kind="absorbing", told="nothing", normalised=True, log_weights=normalised_weights)
+READING = Reading(kind="absorbing", conditioned_on="nothing", normalised=True, log_weights=normalised_weights)
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:

@@ -12,7 +12,7 @@ from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.processes import Process
 
-Told = Literal["sigma_bar", "zero", "nothing"]
+Condition = Literal["sigma_bar", "zero", "nothing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Reading:
 
     kind: str
     """The process that it is for, as `Process.to_dict` names it."""
-    told: Told
+    conditioned_on: Condition
     """The network's condition: sigma_bar(t), the constant 0, or none at all."""
     normalised: bool
     """Whether the log-weights' exponentials sum to 1 by construction."""
@@ -31,13 +31,13 @@ class Reading:
     @property
     def time_free(self) -> bool:
         """Whether the output does not depend on t."""
-        return self.told != "sigma_bar"
+        return self.conditioned_on != "sigma_bar"
 
     def condition(self, process: Process, t: Tensor) -> Tensor | None:
         """What the network is conditioned on, (b,) or None."""
-        if self.told == "nothing":
+        if self.conditioned_on == "nothing":
             return None
-        return process.noise.sigma_bar(t) if self.told == "sigma_bar" else torch.zeros_like(t)
+        return process.noise.sigma_bar(t) if self.conditioned_on == "sigma_bar" else torch.zeros_like(t)
 
 
 def normalised_weights(logits: Tensor, num_tokens: int) -> Tensor:
@@ -58,7 +58,7 @@ def scaled_weights(logits: Tensor, num_tokens: int) -> Tensor:
     return logits[:, :num_tokens] - math.log(num_tokens)
 
 
-def call_body(network: DDiT, config: Mapping[str, Any], x: Tensor, told: Tensor | None) -> Tensor:
+def call_body(network: DDiT, config: Mapping[str, Any], x: Tensor, given: Tensor | None) -> Tensor:
     """One network call: features (b, l, dim) of tokens (b, l), each part in the precision it was trained in.
 
     The blocks run in `body_dtype` under autocast where that is a half type. The condition is embedded in the
@@ -69,7 +69,7 @@ def call_body(network: DDiT, config: Mapping[str, Any], x: Tensor, told: Tensor 
     if half and x.device.type == "cpu":
         warn_if_slow(config["body_dtype"])
     with torch.autocast(x.device.type, low, enabled=half and "condition_dtype" not in config):
-        condition = network.condition(told)
+        condition = network.condition(given)
     with torch.autocast(x.device.type, low, enabled=half):
         return network.body(x, condition)
 

@@ -1,17 +1,12 @@
 """Concrete scores of every state at every position, for backbones of any process."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone, log_score
 from lsd_core.processes import Process, Uniform
-
-X0Law = Callable[[Tensor, Tensor], Tensor]  # tokens (b, l), times (b,) -> p(x0_i = z | x_t), (b, l, s)
 
 
 @runtime_checkable
@@ -30,60 +25,28 @@ class ScoreBackbone(Protocol):
 class X0Backbone(ScoreBackbone, Protocol):
     """One that predicts the clean token (tauLDR; Duo): its scores follow from it, and samplers prefer it."""
 
-    def x0_law(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
+    def x0_probs(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
         """p(x0_i = z | x_t). One network call."""
         ...
 
 
-@dataclass(frozen=True)
-class X0Scores:
-    """A law of the clean token alone, as a backbone."""
-
-    process: Process
-    length: int
-    x0_law: X0Law
-
-    def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
-        """One network call; see `scores_at_times`."""
-        return scores_at_times(self.process, x, self.x0_law(x, t), t)
-
-
 def scores_at_times(
-    process: Process, x: Int[Tensor, "b l"], law: Float[Tensor, "b l s"], t: Float[Tensor, " b"]
+    process: Process, x: Int[Tensor, "b l"], x0: Float[Tensor, "b l s"], t: Float[Tensor, " b"]
 ) -> Float[Tensor, "b l s"]:
     """`scores_of_x0` for chains at times of their own."""
     if isinstance(process, Uniform):
-        return scores_of_x0(process, x, law, process.noise.sigma_bar(t)[:, None, None])
-    out = torch.empty_like(law, dtype=torch.float64)
+        return scores_of_x0(process, x, x0, process.noise.sigma_bar(t)[:, None, None])
+    out = torch.empty_like(x0, dtype=torch.float64)
     for time in t.unique():
         chains = t == time
-        out[chains] = scores_of_x0(process, x[chains], law[chains], float(process.noise.sigma_bar(time)))
+        out[chains] = scores_of_x0(process, x[chains], x0[chains], float(process.noise.sigma_bar(time)))
     return out
 
 
 def scores_of_x0(
-    process: Process, x: Int[Tensor, "b l"], law: Float[Tensor, "b l s"], sigma_bar: float | Tensor
+    process: Process, x: Int[Tensor, "b l"], x0: Float[Tensor, "b l s"], sigma_bar: float | Tensor
 ) -> Float[Tensor, "b l s"]:
     """score[i, y] = sum_z p(x0_i = z | x_t) exp(sigma_bar Q)[z, y] / exp(sigma_bar Q)[z, x_i]; 1 at y = x_i."""
     reached = process.transition_into(x, sigma_bar)
-    score = process.stagger(law.double() / reached.clamp(min=1e-300), -sigma_bar).clamp(min=0)
+    score = process.stagger(x0.double() / reached.clamp(min=1e-300), -sigma_bar).clamp(min=0)
     return score.scatter(-1, x[..., None], 1.0)
-
-
-@dataclass(frozen=True)
-class AbsorbingScores:
-    """An absorbing backbone seen as one of any process, for oracles and exact simulation."""
-
-    backbone: Backbone
-
-    @property
-    def process(self) -> Process:
-        return self.backbone.process
-
-    @property
-    def length(self) -> int:
-        return self.backbone.length
-
-    def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
-        """One network call, as its rows are: unnormalised ones are left so."""
-        return log_score(self.backbone, x, t).exp()

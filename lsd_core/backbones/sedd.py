@@ -11,7 +11,7 @@ from lsd_core.backbones.reading import Reading, scaled_weights
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 
-READING = Reading(kind="absorbing", told="sigma_bar", normalised=False, log_weights=scaled_weights)
+READING = Reading(kind="absorbing", conditioned_on="sigma_bar", normalised=False, log_weights=scaled_weights)
 SIZES = {
     "length": "model.length",
     "dim": "model.hidden_size",

@@ -18,7 +18,7 @@ from lsd_core.backbones.reading import Reading, call_body, call_head, raw
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, Uniform
 
-READING = Reading(kind="uniform", told="sigma_bar", normalised=False, log_weights=raw)
+READING = Reading(kind="uniform", conditioned_on="sigma_bar", normalised=False, log_weights=raw)
 
 
 class SEDDUniform(FrozenNetwork[DDiT]):
@@ -32,8 +32,8 @@ class SEDDUniform(FrozenNetwork[DDiT]):
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """p_t(x with token i set to y) / p_t(x), (b, l, V) float64, 1 at y = x_i."""
-        told = READING.condition(self.process, t)
-        logits = call_head(self.network, call_body(self.network, self.config, x, told))
+        given = READING.condition(self.process, t)
+        logits = call_head(self.network, call_body(self.network, self.config, x, given))
         return logits.double().exp().scatter(-1, x[..., None], 1.0)
 
 

@@ -9,9 +9,13 @@ from torch import Tensor
 from lsd_core.backbones.adapted import AdaptedBackbone
 from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.storage.tensorfile import TensorFile
 
+SIZES = ("dim", "num_blocks", "num_heads", "cond_dim", "width", "level_dim")
+MOST_SIZE = 2**20
+"""Of anything in a configuration: no network of this kind comes near."""
 INSTALL = "install the package that has the family"
 
 
@@ -46,12 +50,29 @@ def from_bytes(data: bytes, source: str) -> AnyBackbone:
     """The backbone in a file written by `to_bytes`; `source` names it in errors."""
     file = TensorFile.from_bytes(data, source)
     try:
-        return declaring(build(file.name, file.config, file.tensors), file.notes.get("task"))
+        _check_sizes(file)
+        backbone = build(file.name, file.config, file.tensors)
+        vocabulary = Vocabulary.of(file.config)
+        if vocabulary is not None and len(vocabulary.tokens) != backbone.process.num_tokens:
+            rule = f"write each of the {backbone.process.num_tokens} tokens"
+            raise InputError(f"vocabulary in {source}", rule, f"{len(vocabulary.tokens)} of them")
+        return declaring(backbone, file.notes.get("task"))
     except InputError:
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # what a damaged configuration leads to
+    except Exception as error:  # whatever a damaged configuration leads to
         rule, remedy = "describe a network that can be built", "write it with `lsd train`"
         raise InputError(f"configuration in {source}", rule, repr(error), remedy) from None
+
+
+def _check_sizes(file: TensorFile) -> None:
+    """Raise InputError for a configuration whose sizes are none, or are not those of the tensors beside it."""
+    for name, value in file.config.items():
+        sized = name == "length" or (name in SIZES and value is not None)
+        if sized and (type(value) is not int or not 1 <= value <= MOST_SIZE):
+            raise InputError(f"backbone config.{name}", f"be an integer in 1..{MOST_SIZE}", value)
+    blocks = file.config.get("num_blocks", 0)
+    if blocks > len(file.tensors):
+        raise InputError("backbone config.num_blocks", "be those whose tensors are in the file", blocks)
 
 
 def declaring(backbone: AnyBackbone, task: str | None) -> AnyBackbone:

@@ -28,7 +28,7 @@ SCALE_SHIFT = 2.0  # likewise: the network's log-scale is 2 above the logistic's
 
 
 class TauLDR(FrozenNetwork[UNet]):
-    """The clean grey levels' laws. `length` is c * h * w, channel by channel. Cost: one network call."""
+    """Distributions of the clean grey levels. `length` is c * h * w, channel by channel. Cost: one network call."""
 
     family = "tauldr"
     normalised = True
@@ -46,21 +46,21 @@ class TauLDR(FrozenNetwork[UNet]):
         return torch.stack([mean.flatten(1), log_scale.flatten(1)], dim=-1)
 
     def head(self, rows: Tensor) -> Tensor:
-        """Log-law (r, S) of the clean grey level: the logistic's mass in S equal bins of [-1, 1], normalised."""
+        """Log-probabilities (r, S) of the clean grey level: the logistic's mass in S equal bins of [-1, 1]."""
         mean, log_scale = rows[:, :1], rows[:, 1:]
         edges = torch.linspace(-1, 1, self.process.num_states + 1, dtype=rows.dtype, device=rows.device)
         log_cdf = F.logsigmoid((edges - mean) * torch.exp(SCALE_SHIFT - log_scale))
         left, right = log_cdf[:, :-1], log_cdf[:, 1:]
         return (right + torch.log1p(FLOOR - torch.exp(left - right))).log_softmax(-1)
 
-    def x0_law(self, x: Tensor, t: Tensor) -> Tensor:
+    def x0_probs(self, x: Tensor, t: Tensor) -> Tensor:
         """p(x0_i = z | x_t), (b, l, S) float64."""
         rows = self.head(self.features(x, t).flatten(0, 1).double())
         return rows.exp().view(*x.shape, -1)
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
         """Concrete scores (b, l, S), float64, 1 at y = x_i."""
-        return scores_at_times(self.process, x, self.x0_law(x, t), t)
+        return scores_at_times(self.process, x, self.x0_probs(x, t), t)
 
 
 def empty_network(config: dict[str, Any]) -> UNet:

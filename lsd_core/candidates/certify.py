@@ -31,7 +31,7 @@ def certifiable(spec: CandidateSpec) -> bool:
 def certify(
     spec: CandidateSpec, which: int, learned: Learned, backbone: AnyBackbone, kind: str = "reverse"
 ) -> dict[str, Any]:
-    """A certificate of a table: a bound in nats on the divergence from, or to, the network's own law.
+    """A certificate of a table: a bound in nats on the divergence from, or to, the network's own distribution.
 
     Computed where the backbone lies.
     """

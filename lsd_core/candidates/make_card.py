@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lsd_core.candidates.results import Measurement
+from lsd_core.candidates.measurement import Measurement
 from lsd_core.candidates.spec import CODE_EPOCH, PARTS, CandidateSpec
 from lsd_core.cards import Calls, Evaluation, Metric, Provenance, SamplerCard
 from lsd_core.distillation.learned import Learned

@@ -3,41 +3,18 @@
 Every file is a function of the candidate's spec alone, so a file that exists need not be made again.
 """
 
-import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from jaxtyping import Float
-
+from lsd_core.candidates.columns import columns_of, encode
+from lsd_core.candidates.measurement import Measurement
+from lsd_core.candidates.reading import across_key, read_across, read_learned, read_measurement, scores_key
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.cards import plain
 from lsd_core.distillation.learned import Learned
 from lsd_core.metrics.across import Across
 from lsd_core.numerics.canonical import digest
-from lsd_core.samplers.table import StepTable
+from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
-
-COINCIDENCE = "coincidence"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measurement:
-    """What one table scored on one seed's samples."""
-
-    metrics: dict[str, float]
-    calls_mean: float
-    calls_max: int
-    scores: Float[np.ndarray, " n"]
-    """Primary metric of every sample, for paired comparisons."""
-    first: tuple[tuple[int, ...], ...] = ()
-    """The first few of the sequences themselves, to be looked at."""
-    device_kind: str = ""
-    """The accelerator that drew them; empty for a CPU."""
-    across: Across | None = None
-    """Statistics across these samples; they lie in a file of their own, and are read by `read_across`."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +32,11 @@ class Results:
 
     def across_key(self, part: str, which: int) -> str:
         """Statistics across the samples of a measurement at temperature 1."""
-        return _across_key(self.measurement_key(part, which, 1.0))
+        return across_key(self.measurement_key(part, which, 1.0))
 
     @property
     def teacher_across_key(self) -> str:
-        return _across_key(self.teacher_key)
+        return across_key(self.teacher_key)
 
     def certificate_key(self, which: int, kind: str = "reverse") -> str:
         named = "certificate" if kind == "reverse" else f"certificate-{kind}"
@@ -86,22 +63,16 @@ class Results:
             "history": plain(result.history),
             "diagnostics": plain(result.diagnostics),
         }
-        self.store.write_json(self.table_key(which), record)
+        write_sealed(self.store, self.table_key(which), record)
 
     def read_learned(self, which: int) -> Learned:
-        record = self.store.read_json(self.table_key(which))
-        return Learned(
-            table=StepTable.from_dict(record["table"]),
-            sequences=record["sequences"],
-            history=record["history"],
-            diagnostics=record["diagnostics"],
-        )
+        return read_learned(self.store, self.table_key(which))
 
     def write_measurement(self, part: str, which: int, temperature: float, result: Measurement) -> None:
         self._write(self.measurement_key(part, which, temperature), result)
 
     def read_measurement(self, part: str, which: int, temperature: float) -> Measurement:
-        return self._read(self.measurement_key(part, which, temperature))
+        return read_measurement(self.store, self.measurement_key(part, which, temperature))
 
     def write_across(self, part: str, which: int, result: Measurement) -> None:
         """Only the statistics across the samples of a measurement that is there."""
@@ -114,7 +85,7 @@ class Results:
         self._write_across(self.teacher_key, result)
 
     def read_teacher(self) -> Measurement:
-        return self._read(self.teacher_key)
+        return read_measurement(self.store, self.teacher_key)
 
     def read_across(self, part: str, which: int) -> Across | None:
         """Statistics across the samples of a measurement at temperature 1; None where they were not computed."""
@@ -124,79 +95,21 @@ class Results:
         return self._read_across(self.teacher_across_key)
 
     def _write(self, key: str, result: Measurement) -> None:
-        """The scores first, the metrics last: a measurement that can be read is whole.
+        """The metrics last: a measurement that can be read is whole.
 
-        Statistics across samples follow; a store of an earlier version has measurements without them.
+        A store of an earlier version has measurements without statistics across samples.
         """
-        self.store.write_bytes(_scores_key(key), _encode({"score": result.scores}))
+        self.store.memory.pop(key, None)
+        self.store.write_bytes(scores_key(key), encode({"score": result.scores}))
         record = {"calls_mean": result.calls_mean, "calls_max": result.calls_max, "metrics": result.metrics}
         shown = {"first": result.first} if result.first else {}
         drawn_on = {"device_kind": result.device_kind} if result.device_kind else {}
-        self.store.write_json(key, plain(record | shown | drawn_on))
         self._write_across(key, result)
+        write_sealed(self.store, key, plain(record | shown | drawn_on))
 
     def _write_across(self, key: str, result: Measurement) -> None:
         if result.across is not None:
-            self.store.write_bytes(_across_key(key), _encode(_columns(result.across)))
-
-    def _read(self, key: str) -> Measurement:
-        """A measurement, read once: promotion looks at the same ones for every alias."""
-        if key not in self.store.memory:
-            self.store.memory[key] = self._read_anew(key)
-        found: Measurement = self.store.memory[key]
-        return found
+            self.store.write_bytes(across_key(key), encode(columns_of(result.across)))
 
     def _read_across(self, key: str) -> Across | None:
-        if not self.store.exists(key):
-            return None
-        table = pq.read_table(pa.BufferReader(self.store.read_bytes(key)))
-        return _across_of({name: table[name].to_numpy() for name in table.column_names})
-
-    def _read_anew(self, key: str) -> Measurement:
-        record = self.store.read_json(key)
-        scores = pq.read_table(pa.BufferReader(self.store.read_bytes(_scores_key(key))))["score"].to_numpy()
-        return Measurement(
-            metrics={name: float("nan") if v is None else v for name, v in record["metrics"].items()},
-            calls_mean=record["calls_mean"],
-            calls_max=record["calls_max"],
-            scores=scores,
-            first=tuple(tuple(row) for row in record.get("first", ())),
-            device_kind=record.get("device_kind", ""),
-        )
-
-
-def _scores_key(key: str) -> str:
-    return key.removesuffix(".json") + ".parquet"
-
-
-def _across_key(key: str) -> str:
-    return key.removesuffix(".json") + "-across.parquet"
-
-
-def _encode(columns: Mapping[str, np.ndarray]) -> bytes:
-    sink = io.BytesIO()
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    pq.write_table(table, sink, compression="zstd", use_dictionary=True, write_statistics=False)
-    return sink.getvalue()
-
-
-def _columns(across: Across) -> dict[str, np.ndarray]:
-    """`coincidence/4`, `position/0`: a row a sample."""
-    columns = {f"{COINCIDENCE}/{size}": values for size, values in across.coincidence.items()}
-    for name, places in across.places.items():
-        columns |= {f"{name}/{place}": places[:, place].astype(np.int32) for place in range(places.shape[1])}
-    return columns
-
-
-def _across_of(columns: Mapping[str, np.ndarray]) -> Across:
-    """The statistics whose columns these are."""
-    coincidence, places = dict[int, np.ndarray](), dict[str, list[np.ndarray]]()
-    for column, values in columns.items():
-        name, number = column.rsplit("/", 1)
-        if name == COINCIDENCE:
-            coincidence[int(number)] = values
-        else:
-            places.setdefault(name, []).append(values.astype(np.int64))
-    return Across(
-        coincidence=coincidence, places={name: np.stack(values, axis=1) for name, values in places.items()}
-    )
+        return read_across(self.store, key) if self.store.exists(key) else None

@@ -1,4 +1,4 @@
-"""What defines a candidate. Its hash is its key on the store: equal specs are done once."""
+"""Specifications of candidates. The hash is the key on the store: equal specs are computed once."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -11,7 +11,7 @@ from lsd_core.numerics.canonical import derive_seed, digest
 from lsd_core.numerics.names import COMPONENT
 from lsd_core.plugins import require
 from lsd_core.processes import process_from_dict
-from lsd_core.samplers import law_key
+from lsd_core.samplers import kernel_key
 from lsd_core.trajectories.spec import TeacherSpec
 
 CODE_EPOCH = 1  # moves when a change of code changes results, so that old cards are not taken for new ones
@@ -133,8 +133,8 @@ class CandidateSpec:
 
     @cached_property
     def work(self) -> "CandidateSpec":
-        """The candidate under whose key the work is done: samplers with one law share it."""
-        shared = law_key(self.sampler, process_from_dict(dict(self.process)))
+        """The candidate under whose key the work is done: samplers with equal kernels share it."""
+        shared = kernel_key(self.sampler, process_from_dict(dict(self.process)))
         return self if shared == self.sampler else replace(self, sampler=shared)
 
     @property

@@ -1,7 +1,7 @@
 """Teachers: what a grid asks of them, and a shard of their trajectories.
 
 A teacher is the backbone's own chain, exact or of N steps, or no network at all: `data` are sequences from the
-task's law, corrupted by the forward chain and read backwards.
+task's distribution, corrupted by the forward chain and read backwards.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ LAW_VERSION = 1  # moves when a teacher's output would
 DATA, EXACT = "data", "exact"
 FIRST_HITTING, UNIFORMISATION = "first_hitting", "uniformisation"  # what `exact` means, by process
 
-DataLaw = Callable[[int, torch.Tensor, int, int], torch.Tensor]  # (seed, trajectories, length, num_tokens)
+DrawData = Callable[[int, torch.Tensor, int, int], torch.Tensor]  # (seed, trajectories, length, num_tokens)
 
 
 def teacher_spec(
@@ -58,7 +58,7 @@ def teacher_spec(
     if dense and steps is not None and steps % nodes:
         raise InputError("teacher.steps", f"be a multiple of teacher.nodes = {nodes}", steps)
     if method == DATA:
-        _data_law(backbone)
+        _data_draw(backbone)
     if shard_rows % batch:
         raise InputError("teacher.shard_rows", f"be a multiple of teacher.batch = {batch}", shard_rows)
     return TeacherSpec(
@@ -114,12 +114,12 @@ def _dense_paths(backbone: DenseBackbone, spec: TeacherSpec, draws: Draws) -> Tr
 def noised_data(backbone: DenseBackbone, num_nodes: int, draws: Draws) -> Trajectories:
     """Data of the backbone's task, carried forward by the process from node to node: no network call."""
     process, length = backbone.process, backbone.length
-    x = x_end = _data_law(backbone)(draws.seed, draws.trajectory, length, process.num_tokens)
+    x = x_end = _data_draw(backbone)(draws.seed, draws.trajectory, length, process.num_tokens)
     states = []
     for call, (s, t) in enumerate(pairwise((0.0, *reversed(node_times(num_nodes))))):
-        law = process.transition(growth_between(process, t, s)).to(x.device)[x]
+        probs = process.transition(growth_between(process, t, s)).to(x.device)[x]
         uniform = uniform_grid(draws.seed, draws.trajectory, call, length, Purpose.TOKEN)
-        x = draw_categorical(law.flatten(0, 1), uniform.flatten()).view(x.shape)
+        x = draw_categorical(probs.flatten(0, 1), uniform.flatten()).view(x.shape)
         states.append(x)
     return Trajectories(
         index=draws.trajectory,
@@ -135,7 +135,7 @@ def data_paths(backbone: AnyBackbone, draws: Draws) -> Trajectories:
     Reveal times are uniform on the 2^16 grid, independent of the tokens; equal times go by position.
     """
     num_tokens = backbone.process.num_tokens
-    x_end = _data_law(backbone)(draws.seed, draws.trajectory, backbone.length, num_tokens)
+    x_end = _data_draw(backbone)(draws.seed, draws.trajectory, backbone.length, num_tokens)
     uniform = uniform_grid(draws.seed, draws.trajectory, 0, backbone.length, Purpose.TIME)
     ticks = (uniform * TIME_GRID).long()
     order = ticks.argsort(dim=1, descending=True, stable=True)
@@ -158,8 +158,8 @@ def calls_a_path(spec: TeacherSpec) -> int:
     return spec.steps or spec.length
 
 
-def _data_law(backbone: AnyBackbone) -> DataLaw:
-    """How the data of the backbone's task are drawn; InputError for tasks whose law we do not have."""
+def _data_draw(backbone: AnyBackbone) -> DrawData:
+    """How the data of the backbone's task are drawn; InputError for tasks whose data cannot be drawn."""
     entry = BACKBONES.get(backbone.name)
     draw = None if entry is None else TASKS[entry.task].draw
     if draw is None:

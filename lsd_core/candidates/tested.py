@@ -1,4 +1,4 @@
-"""What promotion tests: the samples of the table that ships, and which of them a store still lacks.
+"""The samples that promotion tests, those of the table that ships, and which of them a store still lacks.
 
 A learned candidate has a table for each learning seed. The one that is the median on the selection seeds ships; that
 one table is measured on every report seed, and these samples are what promotion compares. Where a report seed belongs
@@ -9,10 +9,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from lsd_core.candidates.make_card import shipped_seed
-from lsd_core.candidates.results import Measurement, Results
+from lsd_core.candidates.measurement import Measurement
+from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import SHIPPED
 from lsd_core.candidates.work import table_index, temperatures_of
 from lsd_core.distillation.methods import BASELINE, get_method
+from lsd_core.errors import MissingFileError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def read_tested(results: Results, temperature: float) -> list[Measurement]:
     for several in (tested_at(results, temperature), quoted):
         try:
             return [results.read_measurement(each.part, each.which, temperature) for each in several]
-        except FileNotFoundError:
+        except MissingFileError:
             continue
     return []
 
@@ -78,7 +80,7 @@ def guarded(results: Results) -> bool:
 
 
 def measured_key(results: Results, each: Tested) -> str:
-    """The file that is written last: where it is there, promotion has what it needs."""
+    """The file by which it counts: where it is there, promotion has what it needs."""
     if guarded(results) and each.temperature == 1:
         return results.across_key(each.part, each.which)
     return results.measurement_key(each.part, each.which, each.temperature)

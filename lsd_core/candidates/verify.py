@@ -1,84 +1,165 @@
-"""Cards checked against the files of their cells: what a card repeats must be what the cell's files say.
+"""The files of cells and of champions checked: each against its digest, and a card against what it repeats.
 
 A card repeats its table, every seed's metrics and its certificate, and its folder is named by the hash of its
-specification, so that a digit that changed in either place shows.
+specification, so that in a store of an earlier version, without digests, a digit that changed shows too.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 
-from lsd_core.cards import SamplerCard
-from lsd_core.errors import InputError
+from lsd_core.candidates.reading import (
+    across_key,
+    read_across,
+    read_card,
+    read_learned,
+    read_measurement,
+    scores_key,
+)
+from lsd_core.candidates.spec import PARTS
+from lsd_core.cards import Metric, SamplerCard, plain
+from lsd_core.errors import InputError, Unreachable
+from lsd_core.storage.sealed import REMEDY as SEALED_REMEDY
+from lsd_core.storage.sealed import SEAL, read_sealed
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.prefetch import ahead
 
 CARD = "card.json"
 REMEDY = "delete the cell's folder and run the same `lsd grid` again"
 
 
-def damaged_cells(store: Store) -> dict[str, str]:
-    """Files of cells and of champions that are not as the others say, and why: one line each, by key."""
-    found: dict[str, str] = {}
-    folders: dict[str, set[str]] = defaultdict(set)
+@dataclass(frozen=True)
+class Checked:
+    """What was found in the files of cells."""
+
+    problems: dict[str, str] = field(default_factory=dict)
+    """Why a file is bad, by its key."""
+    spoiled: set[str] = field(default_factory=set)
+    """Keys of results that are not to be used: of bad files, and of those whose cell contradicts itself."""
+    unsealed: set[str] = field(default_factory=set)
+    """Folders of cells whose card carries no digest, since an earlier version wrote it."""
+
+
+def check_cells(store: Store, places: Collection[str] | None = None) -> Checked:
+    """Read every file of cells and verify it; only of some folders and keys, where they are named.
+
+    What teachers' own sequences scored lies beside the folders, in `cells` itself.
+    """
+    checked, names = Checked(), defaultdict[str, set[str]](set)
     for key in store.list("cells"):
-        folder, _, name = key.removeprefix("cells/").rpartition("/")
-        folders[folder].add(name)
-    hashes = set[str]()
-    for folder, names in folders.items():
-        if CARD in names:
-            key = f"cells/{folder}/{CARD}"
-            try:
-                card = _card(store, key, folder)
-                hashes.add(card.sha256)
-                for where, reason in _contradictions(store, folder, names, card):
-                    found[where] = f"{store.locate(where)} must {reason}; {REMEDY}"
-            except InputError as error:
-                found[key] = str(error)
-    for key in store.list("champions"):
+        folder, _, name = key.rpartition("/")
+        if places is None or folder in places or key in places:
+            names[folder].add(name)
+    keys = [f"{folder}/{name}" for folder, own in names.items() for name in sorted(own)]
+    for found in ahead(lambda key: _bad_file(store, key), keys):
+        if found is not None:
+            key, reason = found
+            checked.problems[key] = reason
+            checked.spoiled.update(_lost_with(key))
+    for folder, own in names.items():
+        card = f"{folder}/{CARD}"
+        whole = {name for name in own if f"{folder}/{name}" not in checked.spoiled}
+        if CARD in whole:
+            unsealed = SEAL not in store.read_json(card)
+            if unsealed:
+                checked.unsealed.add(folder)
+            for name, reason in _contradictions(store, folder, whole, read_card(store, card)):
+                key = f"{folder}/{name}"
+                checked.problems[key] = f"{store.locate(key)} must {reason}; {REMEDY}"
+                if unsealed:  # which of the two is wrong cannot be told
+                    checked.spoiled.update(f"{folder}/{each}" for each in own)
+    return checked
+
+
+def damaged_cells(store: Store) -> dict[str, str]:
+    """Files of cells and of champions that are bad, and why: one line each, by key."""
+    return check_cells(store).problems | damaged_champions(store)
+
+
+def damaged_champions(store: Store) -> dict[str, str]:
+    """Records of champions that are bad or name no card of the store, and why."""
+    found, keys = dict[str, str](), store.list("champions")
+    cards = [key for key in store.list("cells") if keys and key.endswith(f"/{CARD}")]
+    hashes = set(ahead(lambda key: _hash(store, key), cards))
+    for key in keys:
         try:
-            missing = set(store.read_json(key)["champions"].values()) - hashes
-            if missing:
-                rule, shown = "name cards of the store", f"{len(missing)} that are none"
-                raise InputError(store.locate(key), rule, shown, "run the same `lsd grid` again")
+            held = read_sealed(store, key).get("champions")
+            if not isinstance(held, dict):
+                raise InputError(store.locate(key), "be a record of champions", held, SEALED_REMEDY)
+            if any(sha not in hashes for sha in held.values()):
+                rule, shown = "name cards of the store", "another sha256"
+                raise InputError(store.locate(key), rule, shown, SEALED_REMEDY)
+        except Unreachable:
+            raise
         except InputError as error:
             found[key] = str(error)
-        except (KeyError, TypeError, AttributeError) as error:
-            found[key] = f"{store.locate(key)} must be a record of champions, got {error!r}"
     return found
 
 
-def _card(store: Store, key: str, folder: str) -> SamplerCard:
-    """The card in a file; InputError unless it is as we write it, in the folder of its specification."""
-    data, where = store.read_bytes(key), store.locate(key)
+def _hash(store: Store, key: str) -> str:
+    """Of a card, if it is whole."""
     try:
-        card = SamplerCard.from_json(data.decode(), source=where)
-    except UnicodeDecodeError as error:
-        raise InputError(where, "be text in UTF-8", error.reason, REMEDY) from None
-    if card.to_json().encode() != data:
-        raise InputError(where, "be the canonical JSON of its card", "other bytes", REMEDY)
+        return read_card(store, key).sha256
+    except Unreachable:
+        raise
+    except InputError:
+        return ""
+
+
+def _bad_file(store: Store, key: str) -> tuple[str, str] | None:
+    """(key, reason) of a file that is not what its digest and its kind say, or of the one that belongs to it."""
+    name = key.rpartition("/")[2]
+    try:
+        if name == CARD:
+            _check_card(store, key)
+        elif name.startswith("table-"):
+            read_learned(store, key)
+        elif name.startswith("certificate-"):
+            read_sealed(store, key)
+        elif name.endswith("-across.parquet"):
+            read_across(store, key)
+        elif name.endswith(".json"):
+            store.memory.pop(key, None)  # what lies there now
+            read_measurement(store, key)
+    except Unreachable:
+        raise
+    except InputError as error:
+        scores = scores_key(key)
+        return (scores if store.locate(scores) in str(error) else key), str(error)
+    return None
+
+
+def _lost_with(key: str) -> set[str]:
+    """The keys of results that a bad file takes with it: of a measurement that cannot be read nothing counts."""
+    record = key.removesuffix("-across.parquet").removesuffix(".parquet").removesuffix(".json") + ".json"
+    return {key, record, across_key(record)}
+
+
+def _check_card(store: Store, key: str) -> None:
+    """Raise InputError unless a card is as we write it, in the folder of its specification."""
+    card, where, folder = read_card(store, key), store.locate(key), key.split("/")[-2]
+    if store.read_bytes(key) not in (card.sealed_json().encode(), card.to_json().encode()):
+        raise InputError(where, "be the canonical JSON of its card", "other bytes", SEALED_REMEDY)
     if folder != card.provenance.config_hash[:16]:
-        raise InputError(where, f"lie in cells/{card.provenance.config_hash[:16]}", folder, REMEDY)
-    return card
+        raise InputError(where, f"lie in cells/{card.provenance.config_hash[:16]}", folder, SEALED_REMEDY)
 
 
 def _contradictions(
     store: Store, folder: str, names: set[str], card: SamplerCard
 ) -> Iterator[tuple[str, str]]:
-    """(key, what must hold there) for each file of the folder that the card does not repeat."""
-
-    def read(name: str) -> Any:
-        return store.read_json(f"cells/{folder}/{name}")
-
+    """(name, what must hold there) for each file of the folder that the card does not repeat."""
     run = card.seed if f"table-{card.seed}.json" in names else 0  # a control has one table for all seeds
-    if f"table-{run}.json" in names and read(f"table-{run}.json").get("table") != card.table.to_dict():
-        yield f"cells/{folder}/table-{run}.json", "hold the table of its card"
-    if f"certificate-{run}.json" in names and read(f"certificate-{run}.json") != card.certificate:
-        yield f"cells/{folder}/certificate-{run}.json", "hold the certificate of its card"
-    for part in ("selection", "report"):
-        repeated = getattr(card.evaluation, part)
+    table, certificate = f"table-{run}.json", f"certificate-{run}.json"
+    if table in names and read_learned(store, f"{folder}/{table}").table != card.table:
+        yield table, "hold the table of its card"
+    if certificate in names and read_sealed(store, f"{folder}/{certificate}") != card.certificate:
+        yield certificate, "hold the certificate of its card"
+    for part in PARTS:
+        repeated: dict[str, Metric] = getattr(card.evaluation, part)
         for index in range(len(card.seeds)):
             name = f"{part}-{index}-T1.json"
-            measured = read(name).get("metrics", {}) if name in names else {}
             told = {key: metric.per_seed[index] for key, metric in repeated.items() if metric.per_seed}
-            if name in names and any(measured.get(key) != value for key, value in told.items()):
-                yield f"cells/{folder}/{name}", "hold the metrics that its card repeats"
+            if name in names:
+                metrics = plain(read_measurement(store, f"{folder}/{name}").metrics)
+                if any(metrics.get(key) != value for key, value in told.items()):
+                    yield name, "hold the metrics that its card repeats"

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lsd_core.backbones.device import computing_on, device_kind, device_of
 from lsd_core.backbones.protocol import AnyBackbone
-from lsd_core.candidates.results import Measurement
+from lsd_core.candidates.measurement import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
 from lsd_core.distillation.learned import Keep, Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method

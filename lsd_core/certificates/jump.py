@@ -99,7 +99,7 @@ def reverse_kernels(
     """The form for any kernels, by whole paths and one time of the evidence bound for each."""
     process = backbone.process
     steps, delta = _steps_before_denoise(backbone, table)
-    prior = process.prior_law().double().log()
+    prior = process.prior_probs().double().log()
 
     def values(draws: Draws, t: float) -> Values:
         x = draw_prior(process, draws, backbone.length)

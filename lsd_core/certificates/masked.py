@@ -9,7 +9,8 @@ mean over all masked ones):
 - `forward_swapped`: KL(p_net || q_out) <= sum_n E_p mean_i KL(p_i(. | x^(n)) || q_{k,i}), paths of p_net.
 
 Each follows from the chain rule over reveals, their order and their cut into steps being independent of the
-tokens: dropping order and cut can only shrink a divergence. A certificate holds for the given tables only if its
+tokens: dropping order and cut can only shrink a divergence. Along one fixed permutation the tokens tell both, and a
+certificate is the divergence itself. A certificate holds for the given tables only if its
 paths did not help to choose them.
 """
 
@@ -43,7 +44,7 @@ def reverse(
     Zero for a sampler that reveals one token at a time without gain. Each path is stopped at `stops` counts,
     stratified over 1 .. l.
     """
-    draws, order = Draws(seed, torch.arange(num_paths)), named(sampler, backbone).order
+    draws, order = Draws(seed, torch.arange(num_paths)), named(sampler, backbone).order.of_table(table.order)
     paths, drawn = own_paths(backbone, sampler, table, draws, batch)
     values = stopped_mean(backbone, table, paths, order, "reverse", draws, batch, stops)
     sequences = drawn + 2 * stops * num_paths
@@ -65,8 +66,8 @@ def forward_swapped(
 
     Cost: l calls a path to draw the paths, and 2 stops more.
     """
-    draws, order = Draws(seed, torch.arange(num_paths)), named(sampler, backbone).order
-    paths, drawn = one_at_a_time(backbone, sampler, draws, batch)
+    draws, order = Draws(seed, torch.arange(num_paths)), named(sampler, backbone).order.of_table(table.order)
+    paths, drawn = one_at_a_time(backbone, sampler, draws, batch, table.order)
     paths = cut(paths, backbone, sampler, table, draws)
     values = stopped_mean(backbone, table, paths, order, "forward", draws, batch, stops)
     sequences = drawn + 2 * stops * num_paths
@@ -75,4 +76,8 @@ def forward_swapped(
 
 def _reference(order: Order) -> str:
     """p_net along this order, by name."""
-    return ONE_AT_A_TIME if order == UNIFORM else IN_ORDER.format(order.name)
+    return (
+        ONE_AT_A_TIME
+        if order == UNIFORM
+        else IN_ORDER.format(f"the {order.name}" if order.learned else order.name)
+    )

@@ -1,11 +1,14 @@
-"""The controls that every learned sampler is held against: tables that nobody had to learn."""
+"""The controls that every learned sampler is held against: tables that nobody had to learn.
+
+In the cells of `learned_order`, whose tables hold the order too, theirs is Halton's without a shift.
+"""
 
 from dataclasses import dataclass
 
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.methods import ANY, Method
 from lsd_core.errors import InputError
-from lsd_core.samplers.catalog import steps_in_counts
+from lsd_core.samplers.catalog import in_order_of, steps_in_counts
 from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
 
@@ -17,7 +20,7 @@ class ControlConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TemperatureConfig:
-    """A plain sampler that draws from cooled laws."""
+    """A plain sampler that draws at a temperature."""
 
     temperature: float | None = None
     """Log-scores are divided by it; None leaves them, for a sweep to choose."""
@@ -100,7 +103,7 @@ def fit_theta_trapezoidal(problem: Problem, config: ControlConfig) -> Learned:
 
 
 def fit_halving(problem: Problem, config: HalvingConfig) -> Learned:
-    return _settled(halving(problem.num_steps, problem.backbone.length))
+    return _settled(in_order_of(problem.sampler, halving(problem.num_steps, problem.backbone.length)))
 
 
 def fit_fixed_counts(problem: Problem, config: ControlConfig) -> Learned:
@@ -112,7 +115,7 @@ def _settled(table: StepTable) -> Learned:
 
 
 def _on_grid_of(sampler: str, table: StepTable, length: int) -> StepTable:
-    return counts_from_times(table, length) if steps_in_counts(sampler) else table
+    return in_order_of(sampler, counts_from_times(table, length)) if steps_in_counts(sampler) else table
 
 
 PLAIN = Method(
@@ -136,7 +139,7 @@ COSINE = Method(
 TEMPERATURE = Method(
     name="temperature",
     kind="control",
-    description="plain steps that draw from cooled laws",
+    description="plain steps that draw at a temperature",
     config_class=TemperatureConfig,
     fit=fit_temperature,
     processes=ANY,

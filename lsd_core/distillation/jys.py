@@ -25,7 +25,7 @@ from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.paths.divergence import mean_kl
-from lsd_core.samplers.catalog import steps_in_counts
+from lsd_core.samplers.catalog import in_order_of, steps_in_counts
 from lsd_core.samplers.categorical import pieces
 from lsd_core.samplers.table import StepTable, counts_from_times
 from lsd_core.trajectories.replay import state_at_time, timed
@@ -67,7 +67,8 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
     name = ("jys", problem.num_steps, config, problem.batch, seed)
     learned: Learned = problem.keep(name, lambda: _search(problem, config))
     if steps_in_counts(problem.sampler):
-        return replace(learned, table=counts_from_times(learned.table, problem.absorbing.length))
+        counts = counts_from_times(learned.table, problem.absorbing.length)
+        return replace(learned, table=in_order_of(problem.sampler, counts))
     return learned
 
 

@@ -26,7 +26,8 @@ from lsd_core.processes import LogLinear
 from lsd_core.samplers.catalog import factorised, get_sampler
 from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
 from lsd_core.samplers.one_call import OneCall, Unmasking
-from lsd_core.samplers.state import Draws, State, call, start
+from lsd_core.samplers.prediction import call
+from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.types import TIME_GRID, Trajectories

@@ -1,4 +1,4 @@
-"""What a method is, and the methods that fill a cell by name: controls, and what learns from trajectories.
+"""The definition of a method, and the methods by name: controls, and those that learn from trajectories.
 
 A method is one file: a frozen dataclass of settings, `fit(problem, config) -> Learned`, and a `Method` that names both.
 """

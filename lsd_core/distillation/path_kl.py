@@ -4,7 +4,7 @@
    processes, over the teacher's times (`paths.masked_model`, `paths.jump_model`).
 2. A shortest path with M edges is the best schedule of M steps (`schedule`). Over counts the samplers of one order
    have one distribution, and so one table; the costs of one with an order of its own are taken on the network's own
-   paths along that.
+   paths along that. Where the table holds the order (`learned_order`), it is chosen first (`order_search`).
 3. Each step's gain on the log-score is chosen on the sampler's own states under the reverse bound (`gains`).
 
 The bound is a bound, and the entropy that gains cost matters more to some and less to others; so the family has three
@@ -22,6 +22,7 @@ from lsd_core.backbones.protocol import is_dense
 from lsd_core.distillation.gains import Gains, Report, choose_gains, noted
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.methods import ANY, Method
+from lsd_core.distillation.order_search import OrderSearch, search_orders
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.distillation.schedule import Schedule, cheapest_schedules
 from lsd_core.numerics.canonical import derive_seed
@@ -53,11 +54,48 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
     model = path_model(problem, config)
     for num_steps in all_steps:
         model.check_steps(num_steps)
-    costs = _edge_costs(problem, config, model)
+    if isinstance(model, MaskedModel) and model.method.order.learned:
+        return _fit_orders(problem, config, model, all_steps)
+    return _fit_steps(problem, config, model, _edge_costs(problem, config, model), all_steps)
+
+
+def _fit_steps(
+    problem: Problem,
+    config: PathKLScheduleConfig,
+    model: PathModel,
+    costs: EdgeCosts,
+    all_steps: list[int],
+) -> dict[int, Learned]:
+    """The tables along the model's order, for these costs of its edges."""
     schedules = cheapest_schedules(costs.cost, max(all_steps))
     return {
         num_steps: _fit_gains(problem, config, model, costs, schedules[num_steps - 1])
         for num_steps in all_steps
+    }
+
+
+def _fit_orders(
+    problem: Problem, config: PathKLScheduleConfig, model: MaskedModel, all_steps: list[int]
+) -> dict[int, Learned]:
+    """The tables, each along the order that is best for its number of steps; the search is done once for all."""
+
+    def compute() -> OrderSearch:
+        return search_orders(model, config.price_sequences, problem.progress)
+
+    root = model.seed if model.stored is not None and model.stored.reveal_time is None else None
+    key = ("orders", config.price_sequences, model.batch, model.teacher_seed or model.seed, root)
+    search: OrderSearch = problem.keep(key, compute)
+    found, learned = {num_steps: search.best(num_steps) for num_steps in all_steps}, dict[int, Learned]()
+    for name in dict.fromkeys(name for name, _ in found.values()):
+        each = search.costed[name]
+        along, costs = replace(model, permutation=each.order), replace(each.costs, sequences=search.sequences)
+        own_steps = [num_steps for num_steps, (taken, _) in found.items() if taken == name]
+        learned |= _fit_steps(problem, config, along, costs, own_steps)
+    return {
+        num_steps: replace(
+            learned[num_steps], diagnostics=learned[num_steps].diagnostics | {"order": name, "orders": costs}
+        )
+        for num_steps, (name, costs) in found.items()
     }
 
 
@@ -163,7 +201,7 @@ PATH_KL_SCHEDULE = Method(
 PATH_KL = Method(
     name="path_kl",
     kind="learned",
-    description="that schedule, and a gain a step settled under the reverse bound",
+    description="that schedule, and a gain a step chosen under the reverse bound",
     config_class=PathKLConfig,
     fit=fit,
     processes=ANY,
@@ -172,7 +210,7 @@ PATH_KL = Method(
 PATH_KL_SHARP = Method(
     name="path_kl_sharp",
     kind="learned",
-    description="path_kl with its gains squared: fewer errors than the bound asks for, at a price in diversity",
+    description="path_kl with its gains squared: fewer errors than the bound asks for, at a cost in diversity",
     config_class=PathKLSharpConfig,
     fit=fit,
     processes=ANY,

@@ -59,7 +59,7 @@ def exportable(sampler: Sampler) -> bool:
 
 
 def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
-    """What the scheduler is told: everything about the table is resolved, so it needs no noise schedule."""
+    """The configuration of the scheduler: everything about the table is resolved, so it needs no noise schedule."""
     table = card.table
     if is_dense(backbone):
         kind = card.process["kind"]

@@ -36,7 +36,7 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
 
     Args:
         mask_token_id (`int`): the token that means "masked"; logits beyond the first `mask_token_id` are ignored.
-        network_times (`list[float]`): what the network is told at each step.
+        network_times (`list[float]`): the time input of the network at each step.
         gains (`list[float]`): factor of the logits at each step.
         reveal_chances (`list[float]`, *optional*): for grids of times.
         counts (`list[int]`, *optional*): for grids of counts, one more than steps, from the length to 0.

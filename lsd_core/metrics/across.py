@@ -1,4 +1,4 @@
-"""What a set of samples looks like across samples: how often two of them share a window, and marginals at places.
+"""Statistics across a set of samples: how often two of them share a window, and marginals at fixed places.
 
 A metric of single sequences, or of their pooled tokens, cannot tell a good sampler from one good sequence drawn again
 and again. Two statistics can, and neither depends on how many samples there are:

@@ -44,7 +44,7 @@ def start_values(tokens: Int[Tensor, "n l"]) -> Int[Tensor, " k"]:
 
 
 def start_tv(tokens: Int[Tensor, "n l"], num_values: int) -> float:
-    """Total variation between the pooled start values and the uniform law, in [0, 1).
+    """Total variation between the pooled start values and the uniform distribution, in [0, 1).
 
     Its noise floor is about 0.4 sqrt(V / k) for k pooled starts.
     """

@@ -11,7 +11,7 @@ from lsd_core.metrics.metric import Metric
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Which model judges."""
+    """The model that judges."""
 
     model: str
     """Its id on the hub; looked for in the weights folder and the hub's cache."""

@@ -14,7 +14,7 @@ from lsd_core.metrics.pictures import Canvas
 
 @dataclass(frozen=True, kw_only=True)
 class InceptionConfig:
-    """Which network looks at the pictures."""
+    """The network whose features are compared."""
 
     weights: str
     """File of the published Inception network."""
@@ -22,7 +22,7 @@ class InceptionConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FidConfig(InceptionConfig):
-    """And which pictures they are held against."""
+    """The network, and the pictures that samples are compared with."""
 
     reference: str
     """Saved statistics (.npz), or a folder of images."""

@@ -11,7 +11,7 @@ from lsd_core.backbones.finite import head_rows
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.processes.corruption import corrupt
-from lsd_core.samplers.generate import default_batch
+from lsd_core.samplers.loop import default_batch
 
 
 @torch.inference_mode()

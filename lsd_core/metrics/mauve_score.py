@@ -51,31 +51,6 @@ def mauve(
     return float(found.mauve), float(found.mauve_star)
 
 
-def text_mauve(
-    tokens: Int[Tensor, "n l"], backbone: AnyBackbone, model: str, reference: str
-) -> tuple[float, float]:
-    """Both, of samples and of the first n texts of a reference file (or all it has)."""
-    folder = judge_folder(model)
-    texts = read_texts(weights_dir() / reference)[: len(tokens)]
-    return mauve(features(texts, folder), features(written_texts(tokens, backbone, folder), folder))
-
-
-def check_mauve(backbone: AnyBackbone, samples: int, model: str, reference: str) -> None:
-    """Raise InputError unless the libraries, the model and enough texts are there, and samples can be written."""
-    for package in ("mauve", "transformers"):
-        if find_spec(package) is None:
-            raise InputError("metric mauve", f"have the package of {package}", "not installed", INSTALL)
-    folder = judge_folder(model)
-    written_texts(torch.zeros(1, 1, dtype=torch.long), backbone, folder)
-    path = weights_dir() / reference
-    if not path.is_file():
-        remedy = "put texts there: one a line, or .jsonl with a field `text`"
-        raise InputError("reference of mauve", "be a file of texts", f"nothing at {path}", remedy)
-    found = len(read_texts(path))
-    if found < samples:
-        raise InputError(f"texts in {path}", f"be at least as many as the samples, {samples}", found)
-
-
 def written_texts(tokens: Int[Tensor, "n l"], backbone: AnyBackbone, folder: Path) -> list[str]:
     """Samples as text: in the backbone's own vocabulary, else in the tokens of the model that looks at them."""
     vocabulary = Vocabulary.of(backbone.config)
@@ -139,7 +114,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What looks at the texts, and what they are held against."""
+    """The model of the features, and the reference texts."""
 
     model: str
     """A causal language model's id on the hub."""
@@ -148,14 +123,28 @@ class Config:
 
 
 def compute(tokens: Tensor, backbone: AnyBackbone, config: Config) -> dict[str, float]:
-    """As published, and with its authors' later smoothing."""
-    plain, smoothed = text_mauve(tokens, backbone, config.model, config.reference)
+    """Of samples and the first n reference texts (or all there are): as published, and with the star's smoothing."""
+    folder = judge_folder(config.model)
+    texts = read_texts(weights_dir() / config.reference)[: len(tokens)]
+    own = written_texts(tokens, backbone, folder)
+    plain, smoothed = mauve(features(texts, folder), features(own, folder))
     return {"mauve": plain, "mauve_star": smoothed}
 
 
 def check(backbone: AnyBackbone, samples: int, config: Config) -> None:
-    """Raise InputError for what is missing."""
-    check_mauve(backbone, samples, config.model, config.reference)
+    """Raise InputError unless the libraries, the model and enough texts are there, and samples can be written."""
+    for package in ("mauve", "transformers"):
+        if find_spec(package) is None:
+            raise InputError("metric mauve", f"have the package of {package}", "not installed", INSTALL)
+    folder = judge_folder(config.model)
+    written_texts(torch.zeros(1, 1, dtype=torch.long), backbone, folder)
+    path = weights_dir() / config.reference
+    if not path.is_file():
+        remedy = "put texts there: one a line, or .jsonl with a field `text`"
+        raise InputError("reference of mauve", "be a file of texts", f"nothing at {path}", remedy)
+    found = len(read_texts(path))
+    if found < samples:
+        raise InputError(f"texts in {path}", f"be at least as many as the samples, {samples}", found)
 
 
 METRIC = Metric(name="mauve", compute=compute, config_class=Config, check=check)

@@ -1,4 +1,4 @@
-"""What a metric is that a grid may ask for beside its task's own."""
+"""The definition of a metric that a grid may add to its task's own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields

@@ -16,7 +16,7 @@ from lsd_core.errors import InputError
 
 @dataclass(frozen=True)
 class Grammar:
-    """What one kind of name may look like."""
+    """The form of one kind of name."""
 
     what: str
     """Completes "must be"."""

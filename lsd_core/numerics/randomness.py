@@ -17,7 +17,7 @@ _ROUNDS = 10
 
 
 class Purpose(IntEnum):
-    """What a uniform is for; part of its counter."""
+    """The purpose of a uniform, a part of its counter."""
 
     PRIOR = 0
     REVEAL = 1

@@ -62,9 +62,26 @@ def mean_kl(
     for b, i in row_chunks(where, backbone.process.num_tokens):
         log_q = _log_probs(backbone, features_q[b, i], gain_q[b, None])
         log_p = _log_probs(backbone, features_p[b, i], gain_p[b, None])
-        terms = torch.where(log_q > -torch.inf, log_q.exp() * (log_q - log_p), 0.0)
-        total.index_add_(0, b, terms.sum(-1))
+        total.index_add_(0, b, _kl(log_q, log_p))
     return total / where.sum(1).clamp(min=1)
+
+
+def position_kl(
+    backbone: Backbone,
+    features_q: Float[Tensor, "b l d"],
+    features_p: Float[Tensor, "b l d"],
+    where: Bool[Tensor, "b l"],
+) -> Float[Tensor, "b l"]:
+    """KL(q_i || p_i) in nats at each position i chosen by `where`, all masked, float64; 0 elsewhere."""
+    out = torch.zeros(where.shape, dtype=torch.float64, device=where.device)
+    for b, i in row_chunks(where, backbone.process.num_tokens):
+        out[b, i] = _kl(*(_log_probs(backbone, features[b, i], 1.0) for features in (features_q, features_p)))
+    return out
+
+
+def _kl(log_q: Float[Tensor, "r v"], log_p: Float[Tensor, "r v"]) -> Float[Tensor, " r"]:
+    """KL of each row; a token of probability 0 under q adds nothing."""
+    return torch.where(log_q > -torch.inf, log_q.exp() * (log_q - log_p), 0.0).sum(-1)
 
 
 def _log_probs(backbone: Backbone, rows: Tensor, gain: float | Tensor) -> Tensor:

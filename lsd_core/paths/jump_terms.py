@@ -85,7 +85,7 @@ def bridge_term(
 def prior_term(process: Process, end: Int[Tensor, "b l"], delta: float) -> Float[Tensor, " b"]:
     """KL(forward chain at t = 1 given its state at delta || prior)."""
     probs = process.transition(growth_between(process, 1.0, delta)).to(end.device)[end]
-    prior = process.prior_law().double().to(end.device)
+    prior = process.prior_probs().double().to(end.device)
     return torch.where(probs > 0, probs * (probs / prior).log(), 0.0).sum((1, 2))
 
 

@@ -32,6 +32,7 @@ from lsd_core.paths.sampler_paths import one_at_a_time
 from lsd_core.samplers.categorical import pieces
 from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.one_call import OneCall
+from lsd_core.samplers.orders import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable
@@ -56,6 +57,8 @@ class MaskedModel:
     """Replace the tokens that a path reveals on an edge by (n - m) H_n, H_n the mean -log p of all n masked tokens: the
     same expectation where the order is independent of the tokens (data paths, consistent networks), at a smaller
     variance."""
+    permutation: tuple[int, ...] | None = None
+    """The order that the table holds, for a sampler whose order is learned."""
 
     learns_gains = True
 
@@ -68,6 +71,11 @@ class MaskedModel:
         return self.length
 
     @property
+    def order(self) -> Order:
+        """In which order the positions are unmasked."""
+        return self.method.order.of_table(self.permutation)
+
+    @property
     def exchangeable(self) -> bool:
         return self.method.order.exchangeable
 
@@ -78,7 +86,7 @@ class MaskedModel:
             )
 
     def table(self, nodes: tuple[int, ...]) -> StepTable:
-        return StepTable(counts=tuple(self.length - node for node in nodes))
+        return StepTable(counts=tuple(self.length - node for node in nodes), order=self.permutation)
 
     def reference(self, max_sequences: int) -> Reference:
         """Stored paths or, for an order of the sampler's own, paths of the network along that.
@@ -91,17 +99,22 @@ class MaskedModel:
         if not self.exchangeable:
             root = self.seed if self.teacher_seed is None else self.teacher_seed
             draws = Draws(derive_seed("path_kl order", root), torch.arange(wanted))
-            key = (wanted, self.batch, self.method.order.name, root)
-            return Reference(key, lambda: one_at_a_time(self.backbone, self.method.name, draws, self.batch))
+            key = (wanted, self.batch, self.method.order.name, root, self.permutation)
+            return Reference(key, lambda: self.one_at_a_time(draws))
         stored = self.stored.select(slice(wanted)) if self.stored else None
         # Where paths do not say when inside a teacher's step a token came, the seed does.
         seed = self.seed if stored is not None and stored.reveal_time is None else None
         return Reference((wanted, self.batch, self.pooled, seed), lambda: (timed(stored, self.seed), 0))
 
+    def one_at_a_time(self, draws: Draws) -> tuple[Trajectories, int]:
+        """Paths of the network that reveals one token at a time in this order, and the sequences it took."""
+        return one_at_a_time(self.backbone, self.method.name, draws, self.batch, self.permutation)
+
     def edge_costs(self, paths: Trajectories, progress: Progress = silent) -> EdgeCosts:
         cost, own = empty_costs(self.num_nodes), 0.0
         for node in range(self.num_nodes):
-            for row in self.node_costs(paths, node):
+            for tokens in self.node_costs(paths, node):
+                row = tokens.sum(0).cumsum(0)
                 own += float(row[0])
                 cost[node, node + 1 :] += row
             if self.pooled:
@@ -110,8 +123,8 @@ class MaskedModel:
             progress("edge costs", (node + 1) / self.length)
         return EdgeCosts(cost / len(paths), own / len(paths), len(paths) * self.length)
 
-    def node_costs(self, paths: Trajectories, node: int) -> Iterator[Float[Tensor, " n"]]:
-        """Costs of the edges that leave a node, summed over the paths of a batch: one network call each.
+    def node_costs(self, paths: Trajectories, node: int) -> Iterator[Float[Tensor, "b n"]]:
+        """-log p of the tokens that come after a node, given its state, next first: one network call a batch of paths.
 
         On paths of an inconsistent network a token's value and place in the order depend on each other.
         """
@@ -125,9 +138,7 @@ class MaskedModel:
             features = features_at_count(self.backbone, x, torch.full((len(x),), n))
             nll = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
             nll[rows] = -token_log_probs(self.backbone, features, rows, some.x_end[rows].long())
-            yield (
-                nll.gather(1, some.rank.argsort(dim=1))[:, node:].sum(0).cumsum(0)
-            )  # in order of reveal, (n,)
+            yield nll.gather(1, some.rank.argsort(dim=1))[:, node:]
 
     def start(self, draws: Draws) -> Int[Tensor, "b l"]:
         return self.backbone.process.prior(len(draws.trajectory), self.length, draws.trajectory.device)
@@ -136,7 +147,7 @@ class MaskedModel:
         assert step.counts is not None
         n, m = step.counts
         stops = _stops_inside(n, m, draws, step.index)
-        rank = self.method.order.rank(draws, self.length)
+        rank = self.order.rank(draws, self.length)
         for rows in torch.arange(len(x)).split(self.batch):
             own = Draws(draws.seed, draws.trajectory[rows])
             features = features_at_count(self.backbone, x[rows], torch.full_like(stops[rows], n))
@@ -183,7 +194,7 @@ class MaskedModel:
         if n - m == 1:
             return cost
         network = features_at_count(self.backbone, state_at_count(path, stop), stop)
-        following = next_at_count(path, stop, self.method.order)
+        following = next_at_count(path, stop, self.order)
         change = divergence(network, following)
         if not self.exchangeable:
             change = change - divergence(features, following)

@@ -1,4 +1,4 @@
-"""What path-KL needs of a process: the cost of every edge of a grid, and of a step with each of several gains.
+"""The protocol that path-KL reads a process by: costs of all edges of a grid, and of a step with several gains.
 
 Edges join the nodes of a grid, from noise (node 0) to data (the last). `MaskedModel` implements the protocol over
 mask counts, `JumpModel` over the times of a teacher's stored states.

@@ -31,7 +31,7 @@ def own_paths(
     backbone: Backbone, sampler: str, table: StepTable, draws: Draws, batch: int
 ) -> tuple[Trajectories, int]:
     """The paths that a sampler takes itself, and the sequences it sent through the network: up to M a path."""
-    method = named(sampler, backbone)
+    order = named(sampler, backbone).order.of_table(table.order)
     ends, steps, sequences = [], [], 0
     for begin in range(0, len(draws.trajectory), batch):
         own = Draws(draws.seed, draws.trajectory[begin : begin + batch])
@@ -47,16 +47,18 @@ def own_paths(
         index=draws.trajectory,
         num_tokens=backbone.process.num_tokens,
         x_end=torch.cat(ends),
-        rank=ranks(step_of + method.order.keys(draws, backbone.length), 1),
+        rank=ranks(step_of + order.keys(draws, backbone.length), 1),
         reveal_step=step_of,
         steps=table.num_steps,
     )
     return paths, sequences
 
 
-def one_at_a_time(backbone: Backbone, sampler: str, draws: Draws, batch: int) -> tuple[Trajectories, int]:
+def one_at_a_time(
+    backbone: Backbone, sampler: str, draws: Draws, batch: int, order: tuple[int, ...] | None = None
+) -> tuple[Trajectories, int]:
     """Paths of p_net, one token at a time in the sampler's order, given t(n); and their cost, l a path."""
-    every = StepTable(counts=tuple(range(backbone.length, -1, -1)))
+    every = StepTable(counts=tuple(range(backbone.length, -1, -1)), order=order)
     in_counts = sampler if steps_in_counts(sampler) else "fixed_counts"
     return own_paths(backbone, in_counts, every, draws, batch)
 

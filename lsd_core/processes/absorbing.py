@@ -47,7 +47,7 @@ class Absorbing:
         """Chance that a token masked at t is revealed in [s, t], in [0, 1].
 
         For log-linear noise this is (t - s) / t whatever eps is, which also is Euler's rate(t) (t - s)
-        alpha / (1 - alpha): on this process Euler and Tweedie tau-leaping are one law.
+        alpha / (1 - alpha): on this process Euler and Tweedie tau-leaping have one kernel.
         """
         if isinstance(self.noise, LogLinear):
             return (t - s) / t
@@ -55,7 +55,7 @@ class Absorbing:
         return (alpha_s - alpha_t) / (1 - alpha_t)
 
     def score_scale(self, t: Tensor) -> Tensor:
-        """alpha / (1 - alpha): a masked token's concrete score is this times its x0 law (RADD, Theorem 1)."""
+        """alpha / (1 - alpha): a masked token's concrete score is this times its x0 distribution (RADD, Theorem 1)."""
         alpha = self.noise.alpha(t)
         return alpha / (1 - alpha)
 
@@ -67,7 +67,7 @@ class Absorbing:
         q[tokens, self.mask] = 1.0
         return q
 
-    def prior_law(self) -> Float[Tensor, " s"]:
+    def prior_probs(self) -> Float[Tensor, " s"]:
         """All mass on MASK."""
         return torch.eye(self.num_states, dtype=torch.float64)[self.mask]
 

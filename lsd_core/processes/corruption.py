@@ -10,7 +10,7 @@ from lsd_core.processes.absorbing import Absorbing
 def corrupt(x0: Tensor, process: Absorbing, seed: int, trajectory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Mask n tokens of each sequence, n stratified over the batch; returns (x, t, n).
 
-    The n-th smallest of l uniform reveal times has the law Beta(n, l + 1 - n); the tokens up to it are masked.
+    The n-th smallest of l uniform reveal times has the distribution Beta(n, l + 1 - n); the tokens up to it are masked.
     """
     b, length = x0.shape
     jitter = uniforms(seed, trajectory[:1], 0, torch.zeros(1, dtype=torch.long), Purpose.TIME)

@@ -45,7 +45,7 @@ class Gaussian:
         """Number of states, all of them tokens."""
         return self.num_tokens
 
-    def prior_law(self) -> Float[Tensor, " s"]:
+    def prior_probs(self) -> Float[Tensor, " s"]:
         """pi, which Q leaves alone."""
         offset = (
             torch.arange(1, self.num_tokens + 1, dtype=torch.float64, device=TABLES) - self.num_tokens / 2
@@ -58,7 +58,7 @@ class Gaussian:
 
     @cached_property
     def _rates(self) -> Tensor:
-        size, pi = self.num_tokens, self.prior_law()
+        size, pi = self.num_tokens, self.prior_probs()
         state = torch.arange(size, device=TABLES)
         x, y = torch.meshgrid(state, state, indexing="ij")
         up = (x < size // 2) & (y > x) & (y < size - x)
@@ -76,7 +76,7 @@ class Gaussian:
     @cached_property
     def _spectrum(self) -> tuple[Tensor, Tensor, Tensor]:
         """Eigenvalues, left factor and right factor: Q = left diag(eigenvalues) right."""
-        root = self.prior_law().sqrt()
+        root = self.prior_probs().sqrt()
         symmetric = root[:, None] * self._rates / root[None, :]
         values, vectors = torch.linalg.eigh((symmetric + symmetric.T) / 2)
         return values.clamp(max=0), vectors / root[:, None], vectors.T * root[None, :]

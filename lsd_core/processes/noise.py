@@ -51,7 +51,7 @@ class Geometric:
     smax: float = 20.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.smin < self.smax:
+        if not 0 < self.smin < self.smax < math.inf:
             raise InputError("noise.smin", f"lie in (0, smax={self.smax})", self.smin)
 
     def sigma_bar(self, t: Tensor) -> Tensor:
@@ -79,10 +79,10 @@ class Exponential:
     base: float = 100.0
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise InputError("noise.scale", "be positive", self.scale)
-        if not self.base > 1:
-            raise InputError("noise.base", "be > 1", self.base)
+        if not 0 < self.scale < math.inf:
+            raise InputError("noise.scale", "be positive and finite", self.scale)
+        if not 1 < self.base < math.inf:
+            raise InputError("noise.base", "be > 1 and finite", self.base)
 
     def sigma_bar(self, t: Tensor) -> Tensor:
         return self.scale * torch.expm1(math.log(self.base) * t)

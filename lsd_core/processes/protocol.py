@@ -36,8 +36,8 @@ class Process(Protocol):
         """Q, float64."""
         ...
 
-    def prior_law(self) -> Float[Tensor, " s"]:
-        """Law of a token at t = 1."""
+    def prior_probs(self) -> Float[Tensor, " s"]:
+        """Distribution of a token at t = 1."""
         ...
 
     def rates_into(self, x: Int[Tensor, "b l"]) -> Float[Tensor, "b l s"]:

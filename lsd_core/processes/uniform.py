@@ -37,7 +37,7 @@ class Uniform:
         v = self.num_tokens
         return torch.full((v, v), 1 / v, dtype=torch.float64) - torch.eye(v, dtype=torch.float64)
 
-    def prior_law(self) -> Float[Tensor, " s"]:
+    def prior_probs(self) -> Float[Tensor, " s"]:
         """Uniform."""
         return torch.full((self.num_tokens,), 1 / self.num_tokens, dtype=torch.float64)
 

@@ -1,6 +1,6 @@
 """Learning curves as MLflow runs, logged while a table is being learned.
 
-A curve is for watching. The whole history is filed with the sampler, whether or not its curve was complete.
+A curve is for watching. The whole history is logged with the sampler, whether or not its curve was complete.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ def begin_curve(
 def add_points(
     run_id: str, points: Iterable[tuple[int, Mapping[str, float]]], *, tracking_uri: str | None = None
 ) -> None:
-    """Add (step, values) to a curve. Raises Unreachable within seconds where nobody answers."""
+    """Add (step, values) to a curve. Raises Unreachable within seconds where the server does not answer."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)

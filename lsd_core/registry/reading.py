@@ -15,7 +15,7 @@ from lsd_core.registry.pyfunc import CARD_FILE
 
 @dataclass(frozen=True, kw_only=True)
 class Resolved:
-    """What a `models:/` URI leads to."""
+    """The card behind a `models:/` URI."""
 
     uri: str
     """With the version number, so that it always means this card."""
@@ -25,7 +25,7 @@ class Resolved:
 
 
 def resolve(uri: str, *, tracking_uri: str | None = None) -> Resolved:
-    """The card behind `models:/NAME@ALIAS` or `models:/NAME/VERSION`, refused unless its hash is as filed."""
+    """The card behind `models:/NAME@ALIAS` or `models:/NAME/VERSION`, refused unless its hash is the registered one."""
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 

@@ -3,11 +3,13 @@
 import re
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.storage.home import default_tracking_uri
+from lsd_core.storage.store import redacted
 
 VARIABLE = "LSD_TRACKING_URI or MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
@@ -37,10 +39,10 @@ def sqlite_file(uri: str) -> Path | None:
 
 def unreachable(uri: str, error: Exception) -> InputError:
     """Says which URL did not answer or refused, why, and which variable to set; a password stays out."""
-    secret = urlsplit(uri).password
     reason, *_ = str(getattr(error, "reason", error)).splitlines() or [type(error).__name__]
-    text = f"{reason} from {uri}"
-    text = text.replace(secret, "***") if secret else text
+    text = f"{reason} from {uri}".replace(uri, redacted(uri))
+    for secret in filter(None, (_password(uri), uri.rpartition("@")[0].rpartition(":")[2])):
+        text = text.replace(secret, "***")
     if "out-of-date database schema" in reason:
         remedy = (
             f"copy it, then: mlflow db upgrade {uri}; or install the MLflow that made it, if that is newer"
@@ -53,11 +55,18 @@ def unreachable(uri: str, error: Exception) -> InputError:
     return Unreachable("tracking server", "answer", text, remedy)
 
 
+def _password(uri: str) -> str | None:
+    try:
+        return urlsplit(uri).password
+    except ValueError:
+        return None
+
+
 def _knock(uri: str) -> None:
     """Any HTTP answer will do; MLflow's own retries take minutes to find out that there is none."""
     try:
         urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5).close()
     except urllib.error.HTTPError:
         return
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise unreachable(uri, error) from None

@@ -25,12 +25,12 @@ def register(
     histories: Mapping[int, Mapping[str, Sequence[float]]] | None = None,
     files: Iterable[Path] = (),
 ) -> str:
-    """File a card and return `models:/<backbone>/<version>`; a card already filed keeps its version.
+    """Register a card and return `models:/<backbone>/<version>`; a registered card keeps its version.
 
     The candidate gets a run, and each of its seeds a child run with that seed's metrics and `histories`
     (seed -> metric -> value per epoch). `files` (tables, plots) lie on the candidate's run. The version comes
-    last, so a registration that was cut short is as good as none. Of two that file a card at once, the one
-    whose version has the higher number takes back what it filed. A metric that is not finite is left out.
+    last, so a registration that was cut short is as good as none. Of two that register a card at once, the one
+    whose version has the higher number removes what it logged. A metric that is not finite is left out.
     """
     client = connect(tracking_uri)
     name = card.backbone.name
@@ -105,7 +105,7 @@ def _versions_of_card(client: Any, card: SamplerCard) -> list[int]:
 
 
 def _take_back(client: Any, name: str, version: str, model_id: str, runs: Iterable[str]) -> None:
-    """Remove what was filed while somebody else filed the same."""
+    """Remove what was logged while another process registered the same card."""
     client.delete_model_version(name, version)
     client.delete_logged_model(model_id)
     for run_id in runs:
@@ -116,7 +116,7 @@ def _take_back(client: Any, name: str, version: str, model_id: str, runs: Iterab
 def entries(values: Mapping[str, Sequence[float | None]], model_id: str | None = None) -> list[Any]:
     """Each series as MLflow metrics, one value a step, without what is not finite.
 
-    MLflow would file NaN on a model as 0: the best error there is.
+    MLflow would log NaN on a model as 0: the best error there is.
     """
     from mlflow.entities import Metric
 
@@ -166,9 +166,9 @@ def ensure_experiment(client: Any, name: str) -> str:
 def log_report(
     backbone: str, files: Sequence[Path], *, title: str, tracking_uri: str | None = None
 ) -> tuple[str, str | None]:
-    """File a report of a backbone's samplers as a run of its own; returns the run's id and its page, if served.
+    """Log a report of a backbone's samplers as a run of its own; returns the run's id and its page, if served.
 
-    The first of the files names the content: the same report is filed once.
+    The first of the files names the content: the same report is logged once.
     """
     client = connect(tracking_uri)
     experiment = ensure_experiment(client, backbone)

@@ -1,17 +1,16 @@
-"""Base samplers: one file per method, each a deterministic law and a draw, and the loop that counts calls."""
+"""Base samplers: one file per method, each a deterministic kernel and a draw, and the loop that counts calls."""
 
-from lsd_core.samplers.batches import Samples, default_batch
 from lsd_core.samplers.catalog import (
     SAMPLERS,
     calls_per_step,
     get_sampler,
-    law_key,
+    kernel_key,
     num_steps,
     place_of,
     sampler_names,
     steps_in_counts,
 )
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import Samples, default_batch, generate
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
 
 __all__ = [
@@ -24,7 +23,7 @@ __all__ = [
     "default_batch",
     "generate",
     "get_sampler",
-    "law_key",
+    "kernel_key",
     "num_steps",
     "place_of",
     "sampler_names",

@@ -1,4 +1,4 @@
-"""What samplers share that choose the positions to unmask by the network's prediction of them."""
+"""Shared code of the samplers that choose the positions to unmask by the network's prediction of them."""
 
 from abc import abstractmethod
 from dataclasses import dataclass

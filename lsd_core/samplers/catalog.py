@@ -1,6 +1,7 @@
 """The base samplers by name, which of them share a kernel, and the steps that a budget pays for."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from lsd_core.errors import InputError
 from lsd_core.plugins import Registry, instance_of
@@ -9,7 +10,9 @@ from lsd_core.samplers.compatibility import COMPATIBILITY
 from lsd_core.samplers.fixed_counts import FixedCounts
 from lsd_core.samplers.one_call import OneCall
 from lsd_core.samplers.orders import ORDERS, Order
+from lsd_core.samplers.orders.halton import halton_positions
 from lsd_core.samplers.protocol import Sampler, in_counts_only, names_of
+from lsd_core.samplers.table import StepTable
 
 
 class BaseSamplers(Registry[Sampler]):
@@ -77,13 +80,20 @@ def steps_in_counts(name: str) -> bool:
     return name in SAMPLERS and in_counts_only(SAMPLERS[name])
 
 
+def in_order_of(name: str, table: StepTable) -> StepTable:
+    """A table of counts of a control: where the base sampler takes its order from the table, Halton's, unshifted."""
+    if table.counts is None or name not in SAMPLERS or not SAMPLERS[name].order.learned:
+        return table
+    return replace(table, order=halton_positions(table.counts[0]))
+
+
 def place_of(name: str) -> int:
     """Where a base sampler stands in the catalogue, in which plain Euler steps come first."""
     names = list(SAMPLERS)
     return names.index(name) if name in names else len(names)
 
 
-def law_key(name: str, process: Process) -> str:
+def kernel_key(name: str, process: Process) -> str:
     """The name under which equal kernels are computed once: on log-linear absorbing, Tweedie is Euler."""
     if name == "tweedie" and isinstance(process, Absorbing) and isinstance(process.noise, LogLinear):
         return "euler"

@@ -25,7 +25,7 @@ def draw_categorical(probs: Float[Tensor, "r v"], uniform: Float[Tensor, " r"]) 
 def draw_power(
     log_weights: Float[Tensor, "r v"], power: float, uniform: Float[Tensor, " r"]
 ) -> Int[Tensor, " r"]:
-    """`draw_categorical` from the laws proportional to exp(power * log_weights): the same index.
+    """`draw_categorical` from the distributions proportional to exp(power * log_weights): the same index.
 
     The weights are made in float64 a few rows at a time, so that they stay in a cache; cumulative sums are
     made of blocks of them first, and then of the tokens of one block.

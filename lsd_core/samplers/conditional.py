@@ -7,6 +7,8 @@ are shares of what is masked, and here less is.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -18,7 +20,7 @@ from lsd_core.errors import InputError
 from lsd_core.samplers.table import StepTable
 
 
-def template(backbone: Backbone, tokens: Sequence[int | None], field: str = "prompt") -> Int[Tensor, " l"]:
+def template(backbone: Backbone, tokens: Sequence[Any], field: str = "prompt") -> Int[Tensor, " l"]:
     """The state (l,) that chains start from: the tokens given, the mask where there is None and after their end."""
     if len(tokens) > backbone.length:
         raise InputError(field, f"have at most {backbone.length} tokens, the length", len(tokens))
@@ -58,7 +60,7 @@ def rescaled(table: StepTable, num_free: int) -> StepTable:
         if scaled < counts[-1]:
             counts.append(scaled)
             gains.append(gain)
-    return StepTable(counts=tuple(counts), gains=tuple(gains), gain_on=table.gain_on)
+    return replace(table, counts=tuple(counts), gains=tuple(gains))
 
 
 class Conditioned(Wrapped):

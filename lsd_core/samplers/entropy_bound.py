@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.errors import InputError
-from lsd_core.samplers.adaptive import WithinBudget, entropies
+from lsd_core.samplers.adaptive import ByPrediction, WithinBudget, entropies
+from lsd_core.samplers.conditional import Conditioned
 from lsd_core.samplers.masked import MaskedPrediction
+from lsd_core.samplers.state import Draws, State
+from lsd_core.samplers.step import Step
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,46 @@ class EntropyBound(WithinBudget):
         return seen.measured(entropies)
 
     def allowed(self, seen: MaskedPrediction, doubts: Float[Tensor, " r"]) -> Bool[Tensor, " r"]:
-        """In ascending order the largest entropy is the last one, so the sum of those before it counts."""
-        entropy = torch.full(seen.x.shape, torch.inf, dtype=torch.float64, device=seen.x.device)
-        entropy[seen.rows] = doubts
-        order = entropy.argsort(dim=1, stable=True)
-        ascending = entropy.gather(1, order)
-        before = torch.nn.functional.pad(ascending.cumsum(1)[:, :-1], (1, 0))
-        within = torch.zeros_like(before, dtype=torch.bool).scatter(1, order, before <= self.gamma)
-        return within[seen.rows]
+        bound = torch.full((len(seen.x),), self.gamma, dtype=torch.float64, device=seen.x.device)
+        return within(bound, seen, doubts)
+
+
+@dataclass(frozen=True)
+class EntropyShare(ByPrediction):
+    """The longest prefix in ascending entropy with sum H_i - max H_i <= gamma, at least one, gamma a share of sum H_i.
+
+    The share of a step from n masked tokens to m is (n - m) / n, and the last step takes all that is left: an entropy
+    bound that follows from the budget of calls and the network, in place of a setting. A time-conditioned network is
+    given the time at which as many tokens are masked as each chain has.
+    """
+
+    name: ClassVar[str] = "entropy_share"
+
+    def doubts(self, seen: MaskedPrediction) -> Float[Tensor, " r"]:
+        return seen.measured(entropies)
+
+    def sizes(self, seen: MaskedPrediction, doubts: Float[Tensor, " r"], step: Step) -> Int[Tensor, " b"]:
+        if step.last:
+            return torch.full((len(seen.x),), seen.x.shape[1], device=seen.x.device)
+        assert step.counts is not None
+        total = doubts.new_zeros(len(seen.x)).index_add(0, seen.rows[0], doubts)
+        allowed = within(total * (1 - step.counts[1] / step.counts[0]), seen, doubts)
+        return torch.bincount(seen.rows[0][allowed], minlength=len(seen.x)).clamp(min=1)
+
+    def step(self, backbone: AnyBackbone, state: State, step: Step, draws: Draws) -> State:
+        return super().step(Conditioned(absorbing(backbone, self.name)), state, step, draws)
+
+
+def within(
+    bound: Float[Tensor, " b"], seen: MaskedPrediction, entropy: Float[Tensor, " r"]
+) -> Bool[Tensor, " r"]:
+    """Masked rows whose chain's smaller entropies sum to at most its bound.
+
+    In ascending order the largest entropy is the last one, so the sum of those before it counts.
+    """
+    known = torch.full(seen.x.shape, torch.inf, dtype=torch.float64, device=seen.x.device)
+    known[seen.rows] = entropy
+    order = known.argsort(dim=1, stable=True)
+    before = torch.nn.functional.pad(known.gather(1, order).cumsum(1)[:, :-1], (1, 0))
+    rows = torch.zeros_like(before, dtype=torch.bool).scatter(1, order, before <= bound[:, None])
+    return rows[seen.rows]

@@ -9,7 +9,8 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.categorical import draw_power
 from lsd_core.samplers.conditional import Conditioned, check_template
-from lsd_core.samplers.state import Draws, call, start
+from lsd_core.samplers.prediction import call
+from lsd_core.samplers.state import Draws, start
 from lsd_core.trajectories.types import TIME_GRID, Trajectories
 
 

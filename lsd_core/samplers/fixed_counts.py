@@ -30,4 +30,4 @@ class FixedCounts(OneCall):
         """Raises InputError on a grid of times, which gives no counts."""
         check_grid(self, step.grid)
         assert isinstance(seen, MaskedPrediction)
-        return seen.unmask(step, 1.0, order=self.order)
+        return seen.unmask(step, 1.0, order=self.order.of_table(step.order))

@@ -134,7 +134,7 @@ def predict(
     """What the network says at (x, t), under the step's gain. One network call."""
     times = torch.full((len(x),), t, dtype=torch.float64, device=x.device)
     if isinstance(backbone, X0Backbone):
-        x0 = finite(backbone, backbone.x0_law(x, times)).double()
+        x0 = finite(backbone, backbone.x0_probs(x, times)).double()
         plain = FullPrediction(backbone.process, x, t, given_x0=x0)
     else:
         score = finite(backbone, backbone.score(x, times)).double()

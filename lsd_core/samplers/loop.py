@@ -1,17 +1,77 @@
-"""The sampling loop: one batch of chains through the steps of a table."""
+"""The sampling loop: chains through the steps of a table, in batches that do not change the result."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone, absorbing, is_dense
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import get_sampler
-from lsd_core.samplers.conditional import Conditioned, rescaled
+from lsd_core.samplers.conditional import Conditioned, check_template, rescaled
+from lsd_core.samplers.grouped import Grouped, batches_at_once
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
+
+TOKENS_PER_BATCH = 1024  # default size of a batch: so many positions
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Finished sequences and what each of them cost."""
+
+    tokens: Int[Tensor, "n l"]
+    calls: Int[Tensor, " n"]
+
+
+def default_batch(length: int) -> int:
+    """Sequences a batch: about 1024 positions, at least one sequence."""
+    return max(1, TOKENS_PER_BATCH // length)
+
+
+@torch.inference_mode()
+def generate(
+    backbone: AnyBackbone,
+    sampler: str,
+    table: StepTable,
+    num_samples: int,
+    seed: int,
+    *,
+    first: int = 0,
+    batch: int | None = None,
+    device: torch.device | str = "cpu",
+    given: Int[Tensor, " l"] | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Samples:
+    """Samples `first` ... `first + num_samples - 1` of the endless list that `seed` names.
+
+    Batches are cut at multiples of `batch` and always run whole, so a sample is the same whatever the number
+    asked for: sample(16) is the beginning of sample(32). `given` fixes tokens (`conditional.template`).
+    """
+    if given is not None:
+        check_template(absorbing(backbone, "a template"), given)
+
+    if num_samples < 1:
+        raise InputError("num_samples", "be an integer >= 1", num_samples)
+    batch, at_once = batch or default_batch(backbone.length), 1
+    if not is_dense(backbone) and given is None and get_sampler(sampler, backbone.process).factorised:
+        at_once = batches_at_once(backbone, batch, device)
+        backbone = Grouped(backbone, batch)
+    begin, end = first // batch * batch, first + num_samples
+    whole = begin + -(-(end - begin) // batch) * batch
+    parts = []
+    for offset in range(begin, whole, at_once * batch):
+        stop = min(offset + at_once * batch, whole)
+        draws = Draws(seed, torch.arange(offset, stop, device=device))
+        state = run_chains(backbone, sampler, table, draws, given)
+        parts.append((state.x.cpu(), state.calls.cpu()))
+        progress(min(stop, end) - max(offset, first))
+    keep = slice(first - begin, end - begin)
+    return Samples(*(torch.cat(column)[keep] for column in zip(*parts, strict=True)))
 
 
 def walk(
@@ -32,8 +92,7 @@ def run_chains(
     given: Int[Tensor, " l"] | None = None,
 ) -> State:
     """Chains from the prior, and the `given` tokens, through all the table's steps."""
-    get_sampler(sampler, backbone.process)
-    check_table(table, backbone)
+    check_table(table, backbone, get_sampler(sampler, backbone.process))
     state = start(backbone, draws, given)
     if given is not None:
         masked = absorbing(backbone, "a template")
@@ -46,8 +105,9 @@ def run_chains(
     return state
 
 
-def check_table(table: StepTable, backbone: AnyBackbone) -> None:
-    """Raise InputError where the process has no such grid, or counts do not begin at the backbone's length."""
+def check_table(table: StepTable, backbone: AnyBackbone, method: Sampler) -> None:
+    """Raise InputError for an order that the sampler cannot follow, a grid that the process has not, another length."""
+    method.order.of_table(table.order)
     if table.counts is None:
         return
     if is_dense(backbone):

@@ -1,4 +1,4 @@
-"""How many trajectories one network call can hold: measured on a call of two and a call of four.
+"""The largest batch of a network call that memory holds: measured on a call of two and a call of four sequences.
 
 The answer goes into the teacher's spec when the work is planned and is frozen there, since in low precision the
 batch decides which kernels run, hence the last bits.

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
-from jaxtyping import Bool
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lsd_core.backbones.protocol import AnyBackbone, is_dense
+from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
 from lsd_core.samplers.full import FullPrediction, predict
+from lsd_core.samplers.grouped import features_of
 from lsd_core.samplers.masked import MaskedPrediction
-from lsd_core.samplers.state import State, call, times
+from lsd_core.samplers.state import State
 from lsd_core.samplers.step import Step
 
 Prediction = MaskedPrediction | FullPrediction
@@ -19,9 +21,37 @@ def look(
 ) -> tuple[Prediction, State]:
     """The prediction at (x, t) under the step's gain, and the state that has paid for it.
 
-    On a masked process, chains that need no call and those not `wanted` are skipped (`state.call`).
+    On a masked process, chains that need no call and those not `wanted` are skipped (`call`).
     """
     if is_dense(backbone):
         return predict(backbone, state.x, t, step), replace(state, calls=state.calls + 1)
-    features, state = call(backbone, state, times(state, t), wanted)
+    times = torch.full((len(state.x),), t, dtype=torch.float64, device=state.x.device)
+    features, state = call(backbone, state, times, wanted)
     return MaskedPrediction.of(backbone, state.x, features, step), state
+
+
+def call(
+    backbone: Backbone, state: State, t: Float[Tensor, " b"], wanted: Bool[Tensor, " b"] | None = None
+) -> tuple[Tensor, State]:
+    """Features (b, l, d) at (x, t) on a masked process, and the state with the calls counted.
+
+    Chains with nothing masked, chains not `wanted`, and on time-free backbones chains that have not changed
+    are not sent through the network and not counted; their features may be anything.
+    """
+    masked = (state.x == backbone.process.mask).any(dim=1)
+    needed = masked if wanted is None else masked & wanted
+    fresh = torch.zeros_like(masked) if state.fresh is None else state.fresh
+    needed = needed & ~fresh
+    if not bool(needed.any()):  # features that are never read may be empty
+        return state.x.new_zeros(*state.x.shape, 0) if state.features is None else state.features, state
+    if bool(needed.all()):
+        features = backbone.features(state.x, t)
+    else:
+        index = needed.nonzero()[:, 0]
+        part = features_of(backbone, index, state.x[index], t[index])
+        old = part.new_zeros(len(t), *part.shape[1:]) if state.features is None else state.features
+        features = old.index_copy(0, index, part)
+    state = replace(state, calls=state.calls + needed)
+    if backbone.time_free:
+        state = replace(state, features=features, fresh=fresh | needed)
+    return features, state

@@ -1,8 +1,10 @@
-"""What a person gives: a prefix, or a template with blanks, written as the backbone's tokens are."""
+"""Prompts and templates: a prefix, or a sequence with blanks, written in the backbone's own tokens."""
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 from jaxtyping import Int
 from torch import Tensor
 
@@ -11,7 +13,8 @@ from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.samplers.conditional import template
 
-Given = str | Sequence[int | None]
+Given = str | Sequence[Any] | Tensor | np.ndarray
+"""Text, token numbers (in a template None for a blank), or an array of them; anything else is refused in words."""
 BLANK = "_"
 
 
@@ -34,13 +37,18 @@ def given_tokens(
     return template(absorbing(backbone, "prompt"), _read(backbone, prompt, "prompt", None), "prompt")
 
 
-def _read(backbone: AnyBackbone, given: Given, field: str, blank: str | None) -> list[int | None]:
+def _read(backbone: AnyBackbone, given: Given, field: str, blank: str | None) -> list[Any]:
     """Token numbers, None for blanks."""
     if not isinstance(given, str):
-        return list(given.tolist() if hasattr(given, "tolist") else given)
+        return [_plain(token) for token in given]
     vocabulary = Vocabulary.of(backbone.config)
     pieces = given.split() if vocabulary is None else vocabulary.split(given)
     return [None if piece == blank else _number(vocabulary, piece, field) for piece in pieces]
+
+
+def _plain(token: Any) -> Any:
+    """A number of an array as Python's own; anything else, numbers with a fraction among them, as it is."""
+    return token.item() if hasattr(token, "item") and getattr(token, "ndim", 1) == 0 else token
 
 
 def _number(vocabulary: Vocabulary | None, piece: str, field: str) -> int:

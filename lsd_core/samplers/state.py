@@ -6,11 +6,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
+from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.processes import Process
 from lsd_core.samplers.categorical import draw_categorical
-from lsd_core.samplers.grouped import features_of
 
 EACH_STEP = (Purpose.REVEAL, Purpose.MASK)  # drawn anew at every call, so several calls are made at once
 AT_ONCE = 1 << 14  # least uniforms of a Philox call: smaller batches do not run faster
@@ -84,37 +83,5 @@ def start(backbone: AnyBackbone, draws: Draws, given: Int[Tensor, " l"] | None =
 def draw_prior(process: Process, draws: Draws, length: int) -> Int[Tensor, "b l"]:
     """The state at t = 1 of a full-state process, every position from the prior."""
     uniform = uniform_grid(draws.seed, draws.trajectory, 0, length, Purpose.PRIOR)
-    prior = process.prior_law().to(uniform.device).expand(uniform.numel(), -1)
+    prior = process.prior_probs().to(uniform.device).expand(uniform.numel(), -1)
     return draw_categorical(prior, uniform.flatten()).view(uniform.shape)
-
-
-def call(
-    backbone: Backbone, state: State, t: Float[Tensor, " b"], wanted: Bool[Tensor, " b"] | None = None
-) -> tuple[Tensor, State]:
-    """Features (b, l, d) at (x, t) on a masked process, and the state with the calls counted.
-
-    Chains with nothing masked, chains not `wanted`, and on time-free backbones chains that have not changed
-    are not sent through the network and not counted; their features may be anything.
-    """
-    masked = (state.x == backbone.process.mask).any(dim=1)
-    needed = masked if wanted is None else masked & wanted
-    fresh = torch.zeros_like(masked) if state.fresh is None else state.fresh
-    needed = needed & ~fresh
-    if not bool(needed.any()):  # features that are never read may be empty
-        return state.x.new_zeros(*state.x.shape, 0) if state.features is None else state.features, state
-    if bool(needed.all()):
-        features = backbone.features(state.x, t)
-    else:
-        index = needed.nonzero()[:, 0]
-        part = features_of(backbone, index, state.x[index], t[index])
-        old = part.new_zeros(len(t), *part.shape[1:]) if state.features is None else state.features
-        features = old.index_copy(0, index, part)
-    state = replace(state, calls=state.calls + needed)
-    if backbone.time_free:
-        state = replace(state, features=features, fresh=fresh | needed)
-    return features, state
-
-
-def times(state: State, t: float) -> Float[Tensor, " b"]:
-    """The same time for every chain."""
-    return torch.full((len(state.x),), t, dtype=torch.float64, device=state.x.device)

@@ -16,6 +16,8 @@ class Step:
     gain: float
     gain_on: GainOn
     counts: tuple[int, int] | None = None
+    order: tuple[int, ...] | None = None
+    """The table's own order of the positions, if it has one."""
 
     @property
     def grid(self) -> Grid:
@@ -46,4 +48,4 @@ def steps_of(table: StepTable, length: int) -> Iterator[Step]:
         else:
             n, m = table.counts[k], table.counts[k + 1]
             t, s = time_of_count(n, length), time_of_count(m, length)
-            yield Step(k, t, s, table.gains[k], table.gain_on, counts=(n, m))
+            yield Step(k, t, s, table.gains[k], table.gain_on, counts=(n, m), order=table.order)

@@ -1,7 +1,7 @@
 """Step tables: a grid of times or of mask counts, and a gain for each step."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -29,6 +29,8 @@ class StepTable:
     """M positive factors; all 1 is the plain sampler."""
     gain_on: GainOn = "log_score"
     """What the gains multiply."""
+    order: tuple[int, ...] | None = None
+    """The positions, first unmasked first: for the base sampler `learned_order` alone, on a grid of counts."""
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.counts is None):
@@ -55,6 +57,17 @@ class StepTable:
             raise InputError("table.gains", "be positive and finite", list(self.gains))
         if self.gain_on not in ("score", "log_score"):
             raise InputError("table.gain_on", "be 'score' or 'log_score'", self.gain_on)
+        if self.order is not None:
+            self._check_order(self.order)
+
+    def _check_order(self, order: tuple[int, ...]) -> None:
+        """Raise InputError unless it is a permutation; given tokens leave fewer masked than it has positions."""
+        if self.counts is None:
+            raise InputError("table.order", "be left out on a grid of times", list(order))
+        whole = len(order) >= self.counts[0] and all(type(place) is int for place in order)
+        if not whole or sorted(order) != list(range(len(order))):
+            rule = f"be a permutation of 0 .. {self.counts[0] - 1}"
+            raise InputError("table.order", rule, list(order))
 
     @property
     def num_steps(self) -> int:
@@ -69,23 +82,29 @@ class StepTable:
     def with_gains(self, gains: tuple[float, ...] | float | int) -> "StepTable":
         """The same grid with other gains; a number means the same gain at every step."""
         gains = (float(gains),) * self.num_steps if isinstance(gains, int | float) else gains
-        return StepTable(times=self.times, counts=self.counts, gains=gains, gain_on=self.gain_on)
+        return replace(self, gains=gains)
 
     def to_dict(self) -> dict[str, Any]:
         name = "times" if self.times is not None else "counts"
-        return {name: list(self.grid), "gains": list(self.gains), "gain_on": self.gain_on}
+        record = {name: list(self.grid), "gains": list(self.gains), "gain_on": self.gain_on}
+        return record if self.order is None else record | {"order": list(self.order)}
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> "StepTable":
-        unknown = set(record) - {"times", "counts", "gains", "gain_on"}
+        unknown = set(record) - {"times", "counts", "gains", "gain_on", "order"}
         if unknown:
             raise InputError("table", "have times or counts, gains and gain_on", sorted(unknown))
-        times, counts, gains = (_numbers(name, record.get(name)) for name in ("times", "counts", "gains"))
+        times, counts, gains, order = (
+            _numbers(name, record.get(name)) for name in ("times", "counts", "gains", "order")
+        )
+        if order is not None and counts and len(order) != counts[0]:
+            raise InputError("table.order", f"be a permutation of 0 .. {counts[0] - 1}", list(order))
         return StepTable(
             times=None if times is None else tuple(map(float, times)),
             counts=counts,
             gains=tuple(map(float, gains or ())),
             gain_on=record.get("gain_on", "log_score"),
+            order=order,
         )
 
 
@@ -121,4 +140,4 @@ def counts_from_times(table: StepTable, length: int) -> StepTable:
     for k in range(1, table.num_steps):
         low, high = table.num_steps - k, counts[k - 1] - 1
         counts[k] = min(max(counts[k], low), high)
-    return StepTable(counts=tuple(counts), gains=table.gains, gain_on=table.gain_on)
+    return replace(table, times=None, counts=tuple(counts))

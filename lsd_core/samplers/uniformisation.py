@@ -25,7 +25,7 @@ Bound = Callable[
 
 @dataclass(frozen=True)
 class ExactRun:
-    """Where the chains arrived, and what it cost."""
+    """The final states of the chains, and their network calls."""
 
     x: Int[Tensor, "b l"]
     calls: Int[Tensor, " b"]
@@ -112,7 +112,7 @@ def poisson(uniform: Float[Tensor, " b"], mean: float) -> Int[Tensor, " b"]:
 
 
 def x0_rate_bound(process: Process, safety: float = 1.0) -> Bound:
-    """Bound on one token's total reverse rate for any network that predicts an x0 distribution (`X0Scores`).
+    """Bound on one token's total reverse rate for any network that predicts an x0 distribution (`X0Backbone`).
 
     The rate is a mean over x0 = z of rate(t) sum_y Q[y, x] P[z, y] / P[z, x], P = exp(sigma_bar(t) Q), so it
     is at most the largest of these. Noise rates grow with t and the ratios shrink: rate at the later time,

@@ -48,26 +48,6 @@ class Comparison:
     sentence: str
 
 
-def compare(
-    candidate: Scored,
-    name: str,
-    family: Sequence[Scored],
-    *,
-    seed: int,
-    teacher_entropy: float | None = None,
-    tolerance: float = TOLERANCE,
-    resamples: int = RESAMPLES,
-) -> Comparison:
-    """The candidate against the envelope of one control family."""
-    return compare_all(
-        [(candidate, name, family)],
-        seed=seed,
-        teacher_entropy=teacher_entropy,
-        tolerance=tolerance,
-        resamples=resamples,
-    )[0]
-
-
 def compare_all(
     pairs: Sequence[tuple[Scored, str, Sequence[Scored]]],
     *,
@@ -77,7 +57,7 @@ def compare_all(
     resamples: int = RESAMPLES,
     candidates: int = 1,
 ) -> list[Comparison]:
-    """`compare` of each (candidate, name of the family, family), the resamples drawn once for all.
+    """Each (candidate, name of the family, family) compared, the resamples drawn once for all.
 
     With several `candidates` for one alias each is held to Bonferroni's bound, so that the chance of a false winner
     among them is at most 5%.

@@ -24,7 +24,7 @@ UNSEEN = 3.0  # coincidences that none observed do not exclude, at 95% (the rule
 
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
-    """What the guard found about one candidate."""
+    """The guard's finding about one candidate."""
 
     candidate: str
     passes: bool
@@ -33,7 +33,7 @@ class Guarded:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Guard:
-    """What candidates are held against; of each what was measured, possibly nothing."""
+    """Statistics that candidates are compared with, as far as they were measured."""
 
     teacher: Across | None
     """Of the teacher's own sequences."""

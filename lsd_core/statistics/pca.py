@@ -1,4 +1,4 @@
-"""Principal components: the plane in which learned tables move most."""
+"""Projection on the first two principal components."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Whether one number ranks candidates as another does."""
+"""Spearman rank correlation."""
 
 import numpy as np
 from jaxtyping import Float

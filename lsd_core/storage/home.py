@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from lsd_core.errors import InputError
+
 # Setting -> the variables that may hold it, first wins.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "home": ("LSD_HOME",),
@@ -38,7 +40,7 @@ def inside(home: Path) -> dict[str, str]:
 
 def home() -> Path:
     """The project folder: `lsd-data` in the current folder by default."""
-    return _path(_value("home", "lsd-data"))
+    return expanded(_value("home", "lsd-data"))
 
 
 def default_store() -> str:
@@ -53,13 +55,13 @@ def default_tracking_uri() -> str:
 
 def weights_dir() -> Path:
     """Where downloaded weights are looked for by name: `weights` in the home folder by default."""
-    return _path(_value("weights", inside(home())["weights"]))
+    return expanded(_value("weights", inside(home())["weights"]))
 
 
 def cache_dir() -> Path:
     """Where fetched weights are cached: `lsd` in the user's cache folder by default."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return _path(_value("cache", f"{base}/lsd"))
+    return expanded(_value("cache", f"{base}/lsd"))
 
 
 def _value(setting: str, default: str) -> str:
@@ -67,5 +69,10 @@ def _value(setting: str, default: str) -> str:
     return default if found is None else found[0]
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+def expanded(text: str) -> Path:
+    """An absolute path, with `~` written out; InputError where nobody knows whose home that is."""
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, ValueError) as error:
+        remedy = "write the path out, or set HOME (or LSD_HOME, LSD_CACHE)"
+        raise InputError("path", "lie in a home folder that is known", text, f"{remedy}; {error}") from None

@@ -5,11 +5,14 @@ come from the environment or the cloud's identity, never from the URL.
 """
 
 import errno
+import fcntl
+import hashlib
 import os
 import re
+import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -21,6 +24,7 @@ from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.numerics.plain_text import parse_json
 
+_THREADS = threading.RLock()
 _SCRATCH = ".scratch"  # local files in the making, on the same disk as their destination
 _LOCAL = ("file", "local")
 _USER_IN_URL = ("abfs", "abfss", "sftp", "ssh", "hdfs")  # here user@host names a place; a password never does
@@ -32,6 +36,11 @@ _REMEDIES = {
     "hf": "check HF_TOKEN (for a private repository) and HF_ENDPOINT; install huggingface_hub",
     "abfs": "check AZURE_STORAGE_CONNECTION_STRING; the container must exist",
 }
+_CHECKSUMS = "checksum|content-?sha256|x-amz-trailer|missingcontentlength|aws-chunked"
+_NO_CHECKSUMS = (
+    "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required and AWS_RESPONSE_CHECKSUM_VALIDATION=when_required: "
+    "the server does not know the newer checksums"
+)
 _PASSING = {
     "ConnectionError",
     "TimeoutError",
@@ -72,7 +81,7 @@ class Store:
             remedy = (
                 "put credentials in the environment (AWS_ACCESS_KEY_ID, ...) and leave them out of the URL"
             )
-            raise InputError("store", "be a URL without credentials or a query", _redacted(self.url), remedy)
+            raise InputError("store", "be a URL without credentials or a query", redacted(self.url), remedy)
         if self._kind not in fsspec.available_protocols():
             raise InputError(
                 "store", "be a folder or a URL of one known protocol", self.url, "for example s3://bucket/lsd"
@@ -134,6 +143,54 @@ class Store:
     def write_json(self, key: str, value: Any) -> None:
         """Publish canonical JSON."""
         self.write_bytes(key, canonical_json(value).encode())
+
+    def read_version(self, key: str) -> tuple[bytes | None, str | None]:
+        """A file's content, None if there is none, and on S3 the ETag of that content or of an earlier one."""
+        with self._explained():
+            path, tag = self._path(key), None
+            try:
+                if self._kind == "s3":
+                    tag = self._fs.info(path, refresh=True).get("ETag")
+                return self._fs.cat_file(path), tag
+            except FileNotFoundError:
+                return None, None
+
+    def write_version(self, key: str, data: bytes, tag: str | None) -> bool:
+        """Replace the content with this ETag, or none, and nothing else; False if another is there by now.
+
+        Only S3 has such a condition, and not every server of it looks at it.
+        """
+        if self._kind != "s3":
+            self.write_bytes(key, data)
+            return True
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+        with self._explained():
+            try:
+                self._fs.pipe_file(self._path(key), data, **condition)
+            except (FileExistsError, FileNotFoundError):
+                return False
+            except OSError as error:
+                if error.errno in (errno.EINVAL, errno.EBUSY):  # how some servers' refusals arrive
+                    return False
+                raise
+        return True
+
+    @contextmanager
+    def locked(self, key: str) -> Iterator[None]:
+        """Exclude others who lock the key: threads, and on a folder processes of this machine."""
+        with _THREADS:
+            if not self.is_local:
+                yield
+                return
+            name = f"lock-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+            with self._explained():
+                handle = os.open(self._scratch() / name, os.O_RDWR | os.O_CREAT)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                os.utime(handle)  # so that it is not swept
+                yield
+            finally:
+                os.close(handle)
 
     def list(self, prefix: str = "") -> list[str]:
         """Keys of all files in and below a folder, sorted."""
@@ -216,14 +273,19 @@ class Store:
                 pass  # an empty file has no first byte; anything else is raised again below
         return bool(self._fs.exists(path))
 
-    def _write_local(self, path: Path, data: bytes, exclusive: bool = False) -> None:
+    def _scratch(self) -> Path:
+        """The folder of local files in the making."""
         root = Path(self.url)
         if not root.parent.is_dir():
             raise InputError(
                 "store", "be a folder inside an existing one", self.url, f"make {root.parent} first"
             )
-        scratch = root / _SCRATCH / uuid.uuid4().hex
-        scratch.parent.mkdir(parents=True, exist_ok=True)
+        scratch = root / _SCRATCH
+        scratch.mkdir(parents=True, exist_ok=True)
+        return scratch
+
+    def _write_local(self, path: Path, data: bytes, exclusive: bool = False) -> None:
+        scratch = self._scratch() / uuid.uuid4().hex
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(scratch, "xb") as file:
@@ -233,7 +295,8 @@ class Store:
             if not (exclusive and _linked(scratch, path)):
                 os.replace(scratch, path)
         finally:
-            scratch.unlink(missing_ok=True)
+            with suppress(OSError):  # the first error says why
+                scratch.unlink(missing_ok=True)
         _sync_folder(path.parent)
 
     @contextmanager
@@ -247,10 +310,22 @@ class Store:
             if isinstance(error, FileNotFoundError) and not missing_is_error:
                 raise
             remedy = _REMEDIES.get(self._kind, "check that it exists and may be written to")
-            reason = " ".join(str(error).split())[:200]
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                remedy = "free some room and run the same command again: what was published stays"
+            if self._kind == "s3" and re.search(_CHECKSUMS, str(error), re.IGNORECASE):
+                remedy = _NO_CHECKSUMS
+            reason = " ".join(_reason(error).split())[:200]
             value = f"{self.url} ({type(error).__name__}: {reason})"
             kind = Unreachable if _may_pass(error) else InputError
             raise kind("store", "be reachable and allow this", value, remedy) from None
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, and of several paths the one that was to be written."""
+    path = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    return (
+        f"{error.strerror}: {path}" if isinstance(error, OSError) and error.strerror and path else str(error)
+    )
 
 
 def _may_pass(error: Exception) -> bool:
@@ -265,7 +340,7 @@ def _may_pass(error: Exception) -> bool:
     )
 
 
-def _redacted(url: str) -> str:
+def redacted(url: str) -> str:
     """The URL without what may be secret: all before the last @, and the query."""
     scheme, _, rest = url.partition("://")
     _, at, place = rest.rpartition("@")

@@ -9,14 +9,15 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from lsd_core.errors import InputError
+from lsd_core.errors import LONGEST, InputError
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.numerics.names import BACKBONE
+from lsd_core.numerics.plain_text import parse_json
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TensorFile:
-    """What such a file holds."""
+    """The content of such a file."""
 
     name: str
     config: dict[str, Any]
@@ -38,28 +39,28 @@ class TensorFile:
         """Read what `to_bytes` wrote; anything else is an InputError that begins with `source`."""
         try:
             metadata = _metadata(data)
-            config, notes = json.loads(metadata["config"]), json.loads(metadata.get("notes", "{}"))
+            config = parse_json(metadata["config"], "configuration")
+            notes = parse_json(metadata.get("notes", "{}"), "notes")
             if not isinstance(config, dict) or not isinstance(notes, dict):
                 raise TypeError("no configuration")
             name = BACKBONE.check(f"name in {source}", metadata["name"])
             return TensorFile(name=name, config=config, tensors=load_tensors(data), notes=notes)
-        except (
-            safetensors.SafetensorError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            UnicodeDecodeError,
-            json.JSONDecodeError,
-        ) as error:
+        except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InputError) and error.field.startswith("name in "):
+                raise
+            reason = str(error) if isinstance(error, InputError) else repr(error)
             remedy = "write it with `lsd train`, or fetch it from the store again"
             raise InputError(
-                source, f"be a whole {what} in safetensors", f"a file with {error!r}", remedy
+                source, f"be a whole {what} in safetensors", f"a file with {reason[:LONGEST]}", remedy
             ) from None
 
 
 def _metadata(data: bytes) -> dict[str, str]:
     size = int.from_bytes(data[:8], "little")
-    metadata: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
+    try:
+        metadata: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
+    except RecursionError:
+        raise ValueError("a header that is nested too deeply") from None
     return metadata
 
 

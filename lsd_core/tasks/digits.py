@@ -30,13 +30,13 @@ def evaluate_digits(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     """
     judge = shipped_judge()
     values = pseudo_values(judge.features(tokens), judge.reference)
-    laws = judge.laws(tokens)
-    shares = torch.bincount(laws.argmax(-1), minlength=len(judge.labels)).double() / len(tokens)
+    probs = judge.probs(tokens)
+    shares = torch.bincount(probs.argmax(-1), minlength=len(judge.labels)).double() / len(tokens)
     metrics = {
         "frechet": float(values.mean()),
         "label_entropy": float(-torch.special.xlogy(shares, shares).sum()),
         "label_tv": float((shares - judge.labels).abs().sum() / 2),
-        "confidence": float(laws.amax(-1).mean()),
+        "confidence": float(probs.amax(-1).mean()),
         "unigram_entropy": entropy.unigram_entropy(tokens),
     }
     return Scores(primary=values.numpy(), metrics=metrics)

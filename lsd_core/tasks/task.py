@@ -1,4 +1,4 @@
-"""What a task is: the metrics that judge a backbone's samples, and how a sample is shown."""
+"""The definition of a task: the metrics that judge a backbone's samples, and how a sample is shown."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """Training configuration of a small backbone: a frozen, validated dataclass."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from lsd_core.errors import InputError
 BODY_DTYPES = ("float32", "bfloat16")  # float16 would want its loss scaled
 TRANSFORMERS = ("radd", "sedd")
 PIXELS = ("gaussian", "uniform")
+MOST_STEPS, MOST_SIZE = 10**9, 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,8 +17,8 @@ class TrainConfig:
     """Size and schedule of a training run; the defaults are those of the shipped countdown networks."""
 
     family: str = "radd"
-    """`sedd` (time-conditioned log-scores, score entropy) or `radd` (time-free x0 law, cross-entropy), both
-    transformers; `gaussian` or `uniform` (x0 law of pixels under that noise, cross-entropy)."""
+    """`sedd` (time-conditioned log-scores, score entropy) or `radd` (time-free x0 distribution, cross-entropy), both
+    transformers; `gaussian` or `uniform` (x0 distribution of pixels under that noise, cross-entropy)."""
     dim: int = 96
     """Width of the network."""
     num_blocks: int = 3
@@ -44,21 +46,22 @@ class TrainConfig:
         if self.family not in (*TRANSFORMERS, *PIXELS):
             raise InputError("family", f"be one of {', '.join((*TRANSFORMERS, *PIXELS))}", self.family)
         for name in ("dim", "num_blocks", "num_heads", "cond_dim", "steps", "batch"):
-            if getattr(self, name) < 1:
-                raise InputError(name, "be >= 1", getattr(self, name))
+            value, most = getattr(self, name), MOST_STEPS if name == "steps" else MOST_SIZE
+            if not 1 <= value <= most:
+                raise InputError(name, "be >= 1" if value < 1 else f"be <= {most}", value)
         if self.family in TRANSFORMERS and self.dim % (2 * self.num_heads):
             raise InputError("dim", "be a multiple of 2 * num_heads", self.dim)
         known = BODY_DTYPES if self.family in TRANSFORMERS else ("float32",)
         if self.body_dtype not in known:
             raise InputError("body_dtype", f"be one of {', '.join(known)} for {self.family}", self.body_dtype)
-        if not self.lr > 0:
-            raise InputError("lr", "be positive", self.lr)
+        if not 0 < self.lr < math.inf:
+            raise InputError("lr", "be positive and finite", self.lr)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def checkpoint_record(self) -> dict[str, Any]:
-        """What a checkpoint is told by: without the precision if it is the only one that there was once."""
+        """What identifies a checkpoint: without the precision if it is the only one that there was once."""
         record = self.to_dict()
         if self.body_dtype == ("bfloat16" if self.family in TRANSFORMERS else "float32"):
             del record["body_dtype"]

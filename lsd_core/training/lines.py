@@ -14,7 +14,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniforms
 
 Split = Literal["characters", "spaces"]
-LONGEST = 256  # positions that nobody asked for
+LONGEST = 256  # positions by default
 MOLECULES = (".smi", ".smiles")  # a molecule, white space, its name
 HEADINGS = ("smiles", "canonical_smiles", "smi")
 HELD_OUT_SHARE = 20  # one line in so many is kept aside, where there are enough of them

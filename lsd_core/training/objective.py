@@ -25,7 +25,7 @@ def loss(
 ) -> Tensor:
     """Upper bound on the negative log-likelihood per sequence, in nats.
 
-    `radd`: cross-entropy of the x0 law (RADD, lambda-DCE, Eq. 3.6). `sedd`: denoising score entropy (SEDD,
+    `radd`: cross-entropy of the x0 distribution (RADD, lambda-DCE, Eq. 3.6). `sedd`: denoising score entropy (SEDD,
     Eq. 9), sum_y w_y - 1 - log w_{x0} with w the log-weights' exponentials; equal to the former where
     the rows sum to 1. The body runs in `body_dtype`, as it will when sampling; the head and the loss are
     float32.

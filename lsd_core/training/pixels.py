@@ -81,6 +81,6 @@ def stratified(seed: int, index: Tensor) -> Tensor:
 
 def corrupt(table: Tensor, clean: Tensor, when: Tensor, seed: int, index: Tensor) -> Tensor:
     """Noisy levels (b, l), each drawn from its row of the transition at its image's time."""
-    law = table[when].gather(1, clean[..., None].expand(-1, -1, table.shape[2]))
+    probs = table[when].gather(1, clean[..., None].expand(-1, -1, table.shape[2]))
     uniform = uniform_grid(seed, index, 0, clean.shape[1], Purpose.PRIOR)
-    return draw_categorical(law.flatten(0, 1), uniform.flatten()).view(clean.shape)
+    return draw_categorical(probs.flatten(0, 1), uniform.flatten()).view(clean.shape)

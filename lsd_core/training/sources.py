@@ -21,7 +21,7 @@ Draw = Callable[[int, Tensor], Tensor]  # (seed, sequence indices (b,)) -> token
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
-    """Sequences without end, and what a backbone trained on them has to say of itself."""
+    """Sequences without end, and the labels of a backbone trained on them."""
 
     processes: Mapping[str, Process]
     """The families of networks that can be trained on it, the usual one first, with the noise of each."""
@@ -32,7 +32,7 @@ class Source:
     identity: Mapping[str, Any] = field(default_factory=dict)
     """What tells this data from other data, for checkpoints and notes."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Size and schedule of the training where nobody says otherwise."""
+    """Default size and schedule of the training."""
     held_out: Int[Tensor, "m l"] | None = None
     """Sequences that `draw` never gives."""
     grid: str | None = None

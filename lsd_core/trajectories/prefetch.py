@@ -1,4 +1,4 @@
-"""Work a little ahead of the one who asks: overlaps reading with computing, in bounded memory."""
+"""A map that runs a few calls ahead in threads, so that reading overlaps computing in bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""How trajectories lie in Parquet: one row each, one packed binary column per quantity.
+"""The Parquet layout of trajectories: one row each, one packed binary column per quantity.
 
     exact teacher    x_end, reveal_time (16 bits), rank
     N-step teacher   x_end, reveal_step

@@ -1,4 +1,4 @@
-"""What defines a teacher's data set. Its hash names the folder; its size is not part of it."""
+"""The specification of a teacher's data set. Its hash names the folder; its size is not part of it."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -30,7 +30,7 @@ class TeacherSpec:
     method: str
     """Base method: `first_hitting`, `euler`, ..."""
     law_version: int
-    """Version of the method's law; it moves when the method's output would."""
+    """Version of the method's output distribution; it moves when the output would."""
     steps: int | None
     """Number of steps; None for an exact teacher."""
     time_grid: str

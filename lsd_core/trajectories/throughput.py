@@ -1,4 +1,4 @@
-"""How fast trajectories were really made, kept on the store so that a plan can say what more will cost.
+"""Measured rates of trajectory generation, kept on the store for the cost estimates of later plans.
 
 A rate belongs to a backbone, a method and a kind of hardware. It is a measurement for people, no part of any
 shard, table or card: those hold no clock time.

@@ -22,8 +22,7 @@ from lsd_core.trajectories import encode_shard
 from lsd_core.trajectories.schema import shard_bytes_at_most
 from lsd_core.trajectories.throughput import Rate, read_rates, record_rate
 from workers.jobs import ShardJob
-from workers.shards import ShardDone
-from workers.worker import Worker
+from workers.worker import ShardDone, Worker
 
 
 def test_the_teachers_cost_is_its_shards_and_their_calls() -> None:

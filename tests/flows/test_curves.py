@@ -11,17 +11,17 @@ from mlflow import MlflowClient
 from flows.pipeline.live_curves import LiveCurves, hearing
 from flows.pipeline.progress import LogProgress
 from lsd_core import registry
-from workers.messages import Told
+from workers.messages import Message
 
 KEY = "cells/k/table-0.json"
 PROGRESS = LogProgress(logging.getLogger("curves").info)
 
 
-def points(backbone: str, *losses: float, first: int = 0, status: str = "RUNNING", pid: int = 7) -> Told:
+def points(backbone: str, *losses: float, first: int = 0, status: str = "RUNNING", pid: int = 7) -> Message:
     """What a worker tells."""
     points = [(first + n, {"loss": loss}) for n, loss in enumerate(losses)]
     record = {"key": KEY, "backbone": backbone, "title": "learning", "points": points, "status": status}
-    return Told("here", pid, record)
+    return Message("here", pid, record)
 
 
 def curves_of(client: MlflowClient, backbone: str) -> list[tuple[str, list[float], dict[str, str]]]:
@@ -60,7 +60,7 @@ def test_a_curve_grows_while_its_job_runs_and_ends_with_it(served_registry: str)
         until(shown, [("RUNNING", [3.0])])
         hear(points("growing", 2.0, 1.0, first=1))
         until(shown, [("RUNNING", [3.0, 2.0, 1.0])])
-        hear(Told("here", 7, {"key": KEY}))  # of another form
+        hear(Message("here", 7, {"key": KEY}))  # of another form
         hear(points("growing", 3.0, pid=8))  # its worker was lost, another begins anew
         until(shown, [("KILLED", [3.0, 2.0, 1.0]), ("RUNNING", [3.0])])
         hear(points("growing", 0.5, first=1, status="FINISHED", pid=8))

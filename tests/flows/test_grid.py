@@ -150,16 +150,19 @@ def test_a_cell_that_fails_is_named_and_the_others_are_registered(
     folder = home / "store" / Path(learned).parent
     for measured in folder.glob("selection-*"):
         measured.unlink()
-    (folder / "table-1.json").write_text("{half a tab")
+    (folder / "table-1.json").unlink()
+    (folder / "table-1.json" / "in the way").mkdir(parents=True)
     finished = lsd("grid", "tiny", home=home)
     assert finished.returncode == 1, finished.stdout + finished.stderr
     printed = " ".join(finished.stdout.split())
     assert "failed countdown-exact nfe4 euler lsd: InputError:" in printed
-    assert "table-1.json must hold JSON" in printed
+    assert "table-1.json" in printed
+    assert "Is a directory" in printed
     rows = list_versions("countdown-exact", tracking_uri=tracking(home))
     assert {row["method"] for row in rows} == {"plain", "cosine", "temperature"}
     assert {alias for row in rows for alias in row["aliases"]} == {"nfe4", "nfe4-euler", "nfe4-tweedie"}
-    (folder / "table-1.json").unlink()
+    shutil.rmtree(folder / "table-1.json")
+    (folder / "table-1.json").write_text("{half a tab")  # which counts as missing
     mended = lsd("grid", "tiny", home=home)
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert contents(home, "cells") == before

@@ -26,7 +26,7 @@ def typed(served_registry, capsys):
             main([*arguments, "--registry", served_registry])
         printed = capsys.readouterr()
         assert ended.value.code == code, printed.err
-        return printed.err if code else printed.out
+        return printed.err if code == 2 else printed.out
 
     return run
 
@@ -81,3 +81,12 @@ def test_from_an_empty_registry_to_an_exported_sampler(typed, store, served_regi
     assert exported.sample(4).tolist() == ours.sample(4).tolist()
     assert "3 cards and 1 aliases" in typed("register", "--store", store.url)  # again: nothing doubles
     assert len(json.loads(typed("samplers", NAME, "--json"))) == 3
+
+
+def test_bad_cards_do_not_keep_the_others_from_the_registry(typed, store):
+    key, whole = "cells/1/card.json", store.read_bytes("cells/1/card.json")
+    for damage in (whole[:-40], b"\xff\xfe", b"", whole.replace(b'"sampler"', b'"simpler"')):
+        store.write_bytes(key, damage)
+        printed = typed("register", "--store", store.url, code=1)
+        assert "2 cards and 1 aliases" in printed
+        assert f"left out: {store.locate(key)}" in printed

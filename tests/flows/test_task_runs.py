@@ -45,9 +45,11 @@ def grid(name: str, store: Path) -> GridConfig:
 
 
 def damage(plan: Plan, method: str, nfe: int) -> None:
-    """Leave half a table on the store, where a worker reads it."""
+    """Leave something on the store where a worker writes a table."""
     (spec,) = [s for s in plan.candidates if (s.method, s.nfe) == (method, nfe)]
-    Store(str(plan.config.store)).write_bytes(Results(Store("nowhere"), spec).table_key(0), b"{half a tab")
+    (Path(str(plan.config.store)) / Results(Store("nowhere"), spec).table_key(0) / "in the way").mkdir(
+        parents=True
+    )
 
 
 def carried_out(config: GridConfig) -> tuple[State[Any], dict[str, TaskRun]]:
@@ -80,7 +82,8 @@ def test_a_fault_in_one_cell_is_one_red_task_run_with_its_reason(lsd_home: Path)
     failed = runs["countdown-exact nfe4 euler"].state
     assert failed is not None
     assert "countdown-exact nfe4 euler cosine: InputError:" in str(failed.message)
-    assert "table-0.json must hold JSON" in str(failed.message)
+    assert "table-0.json" in str(failed.message)
+    assert "Is a directory" in str(failed.message)
     assert state.name == "Failed"
     assert "1 of 6 candidates failed" in str(state.message)
     rows = list_versions("countdown-exact", tracking_uri=f"sqlite:///{lsd_home / 'mlflow.db'}")
@@ -117,4 +120,4 @@ def test_where_every_cell_fails_the_reasons_are_told(lsd_home: Path) -> None:
     state, runs = carried_out(config)
     assert {name for name, run in runs.items() if run.state_name == "Failed"} == CELLS
     assert "6 of 6 candidates failed" in str(state.message)
-    assert str(state.message).count("must hold JSON") == 6
+    assert str(state.message).count("Is a directory") == 6

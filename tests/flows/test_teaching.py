@@ -18,10 +18,9 @@ from lsd_core.backbones.publish import publish
 from lsd_core.storage.store import Store
 from lsd_core.trajectories import ShardRecord, load_manifest
 from workers.jobs import ShardJob
-from workers.shards import ShardDone
-from workers.worker import Worker
+from workers.worker import ShardDone, Worker
 
-ROWS = 32
+ROWS, SHARDS = 32, range(2)
 
 
 @pytest.fixture
@@ -55,13 +54,13 @@ def test_a_finished_teacher_is_read_once_a_run(plan: Plan, monkeypatch: pytest.M
 
 def test_a_second_try_looks_again(plan: Plan) -> None:
     (teacher,), store = plan.teachers, Store(str(plan.config.store))
-    survey = Survey.of(store, teacher, ROWS)
+    survey = Survey.of(store, teacher, SHARDS)
     assert not survey.missing
     piece = teacher_piece(Site(store), survey)
     assert next(piece.begin()) == []
     lost = next(key for key in store.list("teachers") if "shard-00001" in key)
     store.delete(lost)
-    assert survey.again(store).missing == [1]
+    assert Survey.of(store, teacher, SHARDS).missing == [1]
     assert next(piece.begin()) == [ShardJob(teacher=teacher, shard=1)]
 
 
@@ -70,7 +69,7 @@ def test_shards_beyond_what_the_run_asks_for_are_not_read(plan: Plan) -> None:
     Worker(store.url).run(ShardJob(teacher=teacher, shard=2))
     extra = next(key for key in store.list("teachers") if "shard-00002" in key)
     store.write_bytes(extra, b"never looked at")
-    assert not Survey.of(store, teacher, ROWS).missing
+    assert not Survey.of(store, teacher, SHARDS).missing
 
 
 def test_the_tally_counts_trajectories_bytes_and_each_kind_of_hardware() -> None:
@@ -78,9 +77,7 @@ def test_the_tally_counts_trajectories_bytes_and_each_kind_of_hardware() -> None
         record = ShardRecord(0, "0" * 64, "key", 100, 2_000_000)
         return ShardDone(record=record, generate_s=seconds - 1, commit_s=1.0, device_kind=kind)
 
-    tally = Tally()
-    for shard in (done("a", 4.0), done("a", 6.0), done("b", 50.0)):
-        tally.add(shard)
+    tally = Tally([done("a", 4.0), done("a", 6.0), done("b", 50.0)])
     assert "6 MB" in tally.note
     assert "20 s a shard" in tally.note
     assert {rate.device_kind: rate.per_s for rate in tally.rates} == {"a": 20.0, "b": 2.0}

@@ -13,8 +13,9 @@ LSD = [sys.executable, "-m", "flows.cli"]
 
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
-    """For a driver of its own; what the test set for S3 is kept."""
-    kept = {n: value for n, value in os.environ.items() if not n.startswith(("PREFECT_", "LSD_", "MLFLOW_"))}
+    """For a driver of its own; what the test set for S3 is kept, and the Prefect server that it joined."""
+    ours, joined = ("PREFECT_", "LSD_", "MLFLOW_"), "LSD_PREFECT_API_URL"
+    kept = {name: value for name, value in os.environ.items() if name == joined or not name.startswith(ours)}
     places = {"LSD_HOME": str(home), "LSD_CACHE": str(home / "cache"), "PYTHONPATH": str(ROOT)}
     return kept | places | {"COLUMNS": "500"} | extra
 

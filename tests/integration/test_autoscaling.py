@@ -16,7 +16,10 @@ from tests.integration.driving import lsd
 
 PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
 
-pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other things
+pytestmark = [
+    pytest.mark.timeout(900),  # on a machine that is busy with other things
+    pytest.mark.usefixtures("joined_prefect"),
+]
 
 
 def cluster() -> dict[str, Any]:

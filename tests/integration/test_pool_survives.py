@@ -22,7 +22,10 @@ from tests.integration.driving import busy_actors, kill, lsd, started
 from workers.jobs import ShardJob
 from workers.worker import Worker
 
-pytestmark = pytest.mark.timeout(900)  # on a machine that is busy with other things
+pytestmark = [
+    pytest.mark.timeout(900),  # on a machine that is busy with other things
+    pytest.mark.usefixtures("joined_prefect"),
+]
 
 KILLS = 12
 SHARDS, ROWS = 96, 64  # on an idle machine as well, more work than the killing of workers lasts

@@ -26,16 +26,16 @@ from tests.integration.driving import kill, lsd, started
 from workers.jobs import ShardJob
 from workers.worker import Worker
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900), pytest.mark.usefixtures("joined_prefect")]
 
 SIZES = ["--trajectories", "96", "--shard-rows", "16", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def calm(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What an undisturbed run leaves in a folder."""
     home = tmp_path_factory.mktemp("calm") / "lsd-data"
-    finished = lsd("teacher", "tiny", *SIZES, home=home)
+    finished = lsd("teacher", "tiny", *SIZES, home=home, LSD_PREFECT_API_URL=prefect_server)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return teachers(Store(str(home / "store")))
 

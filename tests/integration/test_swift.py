@@ -1,12 +1,12 @@
 """The S3 server that the other tests stand on: it starts, keeps what it is given, checks keys, and ends."""
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
 from infra.stack.packages import StackError, installed
+from infra.stack.processes import Process
 from infra.stack.swift import Swift, start_swift, stop_swift
 from lsd_core.errors import InputError
 from lsd_core.storage.store import Store
@@ -44,7 +44,9 @@ def test_a_start_ends_what_an_earlier_one_left_running(swift: Swift, tmp_path: P
 
 
 def test_only_processes_of_the_folder_are_stopped(tmp_path: Path) -> None:
-    (tmp_path / "pids.json").write_text(json.dumps({"proxy": os.getpid()}))
+    (tmp_path / "run").mkdir()
+    number_of_another = Process(os.getpid(), born=0)
+    number_of_another.write(tmp_path / "run" / "swift-proxy.json")
     stop_swift(tmp_path)  # or this test would end here
 
 

@@ -5,16 +5,20 @@ law over states is a vector of (V + 1)^l probabilities. Backbones are tables fro
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from scipy import special, stats
 from torch import Tensor
 
-from lsd_core.backbones.protocol import Backbone
-from lsd_core.processes import Absorbing, LogLinear, Noise
+from lsd_core.backbones.countdown_chain import NUM_VALUES, transition_matrix
+from lsd_core.backbones.protocol import Backbone, log_score
+from lsd_core.backbones.scores import scores_at_times
+from lsd_core.processes import Absorbing, LogLinear, Noise, Process
 from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
 from lsd_core.samplers.orders.halton import shifted_points
 from lsd_core.samplers.step import Step, steps_of
@@ -338,7 +342,52 @@ def push_in_order(sampler: Any, backbone: Backbone, table: StepTable, rank: Tens
 
 def push_named(sampler: Any, backbone: Backbone, table: StepTable) -> Tensor:
     """Exact output law of any sampler of the catalogue."""
+    if table.order is not None:
+        return push_in_order(sampler, backbone, table, torch.tensor(table.order).argsort())
     if sampler.name == "halton":
         ranks = halton_ranks(backbone.length)
         return torch.stack([push_in_order(sampler, backbone, table, rank) for rank in ranks]).mean(0)
     return push(sampler, backbone, table, STEP_MATRIX.get(sampler.name, one_call))
+
+
+@dataclass(frozen=True)
+class X0Scores:
+    """A distribution of the clean token alone, as a backbone."""
+
+    process: Process
+    length: int
+    x0_probs: Callable[[Tensor, Tensor], Tensor]
+    """Tokens (b, l), times (b,) -> p(x0_i = z | x_t), (b, l, s)."""
+
+    def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
+        """One network call; see `scores_at_times`."""
+        return scores_at_times(self.process, x, self.x0_probs(x, t), t)
+
+
+@dataclass(frozen=True)
+class AbsorbingScores:
+    """An absorbing backbone seen as one of any process, for oracles and exact simulation."""
+
+    backbone: Backbone
+
+    @property
+    def process(self) -> Process:
+        return self.backbone.process
+
+    @property
+    def length(self) -> int:
+        return self.backbone.length
+
+    def score(self, x: Int[Tensor, "b l"], t: Float[Tensor, " b"]) -> Float[Tensor, "b l s"]:
+        """One network call, as its rows are: unnormalised ones are left so."""
+        return log_score(self.backbone, x, t).exp()
+
+
+def entropy_of_data(length: int, num_values: int = NUM_VALUES) -> float:
+    """Entropy of one sequence in nats: log V at the start and after each zero."""
+    law = torch.full((num_values,), 1.0 / num_values, dtype=torch.float64)
+    matrix, zeros = transition_matrix(num_values), 0.0
+    for _ in range(length - 1):
+        zeros += float(law[0])
+        law = law @ matrix
+    return (1 + zeros) * float(torch.log(torch.tensor(float(num_values))))

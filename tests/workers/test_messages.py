@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from workers import messages
-from workers.messages import Curve, Points, Told, flat
+from workers.messages import Curve, Message, Points, flat
 from workers.session import LOCAL, ray_session
 
 
@@ -16,12 +16,12 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[Points]:
     """The points that are sent, in the place of Ray's transport."""
     sent: list[Points] = []
 
-    def tell(said: object, wait_s: float = 0.0) -> None:
-        points = Told("here", 1, said).points()  # type: ignore[arg-type]
+    def send(said: object, wait_s: float = 0.0) -> None:
+        points = Message("here", 1, said).points()  # type: ignore[arg-type]
         assert points is not None
         sent.append(points)
 
-    monkeypatch.setattr(messages, "tell", tell)
+    monkeypatch.setattr(messages, "send", send)
     return sent
 
 
@@ -69,10 +69,10 @@ def test_lists_become_series_and_what_is_not_finite_is_left_out() -> None:
 
 def test_a_record_of_another_form_is_no_point() -> None:
     whole = {"key": "k", "backbone": "b", "title": "t", "points": [(0, {"loss": 1.0})]}
-    assert Told("here", 1, whole).points() is not None
-    assert Told("here", 1, {name: whole[name] for name in ("key", "points")}).points() is None
-    assert Told("here", 1, {"colour": 1}).points() is None
-    assert not Told("here", 1, "learned a table").is_points
+    assert Message("here", 1, whole).points() is not None
+    assert Message("here", 1, {name: whole[name] for name in ("key", "points")}).points() is None
+    assert Message("here", 1, {"colour": 1}).points() is None
+    assert not Message("here", 1, "learned a table").is_points
 
 
 @pytest.mark.usefixtures("local_ray")
@@ -81,7 +81,7 @@ def test_messages_arrive_also_after_their_actor_died_and_no_worker_waits_for_it(
 
     def say(text: str) -> float:
         begin = time.monotonic()
-        messages.tell(text)
+        messages.send(text)
         return time.monotonic() - begin
 
     def said(text: str) -> list[float]:

@@ -98,11 +98,11 @@ def test_the_driver_hears_what_workers_tell_and_nothing_else() -> None:
         """
         import time, ray
         from workers.session import ray_session
-        from workers.messages import tell
+        from workers.messages import send
 
         def work():
             print("a library's chatter")
-            tell("one shard done")
+            send("one shard done")
 
         heard = []
         with ray_session("local", num_cpus=1, hear=heard.append):

@@ -1,4 +1,4 @@
-"""Equal budgets of learning: error against what was really spent, in sequences through the network."""
+"""Equal budgets of learning: error against the sequences that learning sent through the network."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ def sentence(points: Sequence[Point], comparisons: Sequence[Comparison]) -> str:
     """At which budgets the one is no worse than the other, and where it is."""
     if not comparisons:
         return "Nothing could be compared."
-    told = [
+    clauses = [
         f"at {_short(made.point.budget)} {made.clause}, having spent "
         f"{made.point.sequences:.0f} against {made.reference.sequences:.0f} sequences"
         for made in comparisons
@@ -41,7 +41,7 @@ def sentence(points: Sequence[Point], comparisons: Sequence[Comparison]) -> str:
     overall = f"the error is higher at {listed(higher)}" if higher else "the error is no higher at any budget"
     over = [f"{point.label} ({point.sequences:.0f})" for point in points if not within(point)]
     broken = f"; over budget: {listed(over)}" if over else ""
-    text = f"{overall}: {'; '.join(told)}{broken}."
+    text = f"{overall}: {'; '.join(clauses)}{broken}."
     return text[0].upper() + text[1:]
 
 

@@ -30,11 +30,11 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Poin
             "forward_swapped_standard_error": forward and forward.standard_error,
             **{f"ranked_by_{kind}": point in of for kind, of in ranked.items()},
         }
-    told = [clause(kind, of, len(points)) for kind, of in ranked.items()]
+    clauses = [clause(kind, of, len(points)) for kind, of in ranked.items()]
     budgets = sorted({point.nfe for point in points})
     legend = {f"NFE {nfe}": f"x{k}" for k, nfe in enumerate(budgets)}
     drawings = [plot(kind, of, legend) for kind, of in ranked.items() if of]
-    return Findings(rows, f"{'; '.join(told)}.", drawings, SHOWN, legend)
+    return Findings(rows, f"{'; '.join(clauses)}.", drawings, SHOWN, legend)
 
 
 def eligible(points: Sequence[Point], teacher: Point | None) -> dict[str, list[Point]]:

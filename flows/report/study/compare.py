@@ -1,4 +1,4 @@
-"""Comparisons of variants: which is better than the one it is held against, and by how much."""
+"""Comparisons of variants, each with its reference: the difference and its bounds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from flows.study.plan import EXACT
 from lsd_core.statistics.differences import unpaired
 
 SHOWN = ("difference", "verdict")
-SPELLED_OUT = 4  # so many comparisons are told one by one; of more, the largest each way
+SPELLED_OUT = 4  # so many comparisons are spelled out; of more, the largest each way
 
 
 def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Point]) -> Findings:
@@ -59,11 +59,11 @@ def beaten(points: Sequence[Point], teacher: Point) -> str:
     winners = [point for point in points if differences[point.label, point.nfe].verdict == "better"]
     its = f"its teacher ({teacher.label.removeprefix('teacher ')}, {teacher.nfe} calls, error {teacher.row.mean:.4f})"
     if winners:
-        told = [
+        clauses = [
             f"{point.label} at NFE {point.nfe} ({point.text}{entropy_note(point.row.entropy - teacher.row.entropy)})"
             for point in winners
         ]
-        return f"{listed(told)} {'beats' if len(told) == 1 else 'beat'} {its}"
+        return f"{listed(clauses)} {'beats' if len(clauses) == 1 else 'beat'} {its}"
     best = min(points, key=lambda point: point.row.mean)
     level = differences[best.label, best.nfe].verdict
     return (

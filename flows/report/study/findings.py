@@ -61,7 +61,7 @@ def comparisons_of(points: Sequence[Point]) -> list[Comparison]:
 
 
 def entropy_note(change: float) -> str:
-    """Said where an entropy fell by enough to have bought an error."""
+    """A note where the entropy fell by enough to explain a lower error."""
     return f", at an entropy {-change:.3f} nat lower" if change < -TOLERANCE else ""
 
 

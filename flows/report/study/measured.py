@@ -15,6 +15,7 @@ from lsd_core.candidates.certify import KINDS, certifiable
 from lsd_core.candidates.make_card import metrics_of
 from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.candidates.work import table_index
+from lsd_core.storage.sealed import read_sealed
 from lsd_core.tasks.catalog import get_task
 
 _NAMES = {"first_hitting": "exact", "data": "data"}
@@ -124,7 +125,7 @@ def _certificates(run: Run, entry: Entry) -> dict[str, Estimate]:
     """By kind the mean over the tables, whose estimates are independent."""
     which, results, found = table_seeds(entry.spec), run.results(entry.spec), dict[str, Estimate]()
     for kind in KINDS:
-        read = [run.store.read_json(results.certificate_key(w, kind)) for w in which]
+        read = [read_sealed(run.store, results.certificate_key(w, kind)) for w in which]
         errors = [each["standard_error"] for each in read]
         mean = float(np.mean([each["value_nats"] for each in read]))
         found[kind] = Estimate(mean, float(np.sqrt(np.square(errors).sum()) / len(read)))
@@ -139,7 +140,7 @@ def _sharing(study: StudyPlan, entry: Entry) -> list[Entry]:
 
 
 def _cost(run: Run, study: StudyPlan, entry: Entry) -> float:
-    """Sequences that learning sent through the network, mean over seeds; a shared pricing pass counts once."""
+    """Sequences that learning sent through the network, mean over seeds; a shared pass over the edges counts once."""
     costs = []
     for which in range(entry.spec.evaluation.seeds):
         tables = [

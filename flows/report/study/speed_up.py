@@ -18,7 +18,7 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Poin
     """The table, the sentence and the chart of a speed-up."""
     curve = sorted((p for p in points if p.label == study.baseline), key=lambda point: point.nfe)
     others = [point for point in points if point.label != study.baseline]
-    rows, told = records([*curve, *others], teachers), []
+    rows, clauses = records([*curve, *others], teachers), []
     for row, point in zip(rows[len(curve) :], others, strict=False):
         found, ends = reached(point, curve)
         row |= {
@@ -28,12 +28,12 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Poin
             "speed_up": factor(found, point.nfe),
         }
         nearest = min(curve, key=lambda base: abs(base.row.mean - point.row.mean))
-        told.append(
+        clauses.append(
             f"{point.label} at NFE {point.nfe} has the error {point.text} that {study.baseline} reaches at "
             f"{found} ({ends[0]} to {ends[1]}){_times(found, point.nfe)}"
             f"{entropy_note(point.row.entropy - nearest.row.entropy)}"
         )
-    sentence = listed(told) + "." if told and curve else "Nothing could be compared."
+    sentence = listed(clauses) + "." if clauses and curve else "Nothing could be compared."
     return Findings(rows, sentence, [plot(curve, others)], SHOWN, classes([p.row for p in (*curve, *others)]))
 
 
@@ -53,8 +53,12 @@ def factor(found: Reach, nfe: int) -> str:
 
 def _times(found: Reach, nfe: int) -> str:
     times = f"{found.nfe / nfe:.1f}"
-    told = {"at": f"{times} times", "below": f"at most {times} times", "beyond": f"more than {times} times"}
-    return f", {told[found.side]} the calls"
+    clauses = {
+        "at": f"{times} times",
+        "below": f"at most {times} times",
+        "beyond": f"more than {times} times",
+    }
+    return f", {clauses[found.side]} the calls"
 
 
 def plot(curve: Sequence[Point], others: Sequence[Point]) -> Drawing:

@@ -53,8 +53,8 @@ class DigitsJudge:
         return self.network.features(pixels).double()
 
     @torch.inference_mode()
-    def laws(self, pixels: Int[Tensor, "n l"]) -> Float[Tensor, "n c"]:
-        """The classifier's law over digits, float64."""
+    def probs(self, pixels: Int[Tensor, "n l"]) -> Float[Tensor, "n c"]:
+        """The classifier's probabilities of the digits, float64."""
         return self.network(pixels).double().softmax(-1)
 
     def to_file(self, notes: dict[str, Any]) -> TensorFile:

@@ -38,4 +38,10 @@ def shifted_points(bits: int, shift: Int[Tensor, "b 1"], length: int) -> Float[T
     return (backwards ^ shift).double() / 2**bits
 
 
+def halton_positions(length: int, shift: int = 0) -> tuple[int, ...]:
+    """The positions under one shift, first unmasked first."""
+    bits = max(1, (length - 1).bit_length())
+    return tuple(shifted_points(bits, torch.tensor([[shift]]), length)[0].argsort().tolist())
+
+
 HALTON = HaltonOrder()

@@ -10,6 +10,7 @@ from typing import ClassVar
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lsd_core.errors import InputError
 from lsd_core.samplers.state import Draws
 
 
@@ -22,6 +23,15 @@ class Order(ABC):
     """Whether every masked position is as likely to come next, whatever came before."""
     adaptive: ClassVar[bool] = False
     """Whether it looks at the tokens."""
+    learned: ClassVar[bool] = False
+    """Whether a step table holds it: one permutation, which a method chose."""
+
+    def of_table(self, order: tuple[int, ...] | None) -> "Order":
+        """The order in which the steps of a table unmask; InputError where it holds one that this is not."""
+        if order is not None:
+            remedy = "sample with learned_order"
+            raise InputError("table.order", f"be left out for {self.name} order", list(order), remedy)
+        return self
 
     @abstractmethod
     def keys(self, draws: Draws, length: int) -> Float[Tensor, "b l"]:

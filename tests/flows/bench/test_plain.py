@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from flows.bench.plain import dense_law, plain_step
+from flows.bench.plain import dense_probs, plain_step
 from flows.bench.shapes import SHAPES, random_backbone
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
 from lsd_core.backbones.protocol import Backbone, log_weights
 from lsd_core.samplers.euler import Euler, Tweedie
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
@@ -60,7 +60,7 @@ def test_the_law_as_often_written_is_the_engines(method: Euler) -> None:
     with torch.inference_mode():
         score = log_weights(backbone, x, t).double().exp() * backbone.process.score_scale(t)[0]
         kind = "tweedie" if method.name == "tweedie" else "euler"
-        dense = dense_law(score, x, backbone.process, 0.7, 0.4, kind)
+        dense = dense_probs(score, x, backbone.process, 0.7, 0.4, kind)
         step = Step(0, 0.7, 0.4, 1.0, "log_score")
         law = method.kernel(MaskedPrediction(backbone, x, backbone.features(x, t)), step).probs
     assert torch.allclose(dense, law, atol=1e-6)

@@ -58,7 +58,7 @@ def documented() -> list[str]:
 def test_the_documented_lines_run(
     model: BertForMaskedLM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapting, learning = documented()
+    adapting, learning, packaged = documented()
     assert len(adapting.splitlines()) < 20
     monkeypatch.chdir(tmp_path)
     model.save_pretrained(tmp_path / "path" / "to" / "masked-lm")
@@ -72,6 +72,11 @@ def test_the_documented_lines_run(
     assert int(samples.calls.max()) <= 4
     assert names["table"].counts[0] == LENGTH
     assert names["table"].counts != (24, 18, 12, 6, 0)  # a schedule was learned
+    exec(packaged, names)
+    made = names["make"]()
+    assert isinstance(made.predict, torch.nn.Module)
+    x = torch.arange(LENGTH)[None]
+    assert torch.equal(made.predict(x), names["backbone"].predict(x))
 
 
 def test_its_law_is_the_models_own_over_what_may_be_written(model: BertForMaskedLM) -> None:

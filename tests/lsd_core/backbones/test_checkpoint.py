@@ -1,5 +1,6 @@
 """Averaged weights are found wherever training code keeps them, or refused by key; raw ones never replace them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from lsd_core.backbones.checkpoint import AVERAGES, read_tensors
+from lsd_core.backbones.published import find_weights
 from lsd_core.errors import InputError
 
 RAW = {"w": torch.zeros(2, 3), "b": torch.zeros(3)}
@@ -75,3 +77,17 @@ def test_averages_among_the_parameters_are_refused(tmp_path: Path) -> None:
     mixed = RAW | {f"model_ema.{name}": value for name, value in MEAN.items()}
     with pytest.raises(InputError, match=r"model_ema\.w"):
         read(tmp_path, {"state_dict": mixed})
+
+
+def test_shards_are_read_by_their_index(tmp_path: Path) -> None:
+    files = {"w": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}
+    for name, file in files.items():
+        torch.save({f"module.{name}": MEAN[name].half()}, tmp_path / file)
+    index = tmp_path / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {f"module.{k}": v for k, v in files.items()}}))
+    assert find_weights(tmp_path) == index
+    assert is_mean(read_tensors(index))
+    assert read_tensors(index, widen=False)["w"].dtype == torch.float16
+    index.write_text(json.dumps({"weight_map": files | {"c": files["b"]}}))
+    with pytest.raises(InputError, match="hold every tensor that it lists, got no c"):
+        read_tensors(index)

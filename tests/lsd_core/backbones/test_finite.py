@@ -8,14 +8,15 @@ import torch
 from torch import Tensor
 
 from lsd_core.backbones.adapted import AdaptedBackbone
-from lsd_core.backbones.scores import X0Scores
 from lsd_core.errors import InputError
 from lsd_core.metrics.likelihood import any_order_nll
 from lsd_core.processes import Uniform
 from lsd_core.samplers import SAMPLERS, StepTable, generate, steps_in_counts
+from lsd_core.samplers.catalog import in_order_of
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import uniform_times
+from tests.lsd_core.oracles import X0Scores
 
 LENGTH = 6
 SPOILS: dict[str, Callable[[Tensor], None]] = {
@@ -49,7 +50,8 @@ def spoiled(num_tokens: int, spoil: str) -> AdaptedBackbone:
 
 
 def table_for(sampler: str) -> StepTable:
-    return StepTable(counts=(LENGTH, 3, 0)) if steps_in_counts(sampler) else uniform_times(2)
+    counts = in_order_of(sampler, StepTable(counts=(LENGTH, 3, 0)))
+    return counts if steps_in_counts(sampler) else uniform_times(2)
 
 
 @pytest.mark.parametrize("num_tokens", [8, 2000])

@@ -19,7 +19,7 @@ def test_posteriors_are_bayes_rule(process: Process, t: float) -> None:
     noise = float(process.noise.sigma_bar(torch.tensor(t, dtype=torch.float64)))
     joint = data_law(backbone)[:, None] * forward(process, 3, noise)  # [clean, noisy]
     posterior = (joint / joint.sum(0)).T.view(-1, *[size] * 3)
-    law = backbone.x0_law(x, torch.full((len(x),), t, dtype=torch.float64))
+    law = backbone.x0_probs(x, torch.full((len(x),), t, dtype=torch.float64))
     for i in range(3):
         others = [axis + 1 for axis in range(3) if axis != i]
         torch.testing.assert_close(law[:, i], posterior.sum(others), atol=1e-10, rtol=0)

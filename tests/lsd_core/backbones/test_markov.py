@@ -33,6 +33,26 @@ def test_conditionals_equal_bayes_by_enumeration() -> None:
     torch.testing.assert_close(law[masked], expected[masked], atol=1e-10, rtol=0)
 
 
+def test_a_chain_through_the_positions_in_any_order_has_the_conditionals_of_that_order() -> None:
+    straight, places = chain(), [2, 0, 3, 1]
+    config = straight.config | {"positions": places}
+    shuffled = MarkovExact("chain", config, straight.tensors())
+    step = (1 - SMOOTHING) * straight.transition + SMOOTHING / 3
+    joint = torch.einsum(
+        "a,ab,bc,cd->bdac", straight.initial, step, step, step
+    )  # the chain's c stands at 0 ... 3
+    x = all_states(4, 4)
+    law = log_weights(shuffled, x, torch.full((len(x),), 0.5, dtype=torch.float64))
+    torch.testing.assert_close(law[x == 3], conditionals(joint)[x == 3], atol=1e-10, rtol=0)
+    assert shuffled.fingerprint != straight.fingerprint
+    assert from_bytes(to_bytes(shuffled), "memory").fingerprint == shuffled.fingerprint
+    identity = MarkovExact("chain", straight.config | {"positions": [0, 1, 2, 3]}, straight.tensors())
+    t = torch.full((len(x),), 0.5, dtype=torch.float64)
+    assert torch.equal(identity.features(x, t), straight.features(x, t))
+    with pytest.raises(InputError, match=r"config\.positions must be a permutation of 0 \.\. 3"):
+        MarkovExact("chain", straight.config | {"positions": [0, 1, 1, 2]}, straight.tensors())
+
+
 def test_conditionals_survive_an_impossible_reveal() -> None:
     tensors = {"initial": torch.tensor([1.0, 0.0, 0.0]), "transition": torch.eye(3)}
     config = {"family": "markov", "process": Absorbing(3).to_dict(), "length": 4, "smoothing": 1e-4}

@@ -7,6 +7,7 @@ import torch
 
 from lsd_core.backbones import storage
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.device import place
 from lsd_core.backbones.masked_lm import IMPOSSIBLE
 from lsd_core.errors import InputError
 from lsd_core.samplers import generate
@@ -81,6 +82,14 @@ def test_log_probabilities_are_those_of_the_model_on_the_sequence_with_its_surro
     assert torch.equal(ours, theirs.log_softmax(-1))
     some = backbone.features(x, torch.ones(3))[1, 2:5]
     torch.testing.assert_close(backbone.head(some), ours[1, 2:5], atol=1e-6, rtol=0)
+
+
+def test_a_copy_on_another_device_computes_there(checkpoint):
+    """Its body and head alike; on `meta`, which every machine has, nothing is computed."""
+    _, folder = checkpoint
+    placed = place(load_backbone(f"{folder}?length=9"), torch.device("meta"))
+    assert {tensor.device.type for tensor in placed.tensors().values()} == {"meta"}
+    assert placed.head(torch.empty(3, 16, device="meta")).device.type == "meta"
 
 
 def test_a_stored_copy_is_the_same_backbone(checkpoint):

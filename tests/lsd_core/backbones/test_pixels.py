@@ -36,14 +36,14 @@ def states(n: int) -> torch.Tensor:
 def test_laws_are_the_networks_prior_times_the_chance_of_what_is_seen(process: Process) -> None:
     backbone, x = random_backbone(process), states(7)
     t = torch.tensor([0.1, 0.1, 0.5, 0.9, 1.0, 0.5, 0.02], dtype=torch.float64)
-    law = backbone.x0_law(x, t)
+    law = backbone.x0_probs(x, t)
     prior = backbone.network(x, t).double().softmax(-1)
     for row in range(7):
         chance = process.transition(float(process.noise.sigma_bar(t[row])))[:, x[row]].T  # [position, clean]
         expected = prior[row] * chance
         expected = expected / expected.sum(-1, keepdim=True)
         torch.testing.assert_close(law[row], expected, atol=1e-9, rtol=1e-6)
-    almost_clean = backbone.x0_law(x, torch.full((7,), 1e-4, dtype=torch.float64))
+    almost_clean = backbone.x0_probs(x, torch.full((7,), 1e-4, dtype=torch.float64))
     assert float(almost_clean.gather(-1, x[..., None]).min()) > 0.9
 
 

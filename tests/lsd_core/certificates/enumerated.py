@@ -25,7 +25,7 @@ def every_path(backbone: Backbone, sampler: str, table: StepTable) -> tuple[Traj
     length = backbone.length
     tokens = all_states(backbone.process.num_tokens, length)
     ends, ranks, steps, chances = [], [], [], []
-    orders = orders_of(sampler, backbone)
+    orders = orders_of(sampler, backbone, table)
     for rank in orders:
         for by_rank, chance in cuts(backbone, sampler, table):
             ends.append(tokens)
@@ -44,8 +44,10 @@ def every_path(backbone: Backbone, sampler: str, table: StepTable) -> tuple[Traj
     return paths, torch.cat(chances)
 
 
-def orders_of(sampler: str, backbone: Backbone) -> Tensor:
+def orders_of(sampler: str, backbone: Backbone, table: StepTable) -> Tensor:
     """Ranks (n, l) of the orders in which a sampler reveals, each as likely."""
+    if table.order is not None:
+        return torch.tensor(table.order).argsort()[None]
     if sampler == "halton":
         return halton_ranks(backbone.length)
     return torch.tensor(list(permutations(range(backbone.length))))
@@ -106,7 +108,7 @@ def summed_terms(
     direction: Direction,
 ) -> float:
     """The exact expectation that `stopped_mean` estimates."""
-    total, order = 0.0, named(sampler, backbone).order
+    total, order = 0.0, named(sampler, backbone).order.of_table(table.order)
     for n in range(1, backbone.length + 1):
         terms = stopped_terms(backbone, table, paths, order, torch.full((len(paths),), n), direction)
         total += float((weight * terms).sum())

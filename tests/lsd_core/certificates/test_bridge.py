@@ -30,7 +30,7 @@ every_table = pytest.mark.parametrize("table", TABLES)
 
 
 def prior(network: Misfit) -> Tensor:
-    return product_law(network.process.prior_law().expand(1, network.length, -1))[0]
+    return product_law(network.process.prior_probs().expand(1, network.length, -1))[0]
 
 
 def enumerated(network: Misfit, table: StepTable) -> float:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lsd_core.backbones.scores import AbsorbingScores, ScoreBackbone
+from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.certificates.jump import reverse_any, reverse_kernels, reverse_leaping
 from lsd_core.errors import InputError
 from lsd_core.paths.jump_terms import bridge_term, frozen_term, kernel_term, prior_term, rate_divergence
@@ -18,7 +18,7 @@ from lsd_core.samplers.full_kernels import last_jump_kernel
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.certificates.enumerated import kl
-from tests.lsd_core.oracles import all_states, joint_law, misfit_backbone, product_law
+from tests.lsd_core.oracles import AbsorbingScores, all_states, joint_law, misfit_backbone, product_law
 from tests.lsd_core.samplers.dense.oracles import ExactScores, reverse_law, step_matrix
 
 UNIFORM = ExactScores(Uniform(3, Geometric(1e-2, 3.0)), joint_law(0, 3, 2, 0.7), misfit=0.4)
@@ -43,7 +43,7 @@ def states(backbone: ScoreBackbone) -> Tensor:
 
 
 def prior(backbone: ScoreBackbone) -> Tensor:
-    return product_law(backbone.process.prior_law().double().expand(1, backbone.length, -1))[0]
+    return product_law(backbone.process.prior_probs().double().expand(1, backbone.length, -1))[0]
 
 
 def laws_at_steps(backbone: ScoreBackbone, sampler: str, table: StepTable) -> tuple[list[Step], list[Tensor]]:

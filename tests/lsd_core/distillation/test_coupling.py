@@ -11,7 +11,7 @@ from lsd_core.paths.teacher_features import hidden_before
 from lsd_core.processes import Absorbing
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.masked import MaskedPrediction
-from lsd_core.samplers.state import call
+from lsd_core.samplers.prediction import call
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
 from lsd_core.trajectories.replay import state_at_step, timed

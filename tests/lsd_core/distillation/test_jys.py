@@ -12,7 +12,7 @@ from lsd_core.distillation.jys import JYSConfig, Split, doubled, fit, golden_sec
 from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.metrics.countdown import error
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import counts_from_times, uniform_times
 from lsd_core.trajectories.replay import hidden_at_time, state_at_time

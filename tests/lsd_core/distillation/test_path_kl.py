@@ -19,7 +19,7 @@ from lsd_core.metrics.countdown import error
 from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.paths.sampler_paths import named
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable, cosine_times
 from lsd_core.trajectories.types import Trajectories

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 
-from lsd_core.backbones.countdown_chain import draw_sequences, entropy_of_data, exact_backbone
+from lsd_core.backbones.countdown_chain import draw_sequences, exact_backbone
 from lsd_core.backbones.protocol import log_x0
 from lsd_core.metrics.likelihood import any_order_nll, perplexity
 from lsd_core.numerics.randomness import Purpose, uniform_grid
+from tests.lsd_core.oracles import entropy_of_data
 
 
 def enumerated_nll(backbone, x0):

@@ -30,7 +30,7 @@ GROWTHS = [0.0, 0.3, 2.5, -0.4]
 @pytest.mark.parametrize("process", PROCESSES)
 def test_a_rate_matrix_is_one_and_leaves_the_prior_alone(process: Process) -> None:
     assert isinstance(process, Process)
-    q, prior = process.rate_matrix(), process.prior_law()
+    q, prior = process.rate_matrix(), process.prior_probs()
     size = process.num_states
     assert q.shape == (size, size)
     assert float((q - torch.diag(q.diag())).min()) >= 0
@@ -79,7 +79,7 @@ def test_the_published_gaussian_is_well_behaved() -> None:
     assert growth == pytest.approx(297)
     assert float(matrix.min()) > -1e-9
     torch.testing.assert_close(matrix.sum(1), torch.ones(256, dtype=torch.float64), atol=1e-8, rtol=0)
-    torch.testing.assert_close(matrix[0], process.prior_law(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(matrix[0], process.prior_probs(), atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("noise", [Exponential(), Exponential(0.5, 4.0)])

@@ -9,7 +9,7 @@ from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.samplers.catalog import SAMPLERS
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.confidence import Confidence, Entropy, Margin
-from lsd_core.samplers.entropy_bound import EntropyBound
+from lsd_core.samplers.entropy_bound import EntropyBound, EntropyShare
 from lsd_core.samplers.klass import Klass
 from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
 from lsd_core.samplers.prediction import look
@@ -40,7 +40,7 @@ RULES = {
     "margin": lambda p: -(p.topk(2).values[..., 0] - p.topk(2).values[..., 1]),
     "entropy": lambda p: -(p * p.log()).sum(-1),
 }
-CAPPED = [EntropyBound(0.0), EntropyBound(0.7), Threshold(0.6), Klass(0.5, 0.3)]
+CAPPED = [EntropyBound(0.0), EntropyBound(0.7), EntropyShare(), Threshold(0.6), Klass(0.5, 0.3)]
 
 
 def matrix(sampler, backbone: TableBackbone, x: Tensor, step: Step) -> Tensor:
@@ -90,7 +90,7 @@ def test_an_entropy_bound_of_zero_unmasks_one_token_at_a_time() -> None:
     assert tv(all_at_once, one) > 0.01
 
 
-@pytest.mark.parametrize("name", [*RULES, "entropy_bound", "threshold"])
+@pytest.mark.parametrize("name", [*RULES, "entropy_bound", "entropy_share", "threshold"])
 def test_draws_follow_the_pushed_kernels(name: str) -> None:
     table = StepTable(counts=(3, 2, 0), gains=(1.5, 0.7), gain_on="log_score")
     x = walk(SAMPLERS[name], MISFIT, table, Draws(11, torch.arange(20_000))).x
@@ -146,6 +146,13 @@ def bounded(gamma: float):
     return rule
 
 
+def shared(p, last, masked, step, once, again):
+    total = sum(float(-(p[i] * p[i].log()).sum()) for i in masked)
+    return bounded(total * (step.counts[0] - step.counts[1]) / step.counts[0])(
+        p, last, masked, step, once, again
+    )
+
+
 def sure(tau: float, eps: float = float("inf")):
     def rule(p, last, masked, step, once, again):
         def settled(i: int) -> bool:
@@ -163,6 +170,7 @@ def sure(tau: float, eps: float = float("inf")):
 TWINS = [
     (SAMPLERS["confidence_drawn"], drawn),
     *[(EntropyBound(gamma), bounded(gamma)) for gamma in (0.0, 0.5, 1.2)],
+    (EntropyShare(), shared),
     *[(Threshold(tau), sure(tau)) for tau in (0.4, 0.6, 1.0)],
     (Klass(0.4, 0.5), sure(0.4, 0.5)),
 ]
@@ -205,7 +213,7 @@ def test_no_chain_uses_more_calls_than_the_table_has_steps(sampler, backbone: Ta
 
 
 def test_they_are_honest_about_certificates_and_refuse_times() -> None:
-    for name in (*RULES, "confidence_drawn", "entropy_bound", "threshold", "klass"):
+    for name in (*RULES, "confidence_drawn", "entropy_bound", "entropy_share", "threshold", "klass"):
         assert not certifiable(SAMPLERS[name])
         assert not learnable(SAMPLERS[name])
         with pytest.raises(InputError, match=f"be a grid of counts for {name}"):

@@ -8,7 +8,7 @@ from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.compatibility import COMPATIBILITY, draw_released
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
 from tests.lsd_core.oracles import (

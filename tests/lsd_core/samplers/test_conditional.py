@@ -14,7 +14,7 @@ from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.compatibility import COMPATIBILITY
 from lsd_core.samplers.conditional import Conditioned, rescaled, template
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable, cosine_times, uniform_times
 from tests.lsd_core.oracles import chi_square, exact_backbone, joint_law, misfit_backbone, number_of

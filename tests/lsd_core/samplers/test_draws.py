@@ -5,10 +5,10 @@ import torch
 from scipy import stats
 
 from lsd_core.numerics.randomness import Purpose, uniform_grid
-from lsd_core.samplers.catalog import SAMPLERS, steps_in_counts
+from lsd_core.samplers.catalog import SAMPLERS, in_order_of, steps_in_counts
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.first_hitting import first_hitting
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws, start
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import StepTable, uniform_times
@@ -106,7 +106,7 @@ def test_draw_categorical_keeps_the_tail() -> None:
 
 
 ALL = [
-    (name, table)
+    (name, in_order_of(name, table))
     for name in SAMPLERS
     for table in (TIMES, COUNTS)
     if ("times" if table is TIMES else "counts") in SAMPLERS[name].grids

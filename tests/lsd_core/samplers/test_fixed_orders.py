@@ -7,7 +7,7 @@ import torch
 
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import SAMPLERS
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.orders import ORDERS, UNIFORM
 from lsd_core.samplers.orders.blocks import Blocks
 from lsd_core.samplers.orders.fixed import Bisection, Dilated, LeftToRight, Permutation

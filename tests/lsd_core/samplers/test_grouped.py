@@ -6,8 +6,8 @@ from torch import Tensor
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.samplers import grouped
-from lsd_core.samplers.generate import generate
 from lsd_core.samplers.grouped import batches_at_once
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.table import StepTable, uniform_times
 
 TABLES = {

@@ -175,10 +175,10 @@ def test_fixed_counts_beats_bernoulli_reveals() -> None:
 
 
 def test_absorbing_law_key_follows_the_noise() -> None:
-    from lsd_core.samplers.catalog import law_key
+    from lsd_core.samplers.catalog import kernel_key
 
-    assert law_key("tweedie", Absorbing(3)) == law_key("euler", Absorbing(3)) == "euler"
-    assert law_key("tweedie", Absorbing(3, Geometric())) == "tweedie"
+    assert kernel_key("tweedie", Absorbing(3)) == kernel_key("euler", Absorbing(3)) == "euler"
+    assert kernel_key("tweedie", Absorbing(3, Geometric())) == "tweedie"
 
 
 def test_fixed_counts_refuses_a_grid_of_times():

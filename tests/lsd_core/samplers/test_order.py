@@ -7,8 +7,8 @@ from torch import Tensor
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.samplers.catalog import SAMPLERS
-from lsd_core.samplers.generate import generate
 from lsd_core.samplers.halton import Halton
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.orders import HALTON, UNIFORM
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import steps_of

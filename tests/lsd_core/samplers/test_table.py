@@ -7,7 +7,7 @@ import pytest
 
 from lsd_core.errors import InputError
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler, num_steps
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.step import steps_of, time_of_count
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times, uniform_times
 from tests.lsd_core.oracles import exact_backbone, joint_law

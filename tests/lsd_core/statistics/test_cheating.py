@@ -17,6 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.countdown_chain import draw_sequences, exact_backbone
+from lsd_core.backbones.markov import MarkovExact
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.metrics.cifar10_images import FILES
@@ -30,6 +31,7 @@ from lsd_core.tasks.digit_images import load_images
 from lsd_core.tasks.evaluate import evaluate_across, evaluate_tokens
 from tests.lsd_core.backbones.published import files, images
 from tests.lsd_core.backbones.published.transformer import random_tensors
+from tests.lsd_core.metrics.antibodies import RESIDUES, variable_domains
 
 NUM, SEEDS, LENGTH = 64, 2, 32  # countdown takes MANY: its marginals of 32 start values are noisier
 MANY = 256
@@ -158,6 +160,13 @@ def colours(folder: Path) -> Lab:
     return Lab("cifar10", drawn_by, pictures)
 
 
+def antibodies(_: Path) -> Lab:
+    drawn_by = exact_backbone("residues", 120, 20)
+    vocabulary = {"vocabulary": {"tokens": list(RESIDUES), "separator": ""}}
+    backbone = MarkovExact("residues", drawn_by.config | vocabulary, drawn_by.tensors())
+    return Lab("antibody", backbone, lambda s: variable_domains(s, NUM, 120))
+
+
 MADE: dict[str, Callable[[Path], Lab]] = {
     "countdown": countdown,
     "sequences": sequences,
@@ -165,6 +174,7 @@ MADE: dict[str, Callable[[Path], Lab]] = {
     "digits": digits,
     "openwebtext": gpt2_tokens,
     "cifar10": colours,
+    "antibody": antibodies,
 }
 
 

@@ -1,13 +1,20 @@
 """A candidate must beat the lower envelope of a control's temperatures, also where entropy is not monotone in them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lsd_core.statistics.envelope import compare
+from lsd_core.statistics.envelope import Comparison, compare_all
 from lsd_core.statistics.promotion import promote
 from lsd_core.statistics.scored import Scored
+
+
+def compare(candidate: Scored, name: str, family: Sequence[Scored], **options: Any) -> Comparison:
+    """The candidate against the envelope of one control family."""
+    return compare_all([(candidate, name, family)], **options)[0]
+
 
 PUBLISHED = ((1.0, 0.1262, 3.237), (0.8, 0.0993, 3.246))
 SWEEP = tuple(

@@ -1,16 +1,23 @@
 """Promotion: a candidate must beat every control at equal entropy, by a bound known exactly on small data."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lsd_core.errors import InputError
 from lsd_core.statistics.bootstrap import bootstrap_upper, bootstrap_uppers
-from lsd_core.statistics.envelope import compare, envelope_rivals
+from lsd_core.statistics.envelope import Comparison, compare_all, envelope_rivals
 from lsd_core.statistics.promotion import median_seed, promote
 from lsd_core.statistics.scored import Scored
+
+
+def compare(candidate: Scored, name: str, family: Sequence[Scored], **options: Any) -> Comparison:
+    """The candidate against the envelope of one control family."""
+    return compare_all([(candidate, name, family)], **options)[0]
 
 
 def scored(report, *, selection=None, entropy=3.0, method="plain", temperature=1.0, key="") -> Scored:

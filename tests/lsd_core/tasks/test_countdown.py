@@ -6,12 +6,11 @@ from scipy import stats
 
 from lsd_core.backbones.countdown_chain import (
     draw_sequences,
-    entropy_of_data,
     exact_backbone,
     transition_matrix,
 )
 from lsd_core.backbones.protocol import log_x0
-from tests.lsd_core.oracles import all_states, chi_square
+from tests.lsd_core.oracles import all_states, chi_square, entropy_of_data
 
 
 def law_of(num_values: int, length: int) -> torch.Tensor:

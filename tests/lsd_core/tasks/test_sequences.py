@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from lsd_core.backbones import storage
-from lsd_core.backbones.countdown_chain import draw_sequences, entropy_of_data, exact_backbone
+from lsd_core.backbones.countdown_chain import draw_sequences, exact_backbone
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.metrics.entropy import distinct
 from lsd_core.tasks.catalog import get_task, task_of
+from tests.lsd_core.oracles import entropy_of_data
 
 
 def test_data_of_a_known_law_score_its_entropy() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lsd_core.backbones.catalog import load_backbone
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.table import StepTable, uniform_times
 from lsd_core.tasks.catalog import get_task, task_of
 from lsd_core.tasks.specimen import Passage, Picture

@@ -54,7 +54,7 @@ def test_it_learns_what_the_other_pixels_say(process: Process, when: float) -> N
     x = corrupt(table[None], stripes(1, torch.arange(500)), torch.zeros(500).long(), 2, torch.arange(500))
     own = table.T[x]  # [image, pixel, clean]: the chance of this pixel alone
     exact = normalised(own.prod(dim=1, keepdim=True)).expand_as(own)
-    law = trained.x0_law(x, t.expand(500))
+    law = trained.x0_probs(x, t.expand(500))
     gap, gap_alone = ((guess - exact).abs().sum(-1).mean() / 2 for guess in (law, normalised(own)))
     assert float(gap) < 0.4 * float(gap_alone)
 

@@ -58,7 +58,7 @@ def test_sedd_uniform_is_the_one_described(dtype: torch.dtype, tolerance: float,
     torch.testing.assert_close(score.log(), described, rtol=tolerance, atol=tolerance)
     assert torch.equal(score.gather(-1, X[..., None]), torch.ones(2, LENGTH, 1).double())
     assert backbone.process.num_states == V
-    assert getattr(backbone, "x0_law", None) is None  # its scores may not come from any law
+    assert getattr(backbone, "x0_probs", None) is None  # its scores may not come from any law
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
@@ -70,7 +70,7 @@ def test_duo_is_the_one_described(dtype: torch.dtype, tolerance: float, tmp_path
     torch.testing.assert_close(
         backbone.log_x0_of_others(X, T).double(), described, rtol=tolerance, atol=tolerance
     )
-    torch.testing.assert_close(backbone.x0_law(X, T).sum(-1), torch.ones(2, LENGTH).double())
+    torch.testing.assert_close(backbone.x0_probs(X, T).sum(-1), torch.ones(2, LENGTH).double())
 
 
 def duo_output(tensors: dict[str, Tensor]) -> Tensor:
@@ -92,7 +92,9 @@ def test_duos_tweedie_step_is_its_own_reverse_step(tmp_path: Path) -> None:
     onward = a_t / a_s * here + (1 - a_t / a_s) / states
     reached = a_s * p + (1 - a_s) / states
     norm = a_t * (p * here).sum(-1, keepdim=True) + (1 - a_t) / states
-    law = FullPrediction(backbone.process, X[:1], t, given_x0=backbone.x0_law(X[:1], T[:1])).tweedie(s).probs
+    law = (
+        FullPrediction(backbone.process, X[:1], t, given_x0=backbone.x0_probs(X[:1], T[:1])).tweedie(s).probs
+    )
     torch.testing.assert_close(law, onward * reached / norm, rtol=1e-9, atol=1e-12)
     score = backbone.score(X[:1], T[:1])
     expected = (a_t * p + (1 - a_t) / states) / norm
@@ -109,7 +111,7 @@ def test_tauldr_is_the_one_described(
     backbone = load_published(file, "small")
     assert isinstance(backbone, TauLDR)
     assert set(backbone.tensors()) == set(tensors)
-    law, described = backbone.x0_law(IMAGES, T), images.law(tensors, IMAGES, T)
+    law, described = backbone.x0_probs(IMAGES, T), images.law(tensors, IMAGES, T)
     torch.testing.assert_close(law.log(), described.log(), rtol=tolerance, atol=tolerance)
     torch.testing.assert_close(law.sum(-1), torch.ones(IMAGES.shape).double())
     assert float(described.max(-1).values.std()) > 0.01  # the test would see a constant
@@ -122,7 +124,7 @@ def test_tauldr_head_is_apart_and_its_process_is_the_published_one(tmp_path: Pat
     rows = backbone.features(IMAGES, T)
     assert rows.shape == (2, 192, 2)
     some = backbone.head(rows[[0, 1], [5, 100]])
-    torch.testing.assert_close(some.exp(), backbone.x0_law(IMAGES, T)[[0, 1], [5, 100]])
+    torch.testing.assert_close(some.exp(), backbone.x0_probs(IMAGES, T)[[0, 1], [5, 100]])
     record = backbone.process.to_dict()
     assert (record["rate_sigma"], record["prior_sigma"]) == (6.0, 512.0)
     assert record["noise"] == {"kind": "exponential", "scale": 3.0, "base": 100.0}

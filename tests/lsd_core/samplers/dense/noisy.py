@@ -40,12 +40,12 @@ class Misfit:
             scale * torch.randn(size**self.length, self.length, size, generator=gen)
         ).double()
 
-    def x0_law(self, x: Tensor, t: Tensor) -> Tensor:
-        law = self.truth.x0_law(x, t) * self.factor[number_of(x, self.process.num_states)]
+    def x0_probs(self, x: Tensor, t: Tensor) -> Tensor:
+        law = self.truth.x0_probs(x, t) * self.factor[number_of(x, self.process.num_states)]
         return law / law.sum(-1, keepdim=True)
 
     def score(self, x: Tensor, t: Tensor) -> Tensor:
-        return scores_at_times(self.process, x, self.x0_law(x, t), t)
+        return scores_at_times(self.process, x, self.x0_probs(x, t), t)
 
 
 def data_law(backbone: HiddenMarkov) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy import stats
 
-from lsd_core.backbones.scores import AbsorbingScores, ScoreBackbone, X0Scores
+from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Exponential, Gaussian, Geometric, LogLinear, Uniform
 from lsd_core.samplers.catalog import SAMPLERS
@@ -17,7 +17,7 @@ from lsd_core.samplers.full_kernels import (
     reverse_rates,
     single_jump_kernel,
 )
-from lsd_core.samplers.generate import generate
+from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step
 from lsd_core.samplers.table import uniform_times
@@ -26,6 +26,8 @@ from lsd_core.samplers.theta_rk2 import ThetaRK2
 from lsd_core.samplers.theta_trapezoidal import ThetaTrapezoidal
 from lsd_core.samplers.uniformisation import uniformise, x0_rate_bound
 from tests.lsd_core.oracles import (
+    AbsorbingScores,
+    X0Scores,
     all_states,
     chi_square,
     features_at,
@@ -322,7 +324,7 @@ def test_generated_samples_follow_the_pushed_law_and_keep_their_prefix(
 ) -> None:
     """Prior, steps and the final denoise, which is a Tweedie step that removes all noise."""
     size, table = backbone.process.num_states, uniform_times(4)
-    prior = backbone.process.prior_law()
+    prior = backbone.process.prior_probs()
     law = torch.einsum("a,b->ab", prior, prior).flatten()
     assert table.times is not None
     for k, (t, s) in enumerate(zip(table.times[:-2], table.times[1:-1], strict=True)):
