@@ -1,6 +1,7 @@
 """Given tokens never change, and the rest have the law that Bayes' rule gives them."""
 
 import itertools
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
@@ -130,6 +131,8 @@ PAIRS = [
 @pytest.mark.parametrize(("sampler", "kind"), PAIRS)
 def test_given_tokens_never_change_and_the_budget_holds(sampler: str, kind: str) -> None:
     backbone, table = countdown_backbone("c", 16, 8), TABLES[kind]
+    if sampler == "learned_order":  # its tables carry the order
+        table = replace(table, order=(*range(0, 16, 2), *range(1, 16, 2)))
     calls_a_step = get_sampler(sampler, backbone.process).calls_per_step
     for tokens in ([3, 2, 1], [None] * 5 + [7, None, 0], [None] * 15 + [4], [1] * 15):
         given = template(backbone, tokens)
