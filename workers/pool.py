@@ -18,6 +18,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from lsd_core.numerics.allocator import keep_freed_memory
+from workers.memory_watch import MemoryWatch
 from workers.signals import heard_meanwhile
 
 Item = TypeVar("Item")
@@ -29,6 +30,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray colours its tracebacks
 POLL_S = 0.5  # how soon stop() is heard, and a source that had nothing to do is asked again
 # Spot machines are taken away: an item may lose its worker this often before it is suspected of killing it.
 MAX_TASK_RETRIES = 8
+MEMORY_REMEDY = "ask for fewer workers or a smaller batch, or give the nodes more memory"
 INTERRUPT_GRACE_S = 10.0  # how long Ctrl-C waits for what is being worked on; a second one does not wait
 
 
@@ -199,6 +201,7 @@ class Pool(Generic[Item, Result]):
         self._stop_at = 0.0  # when the grace is over, once stopped
         self._interrupt: KeyboardInterrupt | None = None
         self._waited_s = 0.0  # for a first worker
+        self._memory = MemoryWatch()
 
     @property
     def num_workers(self) -> int:
@@ -297,7 +300,7 @@ class Pool(Generic[Item, Result]):
     def _restarting(self, actor: Any) -> None:
         """Give it nothing more until it is ready again: this signal waits for it, wherever it comes back."""
         if self._load.pop(actor, None) is not None:
-            self._starting[actor.ready.options(max_task_retries=-1).remote()] = actor
+            self._wait_for(actor)
 
     def _wait(self, calls: dict[Any, _Call[Item]]) -> list[Any]:
         """Calls that finished within POLL_S; also takes in actors that have become ready."""
@@ -309,8 +312,10 @@ class Pool(Generic[Item, Result]):
                 raise self._interrupt or PoolStopped("stopped before all was done; what was published stays")
         ready = self._poll([*calls, *self._starting])
         for ref in [ref for ref in ready if ref in self._starting]:
-            self._load[self._started(ref)] = 0
+            self._take_in(ref)
         self._waited_s = 0.0 if ready or self._load else self._waited_s + POLL_S
+        if said := self._memory.look(self._waited_s):
+            raise RuntimeError(f"a worker must find memory, but Ray killed each: {said}; {MEMORY_REMEDY}")
         if self._waited_s > self._start_timeout_s:
             raise RuntimeError(
                 f"a worker with {self._resources} must start within {self._start_timeout_s:g} s, "
@@ -329,14 +334,21 @@ class Pool(Generic[Item, Result]):
             self.stop(INTERRUPT_GRACE_S)
             return []
 
-    def _started(self, ref: Any) -> Any:
+    def _take_in(self, ref: Any) -> None:
+        """An actor whose worker is built is given work from now on; one that died meanwhile is waited for again."""
         actor = self._starting.pop(ref)
         try:
             heard_meanwhile(lambda: ray.get(ref))
-        except RayError as error:
+        except RayTaskError as error:
             cause = _cause(error)
             raise WorkerNotBuilt(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
-        return actor
+        except RayError:
+            self._wait_for(actor)
+        else:
+            self._load[actor] = 0
+
+    def _wait_for(self, actor: Any) -> None:
+        self._starting[actor.ready.options(max_task_retries=-1).remote()] = actor
 
 
 def _ready(pending: list[Any]) -> list[Any]:
@@ -366,7 +378,8 @@ def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:
         cause = _cause(error)
         details = _COLOUR.sub("", str(error))
         lost = not isinstance(error, RayTaskError)
-        failure = Failure(kind=type(cause).__name__, message=str(cause), details=details, lost_worker=lost)
+        message = f"{cause}; where memory ran out, {MEMORY_REMEDY}" if lost else str(cause)
+        failure = Failure(kind=type(cause).__name__, message=message, details=details, lost_worker=lost)
         return Outcome(item=call.item, failure=failure)
 
 

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
 
 from flows.settings import CREDENTIALS, EMBEDDED, LOCAL_RAY, Settings
 from lsd_core.errors import InputError
@@ -18,6 +20,7 @@ from lsd_core.storage.store import Store
 POOL, DEPLOYMENT = "lsd-pool", "lsd/distill-grid"
 RAY_TIMEOUT_S = 90
 LEAST_DISK_BYTES = 2 * 2**30
+PENDING_S = 600.0  # after which a run that a worker took but never began counts as forgotten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +150,27 @@ def prefect(settings: Settings) -> tuple[str, str]:
         if str(getattr(pools[POOL].status, "value", "")) != "READY":
             return f"no worker serves {POOL}", f"prefect worker start --pool {POOL}"
         try:
-            client.read_deployment_by_name(DEPLOYMENT)
+            deployment = client.read_deployment_by_name(DEPLOYMENT)
         except ObjectNotFound:
             return f"{DEPLOYMENT} is not deployed", "LSD_ROOT=$PWD prefect deploy --all"
+        if forgotten := _forgotten(client, deployment.id):
+            words = f"run {forgotten} is Pending for over {PENDING_S / 60:g} minutes, in the place of all others"
+            return words, f"prefect flow-run delete {forgotten}"
     return f"Prefect {theirs} answers, a worker serves {POOL}, {DEPLOYMENT} is deployed", ""
+
+
+def _forgotten(client: Any, deployment: Any) -> str:
+    """The id of a run that a worker took and, having died, never began: it holds the deployment's only place."""
+    from prefect.client.schemas import filters
+    from prefect.client.schemas.objects import StateType
+
+    pending = filters.FlowRunFilterState(type=filters.FlowRunFilterStateType(any_=[StateType.PENDING]))
+    runs = client.read_flow_runs(
+        flow_run_filter=filters.FlowRunFilter(state=pending),
+        deployment_filter=filters.DeploymentFilter(id=filters.DeploymentFilterId(any_=[deployment])),
+    )
+    since = datetime.now(UTC) - timedelta(seconds=PENDING_S)
+    return next((str(run.id) for run in runs if run.state.timestamp < since), "")
 
 
 def ray(settings: Settings) -> tuple[str, str]:
