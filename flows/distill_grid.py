@@ -12,17 +12,20 @@ from prefect.logging import get_run_logger
 from prefect.states import State
 
 from flows.config import GridConfig
-from flows.pipeline.grid_flow import OPTIONS, final_state, run_grid
-from flows.pipeline.plan import make_plan
-from flows.pipeline.progress import LogProgress
-from flows.pipeline.tasks import check_places
+from flows.pipeline.flow_options import OPTIONS
 from flows.settings import resolve
-from lsd_core.storage.store import Store
 
 
 @flow(name="lsd", flow_run_name="{config.name}", validate_parameters=True, **OPTIONS)
 def lsd(config: GridConfig = GridConfig()) -> State[Any]:
     """Distil samplers for every (backbone, NFE, base sampler) of a grid and register the best."""
+    # Here and not above: whoever cancels a run imports this file for its hooks alone.
+    from flows.pipeline.grid_flow import final_state, run_grid
+    from flows.pipeline.plan import make_plan
+    from flows.pipeline.progress import LogProgress
+    from flows.pipeline.tasks import check_places
+    from lsd_core.storage.store import Store
+
     settings = resolve(config=config.places)
     settings.apply()
     check_places(settings)

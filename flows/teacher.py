@@ -7,18 +7,20 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from flows.config import GridConfig
-from flows.pipeline import tasks
-from flows.pipeline.driver import Driver, make_trajectories
-from flows.pipeline.grid_flow import OPTIONS
-from flows.pipeline.plan import make_plan
-from flows.pipeline.progress import LogProgress
+from flows.pipeline.flow_options import OPTIONS
 from flows.settings import resolve
-from lsd_core.storage.store import Store
 
 
 @flow(name="teacher", flow_run_name="teacher {config.name}", **OPTIONS)
 def teacher(config: GridConfig = GridConfig()) -> State[Any]:
     """Generate and publish the trajectories of every backbone of a grid."""
+    # Here and not above: whoever cancels a run imports this file for its hooks alone.
+    from flows.pipeline import tasks
+    from flows.pipeline.driver import Driver, make_trajectories
+    from flows.pipeline.plan import make_plan
+    from flows.pipeline.progress import LogProgress
+    from lsd_core.storage.store import Store
+
     settings, task_runs = resolve(config=config.places), tasks.TaskRuns()
     settings.apply()
     tasks.check_places(settings, with_registry=False)

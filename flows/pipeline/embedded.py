@@ -43,7 +43,8 @@ def run_embedded(config: GridConfig, console: Console) -> int:
 
     from flows.pipeline.driver import prepare
     from flows.pipeline.final_screen import print_ending
-    from flows.pipeline.grid_flow import OPTIONS, final_state, run_grid
+    from flows.pipeline.flow_options import OPTIONS
+    from flows.pipeline.grid_flow import final_state, run_grid
     from flows.pipeline.progress import progress_on
 
     if settings.prefect_api_url != EMBEDDED:

@@ -13,17 +13,8 @@ from flows.pipeline.live_curves import LiveCurves, hearing
 from flows.pipeline.plan import Plan
 from flows.pipeline.progress import Progress
 from flows.pipeline.run import Run
-from flows.pipeline.state_hooks import close_cancelled, close_crashed
 from flows.report.run_report import Outcome, write_report
 from flows.settings import Settings
-
-OPTIONS: dict[str, Any] = {
-    "persist_result": False,
-    "result_serializer": "json",  # nothing at rest is pickled, whatever a server's settings say
-    "on_cancellation": [close_cancelled],
-    "on_crashed": [close_crashed],
-}
-"""Of every flow of ours."""
 
 
 def run_grid(plan: Plan, settings: Settings, progress: Progress) -> tuple[Run, Outcome]:

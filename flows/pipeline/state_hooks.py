@@ -9,7 +9,6 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelled, Crashed, State
 
 from flows.settings import resolve
-from lsd_core import registry
 
 _OPEN = (StateType.PENDING, StateType.RUNNING, StateType.SCHEDULED, StateType.CANCELLING)
 
@@ -31,6 +30,8 @@ def _close(flow_run: FlowRun, state: State[Any], *also: StateType) -> None:
             if task_run.state_type in (*_OPEN, *also):
                 client.set_task_run_state(task_run.id, state, force=True)
     with suppress(Exception):  # the registry may be away, and its curves are but for watching
+        from lsd_core import registry  # MLflow takes seconds to import, and the tasks above come first
+
         given = (flow_run.parameters.get("config") or {}).get("tracking_uri")
         uri = resolve(config={"tracking_uri": given}).tracking_uri
         registry.end_curves(str(flow_run.id), tracking_uri=uri)
