@@ -30,6 +30,7 @@ def record(row: Row, names: Sequence[str]) -> dict[str, object]:
         "method": row.method,
         "sampler": row.sampler,
         "samplers": " ".join(row.samplers),
+        "steps_in": row.steps_in,
         "aliases": " ".join(row.aliases),
         "uri": row.uri,
         "seed": row.seed,

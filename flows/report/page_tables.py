@@ -94,6 +94,7 @@ def numbers_table(data: PageData, css: dict[str, str]) -> SortableTable:
         cells = (
             Cell(str(row.nfe), row.nfe),
             Cell(label, label, css[row.label]),
+            Cell(row.steps_in, row.steps_in),
             *(Cell(metric_text(m), m.mean) if m else Cell("") for m in metrics),
             Cell(nats_text(row), row.certificate_at_most_nats),
             *([Cell(row.certificate_reference, row.certificate_reference or None)] if mixed else []),
@@ -103,11 +104,12 @@ def numbers_table(data: PageData, css: dict[str, str]) -> SortableTable:
     columns = (
         "NFE",
         "method",
+        "steps in",
         *names,
         "certificate_value_nats",
         *(["certificate_reference"] if mixed else []),
     )
-    sort_by = (0, 1, *range(2, 3 + len(names)))
+    sort_by = (0, 1, *range(2, 4 + len(names)))
     return SortableTable("numbers", (*columns, "holds"), tuple(lines), sort_by)
 
 

@@ -74,12 +74,11 @@ def _table(page: PageData) -> Iterator[str]:
         row = entry.row
         held = f" ({', '.join(row.aliases)})" if row.aliases else ""
         name = f"**{row.label}**{held}" if row.aliases else row.label
-        steps = "times" if entry.card.table.times is not None else "counts"
         against = row.certificate_reference if len(reference) > 1 else ""
         cells = [
             str(row.nfe),
             name,
-            steps,
+            row.steps_in,
             metric_text(row.primary),
             f"{row.entropy:.3f}",
             nats_text(row),
@@ -93,7 +92,7 @@ def _table(page: PageData) -> Iterator[str]:
             f"{teacher.entropy:.3f} | | | |"
         )
     for row in page.one_by_one:
-        yield f"| {row.nfe} | {row.label} | counts | {metric_text(row.primary)} | {row.entropy:.3f} | | | |"
+        yield f"| {row.nfe} | {row.label} | {row.steps_in} | {metric_text(row.primary)} | {row.entropy:.3f} | | | |"
 
 
 def _orders(page: PageData) -> Iterator[str]:

@@ -41,6 +41,8 @@ class Row:
     certificate_reference: str = ""
     """The distribution that the certificate compares with."""
     step_table: StepTable | None = None
+    steps_in: str = ""
+    """`times` or `counts`; empty for what steps through no table, and for versions registered before it was a tag."""
     method_config: Mapping[str, Any] = field(default_factory=dict)
     work: str = ""
     """Key of the work behind it: equal for base samplers with equal step kernels, whose results are shared."""
@@ -108,6 +110,7 @@ def row_of_card(card: SamplerCard, **others: Any) -> Row:
         certificate_standard_error=certificate.get("standard_error") or 0.0,
         certificate_reference=str(certificate.get("reference") or ""),
         step_table=card.table,
+        steps_in=card.table.steps_in,
         method_config=card.method_config,
         seed=card.seed,
         **{"samplers": (card.sampler,)} | others,
@@ -132,6 +135,7 @@ def row_of_version(version: Mapping[str, Any]) -> Row:
         certificate_value_nats=None if value is None else float(value),
         certificate_standard_error=float(certificate.get("standard_error") or 0.0),
         certificate_reference=certificate.get("reference") or "",
+        steps_in=version.get("steps_in") or "",
         seed=version.get("seed"),
         aliases=tuple(version["aliases"]),
         uri=version["uri"],
@@ -168,6 +172,7 @@ def row_of_one_by_one(backbone: str, task: Task, result: OneByOne) -> Row:
         metrics=metrics_of([result.measurement], task.primary),
         calls_mean=result.measurement.calls_mean,
         calls_max=calls,
+        steps_in="counts",
         samplers=(result.order,),
         label=f"one by one, {result.order}",
         order_gap=result.gap,
