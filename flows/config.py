@@ -105,6 +105,18 @@ class EvaluationConfig(Section):
     certificate_paths: Annotated[StrictInt, Field(ge=0, le=MOST)] = Field(
         256, description="fresh paths for the certificates; 0 computes none"
     )
+    one_by_one: Annotated[StrictInt, Field(ge=0, le=MOST)] = Field(
+        64,
+        description="sequences, one token a call, on which each order of the base samplers is measured, and how far "
+        "its distribution is from the uniform order's: 6 x length calls each; 0 measures none",
+    )
+
+    @field_validator("one_by_one")
+    @classmethod
+    def _known_error(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("must be 0, or at least 2 for a standard error")
+        return value
 
 
 class GridConfig(Section):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.one_by_one import result_key
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.tested import Tested, measured_key
 from lsd_core.trajectories.spec import TeacherSpec
@@ -87,5 +88,21 @@ class TeacherJob:
         return results.teacher_across_key
 
 
-CandidateJob = LearnJob | MeasureJob | CertifyJob | TeacherJob
+@dataclass(frozen=True, kw_only=True)
+class OneByOneJob:
+    """Measure one token a call along an order."""
+
+    spec: CandidateSpec
+    """A candidate that unmasks along it."""
+    order: str
+    samples: int
+
+    def __str__(self) -> str:
+        return f"one by one in {self.order} order on {self.spec.backbone.name}"
+
+    def key(self, results: Results) -> str:
+        return result_key(self.spec, self.order, self.samples)
+
+
+CandidateJob = LearnJob | MeasureJob | CertifyJob | TeacherJob | OneByOneJob
 Job = ShardJob | CandidateJob

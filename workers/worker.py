@@ -9,6 +9,7 @@ from lsd_core.backbones.imported import name_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
+from lsd_core.candidates.one_by_one import measure_one_by_one, write_one_by_one
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path, generate_shard
@@ -20,7 +21,16 @@ from lsd_core.storage.store import Store
 from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.types import Trajectories
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
-from workers.jobs import CandidateJob, CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
+from workers.jobs import (
+    CandidateJob,
+    CertifyJob,
+    Job,
+    LearnJob,
+    MeasureJob,
+    OneByOneJob,
+    ShardJob,
+    TeacherJob,
+)
 from workers.messages import Curve, send
 from workers.timing import Done, Spent, Stopwatch
 
@@ -60,7 +70,7 @@ class Worker:
         if isinstance(job, ShardJob):
             return self._shard(job)
         done = self._watch.time(lambda: self._do(job))
-        if isinstance(job, LearnJob | CertifyJob):  # the long ones; measurements are many
+        if isinstance(job, LearnJob | CertifyJob | OneByOneJob):  # the long ones; measurements are many
             send(f"{job} in {done.spent.wall_s:.1f} s")
         return done
 
@@ -117,6 +127,9 @@ class Worker:
                     results.write_teacher_across(measured)
                 else:
                     results.write_teacher(measured)
+            case OneByOneJob():
+                found = measure_one_by_one(spec, job.order, job.samples, backbone)
+                write_one_by_one(self.store, spec, found)
         return key
 
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:

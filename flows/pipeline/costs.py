@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from flows.pipeline.one_by_one import one_by_one_jobs
+from flows.pipeline.one_by_one import sequences as one_by_one_sequences
 from flows.pipeline.plan import Plan
 from lsd_core.backbones.device import device_kind, place, worker_device
 from lsd_core.backbones.protocol import AnyBackbone
@@ -92,6 +94,11 @@ def plan_cost(plan: Plan, store: Store | None = None, rate: float | None = None)
         sequences += sent
         calls += -(-sent // e.batch)
         hours += sent / rates[spec.backbone.name] / 3600
+    for job in one_by_one_jobs(plan):
+        sent = one_by_one_sequences(job)
+        sequences += sent
+        calls += -(-sent // job.spec.evaluation.batch)
+        hours += sent / rates[job.spec.backbone.name] / 3600
     return PlanCost(
         grid=plan.config.name,
         cells=len({(s.backbone.fingerprint, s.nfe, s.sampler) for s in plan.candidates}),

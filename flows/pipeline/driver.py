@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.config import GridConfig
 from flows.pipeline.cell_work import Filled, cell_piece, complete, planned_jobs, read_cards
+from flows.pipeline.one_by_one import one_by_one_pieces
 from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import Phases, Progress, listener
 from flows.pipeline.run import Run
@@ -26,7 +27,7 @@ from lsd_core.candidates import CandidateSpec
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
-from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, ShardJob, TeacherJob
+from workers.jobs import CertifyJob, Job, LearnJob, MeasureJob, OneByOneJob, ShardJob, TeacherJob
 from workers.messages import Message
 from workers.pool import Outcome, Pool
 from workers.session import check_address, ray_session, workers_for
@@ -137,8 +138,12 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
             teacher = next((taught.get(s.teacher.hash) for s in lacking if s.teacher), None)
             cells[cell_piece(site, open_cell, teacher)] = open_cell
             jobs += planned_jobs(site, open_cell)
+    orders = one_by_one_pieces(site, plan) if check_teachers else []
     big_first = sorted(cells, key=lambda piece: -cells[piece].nfe)
-    driver.work([*taught.values(), *big_first], jobs)
+    driver.work([*taught.values(), *big_first, *orders], jobs)
+    for piece in orders:  # they are shown beside the cells, and no cell needs them
+        if piece.error is not None:
+            driver.progress.say(f"{piece.name} failed: {reason_of(piece.error)}")
     failures = dict[str, str]()
     for piece, cell in cells.items():
         if piece.error is not None:
@@ -186,6 +191,8 @@ def stage_of(job: Job) -> tuple[str, str]:
             return "certify", "certificates"
         case TeacherJob():
             return "measure: teacher", "measurements"
+        case OneByOneJob():
+            return "measure: one by one", "orders"
 
 
 def _amount(job: Job) -> int:

@@ -13,7 +13,7 @@ from lsd_core.backbones.precision import warn_if_slow
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.cards import BackboneRef
-from lsd_core.distillation.methods import BASELINE, METHODS, get_method, method_names
+from lsd_core.distillation.methods import BASELINE, get_method, method_names
 from lsd_core.errors import InputError
 from lsd_core.metrics.extra import METRICS, check_extras, family
 from lsd_core.processes import Process
@@ -212,7 +212,7 @@ def candidate_spec(
         seed=seed,
         components=FAMILIES.recorded(*({backbone.family} & set(FAMILIES)))
         | SAMPLERS.recorded(sampler)
-        | METHODS.recorded(method)
+        | filled.recorded(sampler, backbone.process)
         | TASKS.recorded(evaluation.task)
         | METRICS.recorded(*map(family, evaluation.metrics)),
     )

@@ -7,6 +7,7 @@ from flows.pipeline.champions import registered_champions, remember_champions
 from flows.pipeline.progress import Progress
 from flows.pipeline.run import Run
 from flows.pipeline.standings import decide
+from flows.report.page_data import one_by_one_rows
 from flows.report.run_report import Outcome
 from flows.report.table_rows import Row, row_of_card, row_of_teacher
 from lsd_core import registry
@@ -76,6 +77,7 @@ def promote_champions(run: Run) -> Outcome:
             uri = run.uris[spec.key]
             rows.append(row_of_card(run.cards[spec.key], aliases=held, uri=uri, work=spec.work.key))
         rows += _teacher_rows(run, backbone)
+        rows += one_by_one_rows(run.store, specs)
     return Outcome(rows=rows, verdicts=verdicts, failures={**run.reasons, **undecided})
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from flows.pipeline.scheduler import Outcomes, reason_of
 from lsd_core.candidates import CandidateSpec
+from lsd_core.candidates.one_by_one import folder_of, order_of
 from lsd_core.candidates.reading import across_key
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.verify import check_cells
@@ -52,6 +53,7 @@ class Site:
         places = {folder for spec in specs for folder in (spec.folder, spec.work.folder)}
         taught = (self.results(spec) for spec in specs if spec.teacher is not None)
         places |= {key for each in taught for key in (each.teacher_key, each.teacher_across_key)}
+        places |= {folder_of(spec, order) for spec in specs if (order := order_of(spec)) is not None}
         found = check_cells(self.store, places)
         for key in found.spoiled & self.present:
             self.present.discard(key)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from flows.report.table_rows import UNKNOWN, Row
+from lsd_core.cards import plain
 
 
 def metric_names(rows: Sequence[Row]) -> list[str]:
@@ -29,6 +30,7 @@ def record(row: Row, names: Sequence[str]) -> dict[str, object]:
         "method": row.method,
         "sampler": row.sampler,
         "samplers": " ".join(row.samplers),
+        "steps_in": row.steps_in,
         "aliases": " ".join(row.aliases),
         "uri": row.uri,
         "seed": row.seed,
@@ -40,6 +42,20 @@ def record(row: Row, names: Sequence[str]) -> dict[str, object]:
         "primary_metric": row.primary_metric,
         "diversity_metric": row.diversity_metric,
         **values,
+        **_gap(row),
+    }
+
+
+def _gap(row: Row) -> dict[str, object]:
+    """How far an order is from the uniform one, in the rows of one token a call."""
+    gap = row.order_gap
+    if gap is None:
+        return {}
+    return {
+        "order_gap_nats": plain(gap.nats),
+        "order_gap_standard_error": plain(gap.standard_error),
+        "order_gap_back_nats": plain(gap.back_nats),
+        "order_gap_back_standard_error": plain(gap.back_standard_error),
     }
 
 

@@ -9,7 +9,7 @@ from flows.report.number_text import nats_text, short
 from flows.report.page_data import Entry, PageData
 from flows.report.palette import classes
 from flows.report.shapes import Drawing
-from flows.report.table_rows import ERRORS, TEACHER, Row
+from flows.report.table_rows import ERRORS, REFERENCES, TEACHER, Row
 from flows.report.verdict_text import speed_ups
 from lsd_core.distillation.methods import TEMPERATURE
 from lsd_core.statistics.pca import principal_plane
@@ -20,16 +20,16 @@ FLOOR = 1e-5  # where an error of zero is drawn on a logarithmic axis
 def quality(rows: Sequence[Row], css: Mapping[str, str], title: str = "") -> Drawing:
     """Primary metric against network calls, with 95% intervals; a large mark holds the alias of its budget.
 
-    `rows` are of one backbone and have labels, of which `css` gives the classes; the teacher's is a level.
+    `rows` are of one backbone and have labels, of which `css` gives the classes; the references' are levels.
     """
-    drawn = [row for row in rows if row.method != TEACHER]
-    teachers = [row for row in rows if row.method == TEACHER]
+    drawn = [row for row in rows if row.method not in REFERENCES]
+    references = [row for row in rows if row.method in REFERENCES]
     metric, budgets = drawn[0].primary_metric, sorted({row.nfe for row in drawn})
     values = [max(v, FLOOR) for row in drawn for v in (row.mean, *row.interval)]
     chart = Chart(
         title or f"{metric} against network calls",
         axis(budgets, "network calls a sample (NFE)", "log", ticks=budgets),
-        axis([*values, *(max(row.mean, FLOOR) for row in teachers)], f"{metric} (lower is better)", "log"),
+        axis([*values, *(max(row.mean, FLOOR) for row in references)], f"{metric} (lower is better)", "log"),
         described="; ".join(f"{row.label} at {row.nfe}: {row.mean:.4g}" for row in drawn),
     )
     for label in dict.fromkeys(row.label for row in drawn):
@@ -40,7 +40,7 @@ def quality(rows: Sequence[Row], css: Mapping[str, str], title: str = "") -> Dra
             chart.whisker(row.nfe, low, high, css[label])
             holds = f"nfe{row.nfe}" in row.aliases
             chart.dot((row.nfe, max(row.mean, FLOOR)), css[label], hover(row), big=holds)
-    for row in teachers:
+    for row in references:
         chart.level(max(row.mean, FLOOR), row.label)
     return chart.drawn()
 

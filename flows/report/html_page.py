@@ -13,7 +13,7 @@ from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
 from flows.report.number_text import metric_text, nats_text, short
 from flows.report.page_data import Entry, PageData
-from flows.report.page_tables import comparisons, costs_table, numbers_table
+from flows.report.page_tables import comparisons, costs_table, numbers_table, orders_table
 from flows.report.palette import MARKS, classes, style_sheet
 from flows.report.png import write_png
 from flows.report.sample_drawings import gallery
@@ -91,6 +91,7 @@ def _context(data: PageData, samples: bool) -> dict[str, Any]:
         "tables": figures.tables(data.rows, css),
         "journeys": figures.journeys(data),
         "certificates": figures.certificates(data),
+        "orders": orders_table(data, css),
         "references": sorted({row.certificate_reference for row in data.rows} - {""}),
         "timed": any(entry.spec.work.key in data.seconds for entry in data.entries),
         "exhibits": exhibits,

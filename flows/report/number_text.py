@@ -11,9 +11,14 @@ MARKS = "abcdefgh"  # of the references in a table that mixes them
 
 def nats_text(row: Row) -> str:
     """`22.3 ± 0.4`: the certificate with its standard error; empty where there is none."""
-    value, error = row.certificate_value_nats, row.certificate_standard_error
-    if value is None or error <= 0:
-        return "" if value is None else f"{value:.3g}"
+    value = row.certificate_value_nats
+    return "" if value is None else estimate_text(value, row.certificate_standard_error)
+
+
+def estimate_text(value: float, error: float) -> str:
+    """A value with its standard error, to the digits that the error leaves."""
+    if not error > 0 or not math.isfinite(value) or not math.isfinite(error):
+        return f"{value:.3g}" if math.isfinite(value) else "not finite"
     power = math.floor(math.log10(error))
     decimals = max(
         0, (1 if error < 2 * 10.0**power else 0) - power
@@ -39,6 +44,18 @@ def reference_notes(references: Sequence[str]) -> list[str]:
         f"nats{marks[k % len(marks)]}: certificate_value_nats ± standard error, from {name}"
         for k, name in enumerate(references)
     ]
+
+
+def gap_text(row: Row) -> str:
+    """`halton order is 0.02 ± 0.01 nat from uniform order, 0.03 ± 0.02 back`; empty where it was not measured."""
+    gap = row.order_gap
+    if gap is None:
+        return ""
+    there, back = gap.both
+    return (
+        f"{row.sampler} order is {estimate_text(*there)} nat a sequence from uniform order, "
+        f"{estimate_text(*back)} back, one by one ({gap.samples} samples each way)"
+    )
 
 
 def metric_text(metric: Metric) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 from flows.pipeline.champions import champions_key, read_champions
 from flows.pipeline.standings import decide
 from flows.pipeline.timing import Took
-from flows.report.table_rows import Row, distinct, row_of_card, row_of_teacher
+from flows.report.table_rows import Row, distinct, row_of_card, row_of_one_by_one, row_of_teacher
 from lsd_core.candidates import CandidateSpec, EvaluationSpec
 from lsd_core.candidates.make_card import metrics_of
+from lsd_core.candidates.one_by_one import orders_among, read_one_by_one
 from lsd_core.candidates.reading import read_card
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.tested import read_tested
@@ -51,6 +52,8 @@ class PageData:
     verdicts: Mapping[str, Verdict]
     """Who holds `nfe<N>`, and why."""
     teacher: Row | None
+    one_by_one: tuple[Row, ...] = ()
+    """One token a call along each order, where that was measured."""
     teacher_name: str = ""
     teacher_tokens: Sequence[Sequence[int]] = ()
     """The first of the teacher's own sequences."""
@@ -68,8 +71,8 @@ class PageData:
 
     @property
     def drawn(self) -> list[Row]:
-        """The rows, and the teacher's if there is one."""
-        return [*self.rows, *([self.teacher] if self.teacher else [])]
+        """The rows, the teacher's if there is one, and those of one token a call."""
+        return [*self.rows, *([self.teacher] if self.teacher else []), *self.one_by_one]
 
     @property
     def budgets(self) -> list[int]:
@@ -128,6 +131,7 @@ def make_page_data(
         failures=failures,
         seconds=seconds or {},
         left_out=left_out,
+        one_by_one=tuple(one_by_one_rows(store, specs)),
         **_teacher(store, [entry.spec for entry in entries]),
     )
 
@@ -190,6 +194,16 @@ def _teacher(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Any]:
                     "teacher_tokens": found.first,
                 }
     return {"teacher": None}
+
+
+def one_by_one_rows(store: Store, specs: Sequence[CandidateSpec]) -> list[Row]:
+    """One token a call along each order of these candidates of one backbone; none on a store that has none."""
+    rows = []
+    for order, spec in orders_among(specs).items():
+        found = read_one_by_one(store, spec, order)
+        if found is not None:
+            rows.append(row_of_one_by_one(spec.backbone.name, get_task(spec.evaluation.task), found))
+    return rows
 
 
 def _too_few(evaluation: EvaluationSpec) -> str:

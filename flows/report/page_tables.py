@@ -2,11 +2,12 @@
 
 from flows.pipeline.timing import Took
 from flows.report.csv_columns import metric_names
-from flows.report.number_text import metric_text, nats_text
+from flows.report.number_text import estimate_text, metric_text, nats_text
 from flows.report.page_data import PageData
 from flows.report.sortable_table import Cell, Line, SortableTable
 from flows.report.table_rows import Row
 from lsd_core.candidates.teacher import calls_a_path
+from lsd_core.cards import plain
 
 
 def comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
@@ -63,6 +64,25 @@ def costs_table(data: PageData, css: dict[str, str]) -> SortableTable:
     return SortableTable("costs", tuple(columns), tuple(lines), tuple(range(len(columns))))
 
 
+def orders_table(data: PageData, css: dict[str, str]) -> SortableTable:
+    """One token a call along each order, and how far its distribution is from the uniform order's."""
+    lines = []
+    for row in data.one_by_one:
+        gap = row.order_gap
+        both = () if gap is None else gap.both
+        cells = (
+            Cell(row.sampler, row.sampler, css[row.label]),
+            Cell(str(row.nfe), row.nfe),
+            Cell(metric_text(row.primary), row.mean),
+            Cell(f"{row.entropy:.3f}", row.entropy),
+            *(Cell(estimate_text(nats, error), plain(nats)) for nats, error in both),
+            *([Cell("")] * (2 - len(both))),
+        )
+        lines.append(Line(cells, (), False))
+    columns = ("order", "NFE", data.task.primary, data.task.diversity, "nats from uniform order", "and back")
+    return SortableTable("orders", columns, tuple(lines), tuple(range(len(columns))))
+
+
 def numbers_table(data: PageData, css: dict[str, str]) -> SortableTable:
     """Every metric of every entry."""
     names = metric_names(data.rows)
@@ -74,6 +94,7 @@ def numbers_table(data: PageData, css: dict[str, str]) -> SortableTable:
         cells = (
             Cell(str(row.nfe), row.nfe),
             Cell(label, label, css[row.label]),
+            Cell(row.steps_in, row.steps_in),
             *(Cell(metric_text(m), m.mean) if m else Cell("") for m in metrics),
             Cell(nats_text(row), row.certificate_at_most_nats),
             *([Cell(row.certificate_reference, row.certificate_reference or None)] if mixed else []),
@@ -83,11 +104,12 @@ def numbers_table(data: PageData, css: dict[str, str]) -> SortableTable:
     columns = (
         "NFE",
         "method",
+        "steps in",
         *names,
         "certificate_value_nats",
         *(["certificate_reference"] if mixed else []),
     )
-    sort_by = (0, 1, *range(2, 3 + len(names)))
+    sort_by = (0, 1, *range(2, 4 + len(names)))
     return SortableTable("numbers", (*columns, "holds"), tuple(lines), sort_by)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flows.report.table_rows import TEACHER, Row
+from flows.report.table_rows import REFERENCES, TEACHER, Row
 from lsd_core.distillation.methods import METHODS
 from lsd_core.samplers import place_of
 
@@ -89,12 +89,12 @@ def classes(rows: Sequence[Row]) -> dict[str, str]:
 
     What is more than a method and its base sampler, such as one of two settings, gets a colour of its own.
     """
-    samplers = sorted({row.sampler for row in rows if row.method != TEACHER}, key=place_of)
+    samplers = sorted({row.sampler for row in rows if row.method not in REFERENCES}, key=place_of)
     found, others = dict[str, str](), 0
     for row in rows:
         if row.label in found:
             continue
-        if row.method == TEACHER:
+        if row.method in REFERENCES:
             found[row.label] = TEACHER
         elif row.method in METHODS and row.label in (row.method, f"{row.method}, {row.sampler}"):
             mark = "" if row.label == row.method else MARKS[samplers.index(row.sampler) % len(MARKS)]

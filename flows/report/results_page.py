@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flows.config import GridConfig, load_grid
 from flows.pipeline.plan import make_plan
-from flows.report.number_text import metric_text, nats_text, short
+from flows.report.number_text import gap_text, metric_text, nats_text, short
 from flows.report.page_data import Entry, PageData, make_page_data
 from lsd_core.errors import InputError
 from lsd_core.storage.store import Store
@@ -49,7 +49,7 @@ def block(config: GridConfig, command: str, pages: Sequence[PageData], revision:
     ]
     lines += [config.sizes] if config.sizes else []
     for page in pages:
-        lines += ["", f"**{page.backbone}**", "", *_table(page), "", *_verdicts(page)]
+        lines += ["", f"**{page.backbone}**", "", *_table(page), "", *_orders(page), *_verdicts(page)]
     return "\n".join(lines)
 
 
@@ -74,12 +74,11 @@ def _table(page: PageData) -> Iterator[str]:
         row = entry.row
         held = f" ({', '.join(row.aliases)})" if row.aliases else ""
         name = f"**{row.label}**{held}" if row.aliases else row.label
-        steps = "times" if entry.card.table.times is not None else "counts"
         against = row.certificate_reference if len(reference) > 1 else ""
         cells = [
             str(row.nfe),
             name,
-            steps,
+            row.steps_in,
             metric_text(row.primary),
             f"{row.entropy:.3f}",
             nats_text(row),
@@ -92,6 +91,13 @@ def _table(page: PageData) -> Iterator[str]:
             f"| {teacher.calls_max} | teacher, {page.teacher_name} | | {short(teacher.mean)} | "
             f"{teacher.entropy:.3f} | | | |"
         )
+    for row in page.one_by_one:
+        yield f"| {row.nfe} | {row.label} | {row.steps_in} | {metric_text(row.primary)} | {row.entropy:.3f} | | | |"
+
+
+def _orders(page: PageData) -> Iterator[str]:
+    """How far each order's own distribution, to which bounds along it are, is from the uniform one."""
+    yield from (f"- {gap}" for row in page.one_by_one if (gap := gap_text(row)))
 
 
 def _verdicts(page: PageData) -> Iterator[str]:

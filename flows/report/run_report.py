@@ -10,7 +10,7 @@ from rich.table import Table
 from flows.pipeline.run import Run
 from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
-from flows.report.number_text import certificate_cell, reference_notes, references_of
+from flows.report.number_text import certificate_cell, gap_text, reference_notes, references_of
 from flows.report.palette import classes
 from flows.report.png import write_png
 from flows.report.table_rows import Row, distinct
@@ -48,6 +48,7 @@ def table_of(backbone: str, outcome: Outcome, task: Task) -> Table:
     references = references_of(rows)
     said = [f"one step kernel, computed once: {', '.join(equal)}"] if equal else []
     said += reference_notes(references)
+    said += [gap for row in rows if (gap := gap_text(row))]
     table = Table(
         title=f"{backbone}: lower {task.primary} is better",
         caption="\n".join(said) or None,

@@ -5,14 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lsd_core.candidates.make_card import metrics_of
 from lsd_core.candidates.measurement import Measurement
+from lsd_core.candidates.one_by_one import OneByOne
 from lsd_core.cards import Metric, SamplerCard
 from lsd_core.distillation.methods import METHODS
+from lsd_core.paths.order_gap import OrderGap
 from lsd_core.samplers import place_of
 from lsd_core.samplers.table import StepTable
 from lsd_core.tasks.catalog import Task
 
-TEACHER = "teacher"  # in the place of a method
+TEACHER, ONE_BY_ONE = "teacher", "one_by_one"  # in the place of a method
+REFERENCES = (TEACHER, ONE_BY_ONE)  # no candidates: what these are held against
 UNKNOWN = Metric(mean=None)
 ERRORS = 2.0  # standard errors between an estimate and what is claimed of it
 
@@ -37,6 +41,8 @@ class Row:
     certificate_reference: str = ""
     """The distribution that the certificate compares with."""
     step_table: StepTable | None = None
+    steps_in: str = ""
+    """`times` or `counts`; empty for what steps through no table, and for versions registered before it was a tag."""
     method_config: Mapping[str, Any] = field(default_factory=dict)
     work: str = ""
     """Key of the work behind it: equal for base samplers with equal step kernels, whose results are shared."""
@@ -47,6 +53,8 @@ class Row:
     seed: int | None = None
     aliases: tuple[str, ...] = ()
     uri: str = ""
+    order_gap: OrderGap | None = None
+    """Of a one-by-one row: how far the order's own distribution is from the uniform order's."""
 
     @property
     def primary(self) -> Metric:
@@ -102,6 +110,7 @@ def row_of_card(card: SamplerCard, **others: Any) -> Row:
         certificate_standard_error=certificate.get("standard_error") or 0.0,
         certificate_reference=str(certificate.get("reference") or ""),
         step_table=card.table,
+        steps_in=card.table.steps_in,
         method_config=card.method_config,
         seed=card.seed,
         **{"samplers": (card.sampler,)} | others,
@@ -126,6 +135,7 @@ def row_of_version(version: Mapping[str, Any]) -> Row:
         certificate_value_nats=None if value is None else float(value),
         certificate_standard_error=float(certificate.get("standard_error") or 0.0),
         certificate_reference=certificate.get("reference") or "",
+        steps_in=version.get("steps_in") or "",
         seed=version.get("seed"),
         aliases=tuple(version["aliases"]),
         uri=version["uri"],
@@ -149,8 +159,28 @@ def row_of_teacher(backbone: str, method: str, task: Task, result: Measurement) 
     )
 
 
+def row_of_one_by_one(backbone: str, task: Task, result: OneByOne) -> Row:
+    """The row of one token a call along an order."""
+    calls = result.measurement.calls_max
+    return Row(
+        backbone=backbone,
+        nfe=calls,
+        sampler=result.order,
+        method=ONE_BY_ONE,
+        primary_metric=task.primary,
+        diversity_metric=task.diversity,
+        metrics=metrics_of([result.measurement], task.primary),
+        calls_mean=result.measurement.calls_mean,
+        calls_max=calls,
+        steps_in="counts",
+        samplers=(result.order,),
+        label=f"one by one, {result.order}",
+        order_gap=result.gap,
+    )
+
+
 def distinct(rows: Sequence[Row]) -> list[Row]:
-    """Rows with equal step kernels as one, by budget and then best first, teachers last; each with its label."""
+    """Rows with equal step kernels as one, by budget and then best first, references last; each with its label."""
     shared: dict[object, list[Row]] = {}
     for row in sorted(rows, key=lambda row: place_of(row.sampler)):
         shared.setdefault((row.backbone, row.nfe, row.method, row.work) if row.work else id(row), []).append(
@@ -165,7 +195,7 @@ def distinct(rows: Sequence[Row]) -> list[Row]:
         for same in shared.values()
     ]
     merged.sort(
-        key=lambda row: (row.method == TEACHER, row.nfe, math.inf if math.isnan(row.mean) else row.mean)
+        key=lambda row: (row.method in REFERENCES, row.nfe, math.inf if math.isnan(row.mean) else row.mean)
     )
     return [replace(row, label=row.label or _label(row, merged)) for row in merged]
 

@@ -17,15 +17,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lsd_core.distillation.along import model_along
 from lsd_core.distillation.equal_steps import Rate, equal_steps_in_counts, equal_steps_in_times
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.paths.entropies import ReportedEntropies, reported_entropies
 from lsd_core.paths.masked_model import MaskedModel
-from lsd_core.paths.sampler_paths import named
 from lsd_core.samplers.catalog import get_sampler, in_order_of
-from lsd_core.samplers.orders.halton import halton_positions
 from lsd_core.samplers.protocol import Sampler, learnable
 
 
@@ -60,7 +59,7 @@ def _fit(problem: Problem, config: EntropyScheduleConfig, rate: Rate) -> Learned
     backbone = problem.absorbing
     sampler = get_sampler(problem.sampler, backbone.process)
     config.check_sampler(sampler)
-    model = _model(problem, sampler)
+    model = model_along(problem, sampler)
     if learnable(sampler):
         model.check_steps(problem.num_steps)
     entropies = _entropies(problem, config, model)
@@ -71,20 +70,6 @@ def _fit(problem: Problem, config: EntropyScheduleConfig, rate: Rate) -> Learned
         table = equal_steps_in_times(entropy, rate, problem.num_steps, backbone.process)
     diagnostics = {"entropy_nats": float(entropy.sum()), "price_sequences": entropies.sequences}
     return Learned(table=table, sequences=entropies.sequences, diagnostics=diagnostics)
-
-
-def _model(problem: Problem, sampler: Sampler) -> MaskedModel:
-    """The backbone along the sampler's order; all of uniform order share one."""
-    backbone, order = problem.absorbing, sampler.order
-    return MaskedModel(
-        backbone=backbone,
-        method=named("fixed_counts" if order.exchangeable else sampler.name, backbone),
-        batch=problem.batch,
-        stored=problem.trajectories,
-        seed=problem.seed,
-        teacher_seed=problem.teacher_seed,
-        permutation=halton_positions(backbone.length) if order.learned else None,
-    )
 
 
 def _entropies(problem: Problem, config: EntropyScheduleConfig, model: MaskedModel) -> ReportedEntropies:

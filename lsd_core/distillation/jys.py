@@ -7,31 +7,33 @@ the bound by
     R(i, y) = r(t) p_i(y | x_t),    r(t) = rate(t) alpha(t) / (1 - alpha(t)), 1 / t for log-linear noise.
 
 The x0 distributions are normalised, so over y the bracket is r2 [KL(p2 || p1) + log(r2 / r1)] - r2 + r1. States at t1
-and t2 lie on one path (nested noise). The best t2 is found by golden section, the schedule by doubling: every interval
-is split at its own best point, 1, 2, 4 ... steps. In between powers of two, the intervals that save most are split.
+and t2 lie on one path (nested noise). The best t2 is found by golden section, the schedule by doubling (`doubling`).
+
+Where the base sampler unmasks along an order of its own, positions do not come uniformly: counts are searched along it
+(`jys_counts`).
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
+from lsd_core.distillation.along import model_along
+from lsd_core.distillation.doubling import Split, doubled, golden_section
+from lsd_core.distillation.jys_counts import search_counts
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.paths.divergence import mean_kl
-from lsd_core.samplers.catalog import in_order_of, steps_in_counts
+from lsd_core.samplers.catalog import get_sampler, steps_in_counts
 from lsd_core.samplers.categorical import pieces
+from lsd_core.samplers.protocol import Sampler, learnable
 from lsd_core.samplers.table import StepTable, counts_from_times
 from lsd_core.trajectories.replay import state_at_time, timed
 from lsd_core.trajectories.types import Trajectories
-
-GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,26 +51,27 @@ class JYSConfig:
                 raise InputError(name, "be an integer >= 1", getattr(self, name))
 
 
-@dataclass(frozen=True)
-class Split:
-    """Where an interval is best split, and how much that saves."""
-
-    time: float
-    saving: float
+def along_order(sampler: Sampler) -> bool:
+    """Whether its cells are searched in counts along an order of its own, not in times."""
+    return learnable(sampler) and not sampler.order.exchangeable
 
 
 def fit(problem: Problem, config: JYSConfig) -> Learned:
-    """JYS times for one cell. Cost: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k.
+    """JYS steps for one cell: counts along an order of the sampler's own (`jys_counts`), else times, which are rounded
+    where it steps in counts. Cost of times: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k.
 
-    The search depends on no base sampler and, on exact paths, on no seed: problems that are else equal share it.
+    The search for times depends on no base sampler and, on exact paths, on no seed: problems that are else equal
+    share it.
     """
+    sampler = get_sampler(problem.sampler, problem.absorbing.process)
+    if along_order(sampler):
+        return search_counts(problem, model_along(problem, sampler), config.paths, config.iterations)
     stored = problem.trajectories
     seed = problem.seed if stored is not None and stored.reveal_time is None else None
     name = ("jys", problem.num_steps, config, problem.batch, seed)
     learned: Learned = problem.keep(name, lambda: _search(problem, config))
     if steps_in_counts(problem.sampler):
-        counts = counts_from_times(learned.table, problem.absorbing.length)
-        return replace(learned, table=in_order_of(problem.sampler, counts))
+        return replace(learned, table=counts_from_times(learned.table, problem.absorbing.length))
     return learned
 
 
@@ -89,44 +92,6 @@ def _search(problem: Problem, config: JYSConfig) -> Learned:
         sequences=search.sequences,
         history={"times": list(times), "savings": savings},
     )
-
-
-def doubled(
-    num_steps: int,
-    best_split: Callable[[float, float], Split],
-    report: Callable[[int, list[float]], None] = lambda num_steps, new: None,
-) -> tuple[tuple[float, ...], list[float]]:
-    """Times from 1 to 0 with `num_steps` steps, and the saving of each split made, in order.
-
-    A round splits every interval of the round before; a round that would go beyond `num_steps` splits those that
-    save most. Each round ends in a report of the steps there are and the savings it brought.
-    """
-    times, savings = [1.0, 0.0], []
-    while (steps := len(times) - 1) < num_steps:
-        splits = [best_split(t, s) for t, s in pairwise(times)]
-        room = min(steps, num_steps - steps)
-        chosen = sorted(sorted(splits, key=lambda split: -split.saving)[:room], key=lambda split: -split.time)
-        new = [split.saving for split in chosen]
-        savings += new
-        times = sorted([*times, *(split.time for split in chosen)], reverse=True)
-        report(len(times) - 1, new)
-    return tuple(times), savings
-
-
-def golden_section(value: Callable[[float], float], low: float, high: float, iterations: int) -> Split:
-    """The largest value found in (low, high); the maximum of a function with one peak, to 0.62^iterations."""
-    a, b = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-    at_a, at_b = value(a), value(b)
-    for _ in range(iterations):
-        if at_a > at_b:
-            high, b, at_b = b, a, at_a
-            a = high - GOLDEN * (high - low)
-            at_a = value(a)
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + GOLDEN * (high - low)
-            at_b = value(b)
-    return Split(a, at_a) if at_a > at_b else Split(b, at_b)
 
 
 @torch.inference_mode()
@@ -187,8 +152,10 @@ def _reveal_rate(backbone: Backbone, t: float) -> float:
 
 JYS = Method(
     name="jys",
+    version=2,  # counts searched along an order; by version 1 times, rounded
+    unchanged_in=lambda sampler: not along_order(sampler),
     kind="control",
-    description="times that minimise the KLUB, by golden section and doubling",
+    description="times, or counts along an order, that minimise the KLUB, by golden section and doubling",
     config_class=JYSConfig,
     fit=fit,
     reads_paths=True,

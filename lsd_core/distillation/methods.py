@@ -13,6 +13,7 @@ from lsd_core.errors import InputError
 from lsd_core.plugins import Registry, instance_of
 from lsd_core.processes import Absorbing, Process
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.settings import read_settings, write_settings
 
 BASELINE = "plain"
@@ -27,6 +28,8 @@ class Method:
     name: str
     version: int = 1
     """Raised when its tables change."""
+    unchanged_in: Callable[[Sampler], bool] = lambda sampler: False
+    """Base samplers in whose cells its tables are still those of version 1, under whose keys they stay."""
     kind: Literal["control", "learned"]
     """What is learned must beat every control to hold an alias."""
     description: str
@@ -86,6 +89,11 @@ class Method:
         except InputError:
             return False
         return True
+
+    def recorded(self, sampler: str, process: Process) -> dict[str, tuple[str, int]]:
+        """What keys and cards of the cells of that base sampler record of it; nothing of ours at version 1."""
+        unchanged = self.version > 1 and self.unchanged_in(get_sampler(sampler, process))
+        return {} if unchanged else METHODS.recorded(self.name)
 
     def config(self, settings: Mapping[str, Any]) -> Any:
         """Its settings, defaults filled in; raises InputError for an unknown name or a wrong value."""

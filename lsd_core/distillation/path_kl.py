@@ -157,14 +157,36 @@ def _fit_gains(
         diagnostics["teacher_nats"] = costs.own
     if not isinstance(config, PathKLConfig) or not model.learns_gains:
         return Learned(table=table, sequences=costs.sequences, diagnostics=diagnostics)
-    draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
-    gains = choose_gains(model, table, config.candidates, draws, _reporting(problem, table))
+    gains = _gains(problem, config, model, table)
     return Learned(
         table=_sharpened(gains.table, config.sharpness),
         sequences=costs.sequences + gains.sequences,
         history=_history(gains, config.candidates),
         diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
     )
+
+
+def _gains(problem: Problem, config: PathKLConfig, model: PathModel, table: StepTable) -> Gains:
+    """The gains along a schedule: chosen once for the members of the family, which differ in their sharpness.
+
+    Who finds them chosen reports them all the same.
+    """
+    reported, report = set[int](), _reporting(problem, table)
+
+    def compute() -> Gains:
+        def first(step: int, values: Mapping[str, Any]) -> None:
+            reported.add(step)
+            report(step, values)
+
+        draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
+        return choose_gains(model, table, config.candidates, draws, first)
+
+    key = ("gains", problem.sampler, table, config.candidates, config.gain_paths, problem.seed, problem.batch)
+    gains: Gains = problem.keep(key, compute)
+    for step, values in enumerate(zip(gains.table.gains, gains.curves, gains.errors, strict=True)):
+        if step not in reported:
+            report(step, noted(*values))
+    return gains
 
 
 def _sharpened(table: StepTable, sharpness: float) -> StepTable:

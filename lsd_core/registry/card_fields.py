@@ -36,6 +36,7 @@ def tags_of(card: SamplerCard, store_url: str | None) -> dict[str, str]:
         "seed": str(card.seed),
         "primary_metric": card.evaluation.primary,
         "diversity_metric": card.evaluation.diversity,
+        "steps_in": card.table.steps_in,
     }
     optional = {"primary": card.primary.mean, "entropy": card.diversity.mean, "store": store_url}
     tags |= {key: str(value) for key, value in optional.items() if value is not None}
@@ -45,7 +46,8 @@ def tags_of(card: SamplerCard, store_url: str | None) -> dict[str, str]:
 def row_of(name: str, version: int, tags: Mapping[str, str], aliases: Mapping[str, int]) -> dict[str, Any]:
     """One version as plain data, from its tags and the aliases of its model."""
     text = {
-        key: tags.get(key) for key in ("sampler", "method", "gain_on", "primary_metric", "diversity_metric")
+        key: tags.get(key)
+        for key in ("sampler", "method", "gain_on", "steps_in", "primary_metric", "diversity_metric")
     }
     return {
         "uri": uri_of(name, version),

@@ -79,14 +79,18 @@ class StepTable:
         """The times or the counts, whichever the table holds."""
         return self.times if self.times is not None else self.counts or ()
 
+    @property
+    def steps_in(self) -> Grid:
+        """What the grid holds."""
+        return "times" if self.times is not None else "counts"
+
     def with_gains(self, gains: tuple[float, ...] | float | int) -> "StepTable":
         """The same grid with other gains; a number means the same gain at every step."""
         gains = (float(gains),) * self.num_steps if isinstance(gains, int | float) else gains
         return replace(self, gains=gains)
 
     def to_dict(self) -> dict[str, Any]:
-        name = "times" if self.times is not None else "counts"
-        record = {name: list(self.grid), "gains": list(self.gains), "gain_on": self.gain_on}
+        record = {self.steps_in: list(self.grid), "gains": list(self.gains), "gain_on": self.gain_on}
         return record if self.order is None else record | {"order": list(self.order)}
 
     @staticmethod

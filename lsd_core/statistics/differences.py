@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
-from lsd_core.statistics.bootstrap import bootstrap_upper
+from lsd_core.statistics.bootstrap import RESAMPLES, bootstrap_upper, resampled_means
 
 LEVEL = 0.05
 
@@ -63,14 +63,7 @@ def unpaired(
     return Difference(mean=mean, low=mean + float(low), high=mean + float(high), seeds=len(one))
 
 
-def _centred_means(values: Float[np.ndarray, "s n"], name: str, resamples: int = 4000) -> np.ndarray:
+def _centred_means(values: Float[np.ndarray, "s n"], name: str) -> np.ndarray:
     """Bootstrap means minus the mean, samples resampled within each seed."""
-    gen = np.random.Generator(np.random.Philox(key=derive_seed("study", name)))
-    means = np.zeros(resamples)
-    rows = max(1, 2**22 // values.shape[1])
-    for start in range(0, resamples, rows):
-        block = slice(start, min(start + rows, resamples))
-        for row in values:
-            picks = gen.integers(0, len(row), size=(block.stop - block.start, len(row)))
-            means[block] += row[picks].mean(axis=1) / len(values)
-    return means - values.mean()
+    gens = [np.random.Generator(np.random.Philox(key=derive_seed("study", name)))] * len(values)
+    return resampled_means(list(values), gens, RESAMPLES) - values.mean()

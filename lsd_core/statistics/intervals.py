@@ -10,6 +10,7 @@ from jaxtyping import Float
 from lsd_core.errors import InputError
 from lsd_core.metrics.scores import Scores
 from lsd_core.numerics.canonical import derive_seed
+from lsd_core.statistics.bootstrap import resampled_means
 
 RESAMPLES = 2000
 FEWEST_SEEDS = 3  # below it, seeds alone say too little: t at one degree of freedom is 12.7 standard errors
@@ -63,13 +64,8 @@ def bootstrap_interval(
     groups: Sequence[Float[np.ndarray, " _"]], seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
     """Percentile bootstrap of the mean of the groups' means, resampling inside each; 95%."""
-    means = np.zeros(resamples)
-    for number, group in enumerate(groups):
-        gen = np.random.default_rng(derive_seed("bootstrap", seed, number))
-        n = len(group)
-        for begin in range(0, resamples, 100):  # a hundred at a time bounds the memory
-            rows = gen.integers(0, n, (min(100, resamples - begin), n))
-            means[begin : begin + 100] += group[rows].mean(axis=1) / len(groups)
+    gens = [np.random.default_rng(derive_seed("bootstrap", seed, number)) for number in range(len(groups))]
+    means = resampled_means(groups, gens, resamples)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 

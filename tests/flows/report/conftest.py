@@ -37,6 +37,7 @@ GRID = {
         "batch": 24,
         "temperatures": [1.0, 0.8],
         "certificate_paths": 4,
+        "one_by_one": 4,
     },
 }
 SHOWN = {
@@ -102,6 +103,13 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 def carried_out(record: dict[str, Any], home: Path) -> Done:
     """A grid from its plan to its aliases, in this process."""
+    run = filled(record, home)
+    run = replace(run, uris=register_cards.register_cards(run, TerminalProgress(_silent())))
+    return Done(home, run, register_cards.promote_champions(run))
+
+
+def filled(record: dict[str, Any], home: Path) -> Run:
+    """A grid from its plan to its cards, in this process."""
     home.mkdir()
     settings = Settings(
         home=home,
@@ -118,8 +126,7 @@ def carried_out(record: dict[str, Any], home: Path) -> Done:
         asked = driver.Driver(settings=settings, progress=progress, workers=config.workers)
         run = driver.fill_cells(make_plan(config), asked)
     assert not run.failures
-    run = replace(run, uris=register_cards.register_cards(run, progress))
-    return Done(home, run, register_cards.promote_champions(run))
+    return run
 
 
 def _silent() -> Any:

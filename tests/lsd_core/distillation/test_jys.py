@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from lsd_core.backbones.countdown_chain import exact_backbone as countdown
-from lsd_core.distillation.jys import JYSConfig, Split, doubled, fit, golden_section, saving
+from lsd_core.distillation.doubling import Split, doubled, golden_section
+from lsd_core.distillation.jys import JYSConfig, fit, saving
 from lsd_core.distillation.learned import Kept, Learned, Problem
 from lsd_core.metrics.countdown import error
 from lsd_core.samplers.first_hitting import first_hitting
@@ -152,8 +153,8 @@ def test_what_is_kept_is_searched_once_for_all_base_samplers_and_seeds() -> None
 
     first = found("euler", 0, keep=kept)
     assert found("euler", 1, keep=kept) == first == found("euler", 1)
-    counts = found("halton", 0, keep=kept)
-    assert counts == found("halton", 0)
-    assert len(kept._made) == 1  # and halton's is no search of its own
+    counts = found("fixed_counts", 0, keep=kept)
+    assert counts == found("fixed_counts", 0)
+    assert len(kept._made) == 1  # and that of counts in uniform order is no search of its own
     assert counts.table == counts_from_times(first.table, 16)
     assert found("euler", 0, steps=2, keep=kept).table != first.table

@@ -1,6 +1,7 @@
 """Path-KL on the exact countdown: better than any control, at the cost it says, the same every time."""
 
-from collections.abc import Callable, Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -112,24 +113,49 @@ def test_one_pricing_pass_serves_all_numbers_of_steps(
 def test_what_is_kept_prices_once_for_all_cells_members_and_seeds(
     backbone: MarkovExact, teacher: Trajectories, learned: Learned
 ) -> None:
-    passes = 0
-    kept = Kept()
-
-    def counting(name: Hashable, make: Callable[[], Any]) -> Any:
-        def counted() -> Any:
-            nonlocal passes
-            passes += 1
-            return make()
-
-        return kept(name, counted)
-
+    made = Counter[str]()
+    counting = counting_in(made)
     schedule = PathKLScheduleConfig(price_sequences=CONFIG.price_sequences)
     for steps, config, seed in ((4, CONFIG, 3), (6, schedule, 3), (6, schedule, 4)):
         fit(problem(backbone, teacher, num_steps=steps, seed=seed, keep=counting), config)
     assert fit(problem(backbone, teacher, keep=counting), CONFIG) == learned
-    assert passes == 1
+    assert made["edge costs"] == 1
     fit(problem(backbone, teacher, keep=counting), PathKLScheduleConfig(price_sequences=16 * LENGTH))
-    assert passes == 2
+    assert made["edge costs"] == 2
+
+
+def counting_in(made: Counter[str]) -> Callable[[Hashable, Callable[[], Any]], Any]:
+    """A cache that counts what it has made, by the first word of its name."""
+    kept = Kept()
+
+    def counting(name: Hashable, make: Callable[[], Any]) -> Any:
+        def counted() -> Any:
+            assert isinstance(name, tuple)
+            made[name[0]] += 1
+            return make()
+
+        return kept(name, counted)
+
+    return counting
+
+
+def test_members_with_gains_choose_them_once_and_each_is_as_if_learned_alone(
+    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+) -> None:
+    made, seen = Counter[str](), list[tuple[int, Mapping[str, Any]]]()
+    sharp = PathKLSharpConfig(price_sequences=CONFIG.price_sequences, gain_paths=CONFIG.gain_paths)
+    given = problem(backbone, teacher, keep=counting_in(made), watch=lambda *entry: seen.append(entry))
+    assert fit(given, CONFIG) == learned
+    told = [*seen]
+    assert fit(given, sharp) == fit(problem(backbone, teacher), sharp)
+    assert made["gains"] == 1
+    assert seen == [*told, *told]  # who watches sees both grow
+    assert [step for step, _ in told] == list(range(6))
+    for change in ({"seed": 4}, {"num_steps": 4}, {"sampler": "halton"}):
+        fit(replace(given, **change), CONFIG)  # type: ignore[arg-type]
+    fit(given, replace(CONFIG, gain_paths=32))
+    fit(given, replace(CONFIG, candidates=(1.0, 2.0)))
+    assert made["gains"] == 6
 
 
 def test_moments_inside_a_teachers_steps_follow_the_seed_and_so_do_their_prices(

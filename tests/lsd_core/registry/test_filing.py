@@ -82,6 +82,7 @@ def test_the_list_tells_all_without_a_download(uri, make):
         "sampler": "euler",
         "method": "lsd",
         "gain_on": "log_score",
+        "steps_in": "times",
         "primary_metric": "error",
         "diversity_metric": "unigram_entropy",
         "seed": 1,

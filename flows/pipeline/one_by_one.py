@@ -1,0 +1,56 @@
+"""The one-by-one rows of a grid: for each backbone, one token a call along every order of its base samplers."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from flows.pipeline.plan import Plan
+from flows.pipeline.scheduler import Piece, Steps, reason_of
+from flows.pipeline.site import Site, WorkFailed
+from lsd_core.candidates.one_by_one import orders_among
+from lsd_core.samplers.orders import UNIFORM
+from workers.jobs import OneByOneJob
+
+PHASE = "orders"
+CALLS_A_POSITION = 6  # of a sample and its gap: twice drawn, four times scored
+
+
+def one_by_one_jobs(plan: Plan) -> list[OneByOneJob]:
+    """A job an order, at most as many samples as candidates are reported on; none where all orders are uniform."""
+    section = plan.config.evaluation
+    samples = min(section.one_by_one, section.samples)
+    jobs = list[OneByOneJob]()
+    for backbone in plan.backbones if samples > 1 else ():
+        mine = [spec for spec in plan.candidates if spec.backbone.fingerprint == backbone.fingerprint]
+        jobs += [
+            OneByOneJob(spec=spec, order=order, samples=samples) for order, spec in orders_among(mine).items()
+        ]
+    return jobs
+
+
+def sequences(job: OneByOneJob) -> int:
+    """Sequences that it sends through the network."""
+    calls = 1 if job.order == UNIFORM.name else CALLS_A_POSITION
+    return job.samples * job.spec.length * calls
+
+
+def one_by_one_pieces(site: Site, plan: Plan) -> list[Piece]:
+    """One for each backbone that lacks any; what is there is counted."""
+    pieces, jobs = [], one_by_one_jobs(plan)
+    site.count(PHASE, jobs)
+    for backbone in plan.backbones:
+        mine = [job for job in jobs if job.spec.backbone.fingerprint == backbone.fingerprint]
+        if site.missing(mine):
+            name = f"one by one {backbone.name}"
+            pieces.append(Piece(name, partial(_steps, site, name, mine), len(mine), kind="teacher"))
+    return pieces
+
+
+def _steps(site: Site, name: str, jobs: Sequence[OneByOneJob]) -> Steps:
+    failed = list[str]()
+    for outcome in (yield site.missing(jobs)):
+        if outcome.failure is None:
+            site.done(outcome.item)
+        else:
+            failed.append(f"{outcome.item.order} order: {reason_of(outcome.failure)}")
+    if failed:
+        raise WorkFailed(f"{name}: {'; '.join(failed)}")
