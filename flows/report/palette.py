@@ -63,6 +63,7 @@ STYLES = {
     "level": Style(stroke="ink", dash=(2, 4)),
     "band": Style(fill="c", opacity=0.16),
     "line": Style(stroke="c", width=2.2),
+    "line champion": Style(stroke="c", width=4),
     "line control": Style(stroke="c", width=1.5, dash=(5, 3)),
     "whisker": Style(stroke="c", width=1.4),
     "whisker ink": Style(stroke="ink", width=1.4),

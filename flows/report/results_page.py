@@ -13,9 +13,10 @@ from pathlib import Path
 
 from flows.config import GridConfig, load_grid
 from flows.pipeline.plan import make_plan
-from flows.report.number_text import metric_text, nats_text, short
+from flows.report.number_text import metric_text, nats_text
 from flows.report.page_data import Entry, PageData, make_page_data
 from lsd_core.errors import InputError
+from lsd_core.numerics.number_text import entropy_text, ratio_text, short
 from lsd_core.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +82,7 @@ def _table(page: PageData) -> Iterator[str]:
             name,
             steps,
             metric_text(row.primary),
-            f"{row.entropy:.3f}",
+            entropy_text(row.entropy),
             nats_text(row),
             against,
         ]
@@ -90,7 +91,7 @@ def _table(page: PageData) -> Iterator[str]:
         teacher = page.teacher
         yield (
             f"| {teacher.calls_max} | teacher, {page.teacher_name} | | {short(teacher.mean)} | "
-            f"{teacher.entropy:.3f} | | | |"
+            f"{entropy_text(teacher.entropy)} | | | |"
         )
 
 
@@ -101,7 +102,7 @@ def _verdicts(page: PageData) -> Iterator[str]:
 
 def _ratio(page: PageData, entry: Entry) -> str:
     plain = page.baseline(entry.spec.nfe)
-    return "" if plain is None or not plain.row.mean else f"{entry.row.mean / plain.row.mean:.3f}"
+    return "" if plain is None else ratio_text(entry.row.mean, plain.row.mean)
 
 
 def put(text: str, name: str, content: str) -> str:
