@@ -126,7 +126,7 @@ def style_sheet(used: Iterable[str]) -> str:
     day, night = (
         "".join(f"--{name}:{colour(name, when)};" for name in [*BASE, *names]) for when in (DAY, NIGHT)
     )
-    rules = [f":root{{{day}}}", f"@media(prefers-color-scheme:dark){{:root{{{night}}}}}"]
+    rules = [f":root{{{day}}}", f"@media screen and (prefers-color-scheme:dark){{:root{{{night}}}}}"]
     rules += [f"svg .{kind.replace(' ', '.')}{{{_declarations(style)}}}" for kind, style in STYLES.items()]
     rules += [f".c-{name}{{--c:var(--{name})}}" for name in names]
     return "\n".join([*rules, f".c-{TEACHER}{{--c:var(--ink)}}", ""])

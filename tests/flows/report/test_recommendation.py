@@ -9,9 +9,8 @@ from rich.console import Console
 
 from flows.config import load_grid
 from flows.report import recommendation
-from flows.report.candidates_on_store import specs_on
 from flows.report.html_page import html
-from flows.report.page_data import PageData, make_page_data
+from flows.report.page_data import PageData
 from flows.report.recommendation import recommendations
 from flows.report.results_page import ROOT, block, grid_pages
 from flows.report.samplers_table import in_words, samplers_table
@@ -19,22 +18,13 @@ from lsd_core.cards import Metric
 from lsd_core.numerics.number_text import entropy_text, interval_text, ratio_text, short
 from lsd_core.registry import list_versions, pick
 from lsd_core.registry.card_fields import describe
-from lsd_core.storage.store import Store
-from tests.published.unpacked import unpack_home
 
 NAME = "countdown-exact"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store and a registry that an earlier version left."""
-    return unpack_home(tmp_path_factory.mktemp("published"))
-
-
-@pytest.fixture(scope="module")
-def data(home: Path) -> PageData:
-    store = Store(str(home / "store"))
-    return make_page_data(store, specs_on(store, NAME)[0])
+def data(published: PageData) -> PageData:
+    return published
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +122,9 @@ def test_the_check_boxes_hide_marks_legends_and_figures_as_they_hide_rows(data: 
 
 
 def test_registry_page_results_and_descriptions_say_the_same_numbers(
-    home: Path, data: PageData, page: str
+    published_home: Path, data: PageData, page: str
 ) -> None:
-    uri = f"sqlite:///{home}/mlflow.db"
+    uri = f"sqlite:///{published_home}/mlflow.db"
     versions = list_versions(NAME, tracking_uri=uri)
     assert len(versions) >= 4
     sink = io.StringIO()
