@@ -14,6 +14,7 @@ from flows.cli.shared import (
     Whole,
     Wholes,
     app,
+    complaints,
     console,
     visible,
     whole,
@@ -130,7 +131,7 @@ def pick(
     min_entropy: float | None = None,
     registry: Registry = None,
 ) -> int:
-    """Print the URI of the best sampler within a budget.
+    """Print the URI of the best sampler within a budget; what it is and scored goes to standard error.
 
     Parameters
     ----------
@@ -139,7 +140,10 @@ def pick(
     min_entropy:
         least unigram entropy, in nats.
     """
+    from flows.report.samplers_table import in_words
     from lsd_core.registry import pick as choose
 
-    print(choose(backbone, max_nfe=max_nfe, min_entropy=min_entropy, tracking_uri=registry)["uri"])
+    found = choose(backbone, max_nfe=max_nfe, min_entropy=min_entropy, tracking_uri=registry)
+    complaints.print(in_words(found))
+    print(found["uri"])
     return 0

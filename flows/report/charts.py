@@ -92,6 +92,8 @@ class Chart:
     y: Axis
     described: str = ""
     """Read out to a person who cannot see it."""
+    nfe: int | None = None
+    """The budget that it shows, where it is one."""
     width: int = WIDTH
     height: int = HEIGHT
     shapes: list[Shape] = field(default_factory=list)
@@ -106,10 +108,10 @@ class Chart:
         """Straight lines through the points."""
         self.shapes.append(Path(f"line c-{colour} {style}".strip(), (tuple(map(self.at, points)),)))
 
-    def steps(self, points: Sequence[Point], colour: str) -> None:
+    def steps(self, points: Sequence[Point], colour: str, style: str = "") -> None:
         """A staircase: each value holds until the next."""
         corners = [corner for (x, y), (u, _) in pairwise(points) for corner in ((x, y), (u, y))]
-        self.line([*corners, points[-1]], colour)
+        self.line([*corners, points[-1]], colour, style)
 
     def band(self, lower: Sequence[Point], upper: Sequence[Point], colour: str) -> None:
         """What lies between two lines."""
@@ -148,7 +150,7 @@ class Chart:
     def drawn(self) -> Drawing:
         """The drawing, axes first."""
         label = f"{self.title}. {self.described}".strip()
-        return Drawing((*self._axes(), *self.shapes), self.width, self.height, label)
+        return Drawing((*self._axes(), *self.shapes), self.width, self.height, label, self.nfe)
 
     def _axes(self) -> list[Shape]:
         right, bottom = self.width - RIGHT, self.height - BOTTOM
@@ -177,19 +179,25 @@ class Bar:
     error: float = 0.0
 
 
-def bars(title: str, rows: Sequence[Bar], described: str = "", width: int = WIDTH) -> Drawing:
+def bars(
+    title: str, rows: Sequence[Bar], described: str = "", width: int = WIDTH, nfe: int | None = None
+) -> Drawing:
     """Horizontal bars from zero, each with its name above it and its number at its end."""
     top = max([row.value + row.error for row in rows if math.isfinite(row.value)] or [1.0]) or 1.0
     room = width - 106
     parts: list[Shape] = [Text("title", (2, 15), title)]
     for index, row in enumerate(rows):
         y, end = 44 + 34 * index, 2 + max(1.5, row.value / top * room)
-        parts.append(Text("tick", (2, y - 5), row.label))
+        parts.append(Text(f"tick c-{row.colour}", (2, y - 5), row.label))
         outline = ((2.0, y), (end, y), (end, y + 11), (2.0, y + 11))
         parts.append(Path(f"bar c-{row.colour}", (outline,), closed=True))
         if row.error > 0:
             half = row.error / top * room
-            parts.append(Path("whisker ink", (((max(2.0, end - half), y + 5.5), (end + half, y + 5.5)),)))
+            parts.append(
+                Path(
+                    f"whisker ink c-{row.colour}", (((max(2.0, end - half), y + 5.5), (end + half, y + 5.5)),)
+                )
+            )
             end += half
-        parts.append(Text("value", (end + 6, y + 10), row.text))
-    return Drawing(tuple(parts), width, 34 + 34 * len(rows), f"{title}. {described}".strip())
+        parts.append(Text(f"value c-{row.colour}", (end + 6, y + 10), row.text))
+    return Drawing(tuple(parts), width, 34 + 34 * len(rows), f"{title}. {described}".strip(), nfe)

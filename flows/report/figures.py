@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from flows.report.charts import Axis, Bar, Chart, axis, bars
-from flows.report.number_text import nats_text, short
+from flows.report.number_text import nats_text
 from flows.report.page_data import Entry, PageData
 from flows.report.palette import classes
 from flows.report.shapes import Drawing
 from flows.report.table_rows import ERRORS, REFERENCES, TEACHER, Row
 from flows.report.verdict_text import speed_ups
 from lsd_core.distillation.methods import TEMPERATURE
+from lsd_core.numerics.number_text import entropy_text, short
 from lsd_core.statistics.pca import principal_plane
 
 FLOOR = 1e-5  # where an error of zero is drawn on a logarithmic axis
@@ -30,7 +31,7 @@ def quality(rows: Sequence[Row], css: Mapping[str, str], title: str = "") -> Dra
         title or f"{metric} against network calls",
         axis(budgets, "network calls a sample (NFE)", "log", ticks=budgets),
         axis([*values, *(max(row.mean, FLOOR) for row in references)], f"{metric} (lower is better)", "log"),
-        described="; ".join(f"{row.label} at {row.nfe}: {row.mean:.4g}" for row in drawn),
+        described="; ".join(f"{row.label} at {row.nfe}: {short(row.mean)}" for row in drawn),
     )
     for label in dict.fromkeys(row.label for row in drawn):
         mine = sorted((row for row in drawn if row.label == label), key=lambda row: row.nfe)
@@ -45,20 +46,23 @@ def quality(rows: Sequence[Row], css: Mapping[str, str], title: str = "") -> Dra
     return chart.drawn()
 
 
-def frontiers(data: PageData) -> list[Drawing]:
+def frontiers(data: PageData, css: Mapping[str, str] | None = None) -> list[Drawing]:
     """For each budget, error against entropy: a line along the temperatures of what was swept, else a dot."""
-    return [_frontier(data, nfe) for nfe in data.budgets]
+    return [_frontier(data, nfe, css or classes(data.rows)) for nfe in data.budgets]
 
 
-def _frontier(data: PageData, nfe: int) -> Drawing:
-    css, entries = classes(data.rows), data.at(nfe)
+def _frontier(data: PageData, nfe: int, css: Mapping[str, str]) -> Drawing:
+    entries = data.at(nfe)
     every = [row for entry in entries for row in (entry.row, *entry.sweep)]
     every += [data.teacher] if data.teacher else []
     chart = Chart(
         f"{nfe} calls",
         axis([row.entropy for row in every], f"{data.task.diversity} (nat)", pad=0.1),
         axis([max(row.mean, FLOOR) for row in every], data.task.primary, "log", pad=0.1),
-        described="; ".join(f"{e.row.label}: {e.row.mean:.4g} at {e.row.entropy:.3f} nat" for e in entries),
+        described="; ".join(
+            f"{e.row.label}: {short(e.row.mean)} at {entropy_text(e.row.entropy)} nat" for e in entries
+        ),
+        nfe=nfe,
     )
     for entry in entries:
         line = [row for row in entry.sweep if np.isfinite([row.mean, row.entropy]).all()]
@@ -91,6 +95,7 @@ def tables(rows: Sequence[Row], css: Mapping[str, str], prefix: str = "") -> lis
                     f"{row.label}: {', '.join(f'{value:.3g}' for value in getattr(table, values))}"
                     for row, table in mine
                 ),
+                nfe=nfe,
             )
             for title, values, y in (
                 (
@@ -102,16 +107,17 @@ def tables(rows: Sequence[Row], css: Mapping[str, str], prefix: str = "") -> lis
             )
         )
         gain.level(1.0, "no gain")
-        for row, table in reversed(mine):
+        for row, table in sorted(reversed(mine), key=lambda each: f"nfe{nfe}" in each[0].aliases):
             colour, shares = (
                 css[row.label],
                 [(k, value / table.grid[0]) for k, value in enumerate(table.grid)],
             )
-            grid.line(shares, colour, _style(row))
+            style = "champion" if f"nfe{nfe}" in row.aliases else _style(row)
+            grid.line(shares, colour, style)
             for k, share in shares:
                 grid.dot((k, share), colour, f"{row.label}, after step {k}: {table.grid[k]:.4g}")
             if any(value != 1 for value in table.gains):
-                gain.steps([*enumerate(table.gains), (table.num_steps, table.gains[-1])], colour)
+                gain.steps([*enumerate(table.gains), (table.num_steps, table.gains[-1])], colour, style)
         with_gains = any(value != 1 for _, table in mine for value in table.gains)
         drawn += [grid.drawn(), gain.drawn()] if with_gains else [grid.drawn()]
     return drawn
@@ -122,10 +128,11 @@ def _steps(most: int) -> Axis:
     return axis([0, most], "step", ticks=ticks, pad=0.02)
 
 
-def journeys(data: PageData) -> list[Drawing]:
+def journeys(data: PageData, css: Mapping[str, str] | None = None) -> list[Drawing]:
     """How the gains moved while they were learned: every epoch of every seed in one principal plane."""
+    css = css or classes(data.rows)
     found = [(entry, gains_by_epoch(entry)) for nfe in data.budgets for entry in data.at(nfe)]
-    return [_journey(classes(data.rows)[entry.row.label], entry, paths) for entry, paths in found if paths]
+    return [_journey(css[entry.row.label], entry, paths) for entry, paths in found if paths]
 
 
 def gains_by_epoch(entry: Entry) -> list[np.ndarray]:
@@ -145,6 +152,7 @@ def _journey(colour: str, entry: Entry, paths: Sequence[np.ndarray]) -> Drawing:
         axis(plane.points[:, 0].tolist(), f"first component ({first:.0%} of the variance)", pad=0.1),
         axis(plane.points[:, 1].tolist(), f"second ({second:.0%})", pad=0.14),
         described=f"{len(paths)} seeds, {len(paths[0])} points each",
+        nfe=entry.row.nfe,
     )
     begin = 0
     for number, path in enumerate(paths):
@@ -158,9 +166,9 @@ def _journey(colour: str, entry: Entry, paths: Sequence[np.ndarray]) -> Drawing:
     return chart.drawn()
 
 
-def certificates(data: PageData) -> list[Drawing]:
+def certificates(data: PageData, css: Mapping[str, str] | None = None) -> list[Drawing]:
     """For each budget, the certificates in nats with two standard errors; what has none is left out."""
-    css, drawn = classes(data.rows), []
+    css, drawn = css or classes(data.rows), []
     for nfe in data.budgets:
         rows = sorted((e.row for e in data.at(nfe)), key=lambda row: row.certificate_value_nats or 0.0)
         certified = [
@@ -170,19 +178,19 @@ def certificates(data: PageData) -> list[Drawing]:
         ]
         if certified:
             described = "; ".join(f"{bar.label}: {bar.text} nat" for bar in certified)
-            drawn.append(bars(f"{nfe} calls: certificate_value_nats", certified, described))
+            drawn.append(bars(f"{nfe} calls: certificate_value_nats", certified, described, nfe=nfe))
     return drawn
 
 
-def speed_bars(data: PageData) -> list[Drawing]:
+def speed_bars(data: PageData, css: Mapping[str, str] | None = None) -> list[Drawing]:
     """For each budget, how many times its calls plain steps need for the same error."""
-    css, found, drawn = classes(data.rows), speed_ups(data), []
+    css, found, drawn = css or classes(data.rows), speed_ups(data), []
     for nfe in data.budgets:
         mine = sorted((s for s in found if s.entry.row.nfe == nfe and s.telling), key=lambda s: -s.factor)
         rows = [Bar(s.entry.row.label, s.factor, css[s.entry.row.label], s.text) for s in mine]
         if rows:
             described = "; ".join(f"{row.label}: {row.text}" for row in rows)
-            drawn.append(bars(f"{nfe} calls: plain steps need so many times", rows, described))
+            drawn.append(bars(f"{nfe} calls: plain steps need so many times", rows, described, nfe=nfe))
     return drawn
 
 
@@ -190,7 +198,8 @@ def hover(row: Row) -> str:
     """What is said of a row when its mark is pointed at."""
     low, high = row.interval
     interval = "" if low == high else f" ({short(low)} to {short(high)})"
-    return f"{row.label}, {row.nfe} calls: {row.primary_metric} {short(row.mean)}{interval}, {row.entropy:.3f} nat"
+    error = f"{row.primary_metric} {short(row.mean)}{interval}"
+    return f"{row.label}, {row.nfe} calls: {error}, {entropy_text(row.entropy)} nat"
 
 
 def _place(row: Row) -> tuple[float, float]:

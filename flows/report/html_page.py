@@ -1,6 +1,7 @@
 """Write a page: HTML that needs no other file, numbers as CSV, charts as PNG. Equal results, equal bytes."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,15 +12,20 @@ from markupsafe import Markup
 
 from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
-from flows.report.number_text import metric_text, nats_text, short
+from flows.report.figure_filters import filtered
+from flows.report.number_text import metric_text, nats_text
 from flows.report.page_data import Entry, PageData
 from flows.report.page_tables import comparisons, costs_table, numbers_table, orders_table
 from flows.report.palette import MARKS, classes, style_sheet
 from flows.report.png import write_png
+from flows.report.recommendation import Recommendation, recommendations
 from flows.report.sample_drawings import gallery
 from flows.report.sortable_table import FACETS, facet_values, rules
-from flows.report.verdict_text import certainty, findings, speed_ups, summary
+from flows.report.verdict_text import findings, losses, summary
 from lsd_core.distillation.methods import METHODS
+from lsd_core.numerics.number_text import at_most_text, entropy_text
+
+ANSWERS = ("calls", "use", "against plain steps", "against confidence-based unmasking", "how sure")
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,8 @@ def _context(data: PageData, samples: bool) -> dict[str, Any]:
         numbers_table(data, css),
     )
     values = facet_values(tables)
+    shown = filtered(css, data.rows, listed.lines, values)
+    marks = shown.marks
     return {
         "data": data,
         "style": Markup(_resource("page.css") + style_sheet(css.values()) + rules(tables)),
@@ -80,17 +88,19 @@ def _context(data: PageData, samples: bool) -> dict[str, Any]:
         "summary": summary(data),
         "metric": data.task.primary,
         "diversity": data.task.diversity,
-        "champions": [_champion(data, entry, css) for nfe in data.budgets if (entry := data.champion(nfe))],
-        "findings": findings(data),
+        "answers": ANSWERS,
+        "cards": _cards(data, css),
+        "losses": losses(data),
         "failures": sorted(data.failures.items()),
         "legends": list(css.items()),
+        "shown": shown,
         "temperatures": _temperatures(data.entries[0]),
         "open_marks": any(name.endswith(mark) for name in css.values() for mark in MARKS if mark),
-        "quality": [figures.quality(data.drawn, css), *figures.frontiers(data)],
-        "speed": figures.speed_bars(data),
-        "tables": figures.tables(data.rows, css),
-        "journeys": figures.journeys(data),
-        "certificates": figures.certificates(data),
+        "quality": [figures.quality(data.drawn, marks), *figures.frontiers(data, marks)],
+        "speed": figures.speed_bars(data, marks),
+        "tables": figures.tables(data.rows, marks),
+        "journeys": figures.journeys(data, marks),
+        "certificates": figures.certificates(data, marks),
         "orders": orders_table(data, css),
         "references": sorted({row.certificate_reference for row in data.rows} - {""}),
         "timed": any(entry.spec.work.key in data.seconds for entry in data.entries),
@@ -116,25 +126,24 @@ def _facts(data: PageData) -> list[str]:
     ]
 
 
-def _champion(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, Any]:
-    row, plain = entry.row, data.baseline(entry.spec.nfe)
-    controls = [each for each in data.at(row.nfe) if not each.row.learned and each is not entry]
-    against = {"plain steps": plain} if plain is not None and plain is not entry else {}
-    if controls and controls[0] is not plain:
-        against[f"the best {'' if row.learned else 'other '}control, {controls[0].row.label}"] = controls[0]
-    speed = next((s.text for s in speed_ups(data) if s.entry is entry and s.telling), "")
-    proved = row.certificate_at_most_nats
+def _cards(data: PageData, css: dict[str, str]) -> list[dict[str, Any]]:
+    """A card for each budget that has a champion."""
+    said = {finding.nfe: finding.sentences for finding in findings(data)}
+    return [_card(data, each, css, said.get(each.entry.spec.nfe, ())) for each in recommendations(data)]
+
+
+def _card(
+    data: PageData, found: Recommendation, css: dict[str, str], sentences: Sequence[str]
+) -> dict[str, Any]:
+    row, proved = found.entry.row, found.entry.row.certificate_at_most_nats
     return {
         "row": row,
+        "found": found,
         "colour": css[row.label],
         "primary": metric_text(row.primary),
-        "against": [
-            (name, f"{row.mean / o.row.mean:.3g} times") for name, o in against.items() if o.row.mean
-        ],
-        "entropy": f"{short(row.metrics[row.diversity_metric].mean)} nat",
-        "certificate": "" if proved is None else f"{nats_text(row)}, so at most {proved:.3g}",
-        "speed": speed,
-        "certainty": certainty(data, row.nfe),
+        "entropy": f"{entropy_text(row.entropy)} nat",
+        "certificate": "" if proved is None else f"{nats_text(row)}, so at most {at_most_text(proved)}",
+        "sentences": sentences,
         "uri": f"models:/{data.backbone}@nfe{row.nfe}",
     }
 

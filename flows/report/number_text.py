@@ -1,29 +1,17 @@
 """Numbers of rows as text: means with intervals, certificates with standard errors and references."""
 
-import math
 from collections.abc import Sequence
 
 from flows.report.table_rows import Row
 from lsd_core.cards import Metric
+from lsd_core.numerics.number_text import estimate_text, interval_text
 
 MARKS = "abcdefgh"  # of the references in a table that mixes them
 
 
 def nats_text(row: Row) -> str:
     """`22.3 ± 0.4`: the certificate with its standard error; empty where there is none."""
-    value = row.certificate_value_nats
-    return "" if value is None else estimate_text(value, row.certificate_standard_error)
-
-
-def estimate_text(value: float, error: float) -> str:
-    """A value with its standard error, to the digits that the error leaves."""
-    if not error > 0 or not math.isfinite(value) or not math.isfinite(error):
-        return f"{value:.3g}" if math.isfinite(value) else "not finite"
-    power = math.floor(math.log10(error))
-    decimals = max(
-        0, (1 if error < 2 * 10.0**power else 0) - power
-    )  # two digits of an error that begins with 1
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+    return estimate_text(row.certificate_value_nats, row.certificate_standard_error)
 
 
 def certificate_cell(row: Row, references: Sequence[str]) -> str:
@@ -60,11 +48,4 @@ def gap_text(row: Row) -> str:
 
 def metric_text(metric: Metric) -> str:
     """`0.0223 (0.0213 to 0.0233)`."""
-    if metric.low is None or metric.high is None:
-        return short(metric.mean)
-    return f"{short(metric.mean)} ({short(metric.low)} to {short(metric.high)})"
-
-
-def short(value: float | None) -> str:
-    """Four digits."""
-    return "not finite" if value is None else f"{value:.4g}"
+    return interval_text(metric.mean, metric.low, metric.high)

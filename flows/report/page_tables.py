@@ -8,6 +8,7 @@ from flows.report.sortable_table import Cell, Line, SortableTable
 from flows.report.table_rows import Row
 from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.cards import plain
+from lsd_core.numerics.number_text import entropy_text, signed
 
 
 def comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
@@ -18,7 +19,7 @@ def comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
             named.setdefault(f"{row.method} ({sampler}, nfe {row.nfe})", []).append(row)
     lines = []
     for verdict in data.verdicts.values():
-        for made in verdict.comparisons:
+        for made in sorted(verdict.comparisons, key=lambda made: made.candidate != verdict.champion):
             rows, (low, high) = named[made.candidate], made.control_entropy
             row, label = rows[0], rows[0].label if len(rows) == 1 else made.candidate
             said = "wins" if made.wins else "not comparable" if made.difference is None else "does not win"
@@ -26,14 +27,14 @@ def comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
                 Cell(str(row.nfe), row.nfe),
                 Cell(label, label, css[row.label]),
                 Cell(made.control, made.control),
-                Cell("" if made.difference is None else f"{made.difference:+.4g}", made.difference),
-                Cell("" if made.upper is None else f"{made.upper:+.4g}", made.upper),
-                Cell(f"{made.entropy:.3f}", made.entropy),
-                Cell(f"{low:.3f} to {high:.3f}", low),
+                Cell("" if made.difference is None else signed(made.difference), made.difference),
+                Cell("" if made.upper is None else signed(made.upper), made.upper),
+                Cell(entropy_text(made.entropy), made.entropy),
+                Cell(f"{entropy_text(low)} to {entropy_text(high)}", low),
                 Cell(said, said),
             )
             lines.append(Line(cells, _facets(row), made.candidate == verdict.champion))
-    columns = ("NFE", "candidate", "control", f"difference of {data.task.primary}", "95% bound", "entropy")
+    columns = ("NFE", "candidate", "control", f"difference in {data.task.primary}", "95% bound", "entropy")
     return SortableTable(
         "comparisons", (*columns, "control's entropies", "verdict"), tuple(lines), (0, 1, 2, 3, 4, 5, 7)
     )

@@ -63,6 +63,7 @@ STYLES = {
     "level": Style(stroke="ink", dash=(2, 4)),
     "band": Style(fill="c", opacity=0.16),
     "line": Style(stroke="c", width=2.2),
+    "line champion": Style(stroke="c", width=4),
     "line control": Style(stroke="c", width=1.5, dash=(5, 3)),
     "whisker": Style(stroke="c", width=1.4),
     "whisker ink": Style(stroke="ink", width=1.4),
@@ -125,7 +126,7 @@ def style_sheet(used: Iterable[str]) -> str:
     day, night = (
         "".join(f"--{name}:{colour(name, when)};" for name in [*BASE, *names]) for when in (DAY, NIGHT)
     )
-    rules = [f":root{{{day}}}", f"@media(prefers-color-scheme:dark){{:root{{{night}}}}}"]
+    rules = [f":root{{{day}}}", f"@media screen and (prefers-color-scheme:dark){{:root{{{night}}}}}"]
     rules += [f"svg .{kind.replace(' ', '.')}{{{_declarations(style)}}}" for kind, style in STYLES.items()]
     rules += [f".c-{name}{{--c:var(--{name})}}" for name in names]
     return "\n".join([*rules, f".c-{TEACHER}{{--c:var(--ink)}}", ""])

@@ -13,9 +13,12 @@ from pathlib import Path
 
 from flows.config import GridConfig, load_grid
 from flows.pipeline.plan import make_plan
-from flows.report.number_text import gap_text, metric_text, nats_text, short
+from flows.report.number_text import MARKS, certificate_cell, gap_text, metric_text
 from flows.report.page_data import Entry, PageData, make_page_data
+from flows.report.table_rows import Row
 from lsd_core.errors import InputError
+from lsd_core.numerics.number_text import entropy_text, ratio_text, short
+from lsd_core.statistics.promotion import Verdict
 from lsd_core.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -67,32 +70,32 @@ def ratios(config: GridConfig, pages: Sequence[PageData]) -> str:
 
 
 def _table(page: PageData) -> Iterator[str]:
-    primary, reference = page.task.primary, {entry.row.certificate_reference for entry in page.entries} - {""}
-    yield f"| NFE | method | steps in | {primary} | {page.task.diversity} | bound | from | {primary} / plain |"
-    yield "|---|---|---|---|---|---|---|---|"
+    primary = page.task.primary
+    references = sorted({entry.row.certificate_reference for entry in page.entries} - {""})
+    yield f"| NFE | method | steps in | {primary} | {page.task.diversity} | bound | {primary} / plain |"
+    yield "|---|---|---|---|---|---|---|"
     for entry in page.entries:
         row = entry.row
         held = f" ({', '.join(row.aliases)})" if row.aliases else ""
         name = f"**{row.label}**{held}" if row.aliases else row.label
-        against = row.certificate_reference if len(reference) > 1 else ""
-        cells = [
-            str(row.nfe),
-            name,
-            row.steps_in,
-            metric_text(row.primary),
-            f"{row.entropy:.3f}",
-            nats_text(row),
-            against,
-        ]
-        yield f"| {' | '.join([*cells, _ratio(page, entry)])} |"
-    if page.teacher is not None:
-        teacher = page.teacher
-        yield (
-            f"| {teacher.calls_max} | teacher, {page.teacher_name} | | {short(teacher.mean)} | "
-            f"{teacher.entropy:.3f} | | | |"
+        yield _line(
+            row, name, metric_text(row.primary), certificate_cell(row, references), _ratio(page, entry)
         )
+    if (teacher := page.teacher) is not None:
+        name = f"teacher, {page.teacher_name}"
+        yield f"| {teacher.nfe} | {name} | | {short(teacher.mean)} | {entropy_text(teacher.entropy)} | | |"
     for row in page.one_by_one:
-        yield f"| {row.nfe} | {row.label} | {row.steps_in} | {metric_text(row.primary)} | {row.entropy:.3f} | | | |"
+        yield _line(row, row.label, metric_text(row.primary), "", "")
+    marks = [f" marked {mark}" for mark in MARKS] if len(references) > 1 else [""]
+    yield from (
+        "",
+        *(f"Bounds{mark} are from {name}." for mark, name in zip(marks, references, strict=False)),
+    )
+
+
+def _line(row: Row, name: str, primary: str, bound: str, ratio: str) -> str:
+    cells = (str(row.nfe), name, row.steps_in, primary, entropy_text(row.entropy), bound, ratio)
+    return f"| {' | '.join(cells)} |"
 
 
 def _orders(page: PageData) -> Iterator[str]:
@@ -101,13 +104,25 @@ def _orders(page: PageData) -> Iterator[str]:
 
 
 def _verdicts(page: PageData) -> Iterator[str]:
+    """Who holds each budget; where a control does, also why the learned sampler of the least error does not."""
     for alias, verdict in page.verdicts.items():
-        yield f"- `{alias}`: {verdict.sentence}"
+        yield f"- `{alias}`: {verdict.sentence}{'' if verdict.won else _refusal(page, alias, verdict)}"
+
+
+def _refusal(page: PageData, alias: str, verdict: Verdict) -> str:
+    tried = {each.candidate for each in verdict.comparisons}
+    entries = page.at(int(alias.removeprefix("nfe")))  # best first
+    labels = [f"{entry.spec.method} ({entry.spec.sampler}, nfe {entry.spec.nfe})" for entry in entries]
+    nearest = next((label for label in labels if label in tried), None)
+    lost = [each.sentence for each in verdict.comparisons if each.candidate == nearest and not each.wins]
+    lost += [each.sentence for each in verdict.guarded if each.candidate == nearest and not each.passes]
+    more = f" ({len(lost) - 1} more such findings)" if len(lost) > 1 else ""
+    return f" Of the learned ones with the least error: {lost[0]}{more}" if lost else ""
 
 
 def _ratio(page: PageData, entry: Entry) -> str:
     plain = page.baseline(entry.spec.nfe)
-    return "" if plain is None or not plain.row.mean else f"{entry.row.mean / plain.row.mean:.3f}"
+    return "" if plain is None else ratio_text(entry.row.mean, plain.row.mean)
 
 
 def put(text: str, name: str, content: str) -> str:

@@ -14,6 +14,7 @@ from flows.report.number_text import certificate_cell, gap_text, reference_notes
 from flows.report.palette import classes
 from flows.report.png import write_png
 from flows.report.table_rows import Row, distinct
+from lsd_core.numerics.number_text import entropy_text, short
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import Task
 
@@ -73,9 +74,9 @@ def table_of(backbone: str, outcome: Outcome, task: Task) -> Table:
         table.add_row(
             str(row.nfe),
             row.label,
-            f"{row.mean:.4f}" + (f" ± {(high - low) / 2:.4f}" if high > low else ""),
-            f"{row.entropy:.3f}",
-            *("" if value is None else f"{value:.3f}" for value in others),
+            short(row.mean) + (f" ± {(high - low) / 2:.2g}" if high > low else ""),
+            entropy_text(row.entropy),
+            *("" if value is None else short(value) for value in others),
             certificate_cell(row, references),
             min(row.aliases, key=len, default=""),
             style="bold" if row.aliases else "",

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from markupsafe import Markup
@@ -13,6 +13,7 @@ from flows.report.page_data import Entry, PageData
 from flows.report.shapes import framed
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
+from lsd_core.numerics.number_text import short
 from lsd_core.samplers import generate
 from lsd_core.tasks.specimen import Passage, Picture, Specimen, Strip
 
@@ -30,6 +31,8 @@ class Exhibit:
     drawings: tuple[Markup, ...]
     note: str = ""
     """What a reader must know to read them."""
+    entry: Entry | None = None
+    """None of the teacher."""
 
 
 def gallery(data: PageData) -> list[Exhibit]:
@@ -38,11 +41,11 @@ def gallery(data: PageData) -> list[Exhibit]:
     exhibits = []
     for nfe in data.budgets:
         for entry in dict.fromkeys(filter(None, (data.baseline(nfe), data.champion(nfe)))):
-            text = f"{data.task.primary} {entry.row.mean:.4g} on all samples"
+            text = f"{data.task.primary} {short(entry.row.mean)} on all samples"
             title, tokens = f"{entry.row.label}, {nfe} calls", _tokens(data, entry, backbone)
-            exhibits.append(_exhibit(data, title, text, tokens, backbone))
+            exhibits.append(replace(_exhibit(data, title, text, tokens, backbone), entry=entry))
     if data.teacher is not None and data.teacher_tokens:
-        text = f"{data.task.primary} {data.teacher.mean:.4g} on all its sequences"
+        text = f"{data.task.primary} {short(data.teacher.mean)} on all its sequences"
         exhibits.append(_exhibit(data, data.teacher.label, text, data.teacher_tokens, backbone))
     return exhibits
 

@@ -7,9 +7,10 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from flows.report.number_text import certificate_cell, reference_notes, references_of
+from flows.report.number_text import certificate_cell, nats_text, reference_notes, references_of
 from flows.report.table_rows import row_of_version
 from lsd_core.errors import InputError
+from lsd_core.numerics.number_text import entropy_text, short
 
 SORTS = ("nfe", "primary", "entropy", "bound", "version")
 DESCENDING = ("entropy", "version")  # most diverse and newest first
@@ -59,6 +60,16 @@ def _place(row: dict[str, Any], sort: str) -> float:
     return -float(value) if sort in DESCENDING else float(value)
 
 
+def in_words(version: dict[str, Any]) -> str:
+    """A version on one line, in the numbers of the table: what `lsd pick` chose."""
+    row = row_of_version(version)
+    certificate = f", {nats_text(row)} nat from {row.certificate_reference}" if nats_text(row) else ""
+    return (
+        f"{row.method} ({row.sampler}) at {row.nfe} calls: {row.primary_metric} {short(row.mean)}, "
+        f"{row.diversity_metric} {entropy_text(row.entropy)} nat{certificate}"
+    )
+
+
 def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
     """One row a version; those with an alias in bold. What is to be typed is never cut off."""
     shown = [row_of_version(row) for row in rows]
@@ -83,8 +94,8 @@ def samplers_table(backbone: str, rows: Sequence[dict[str, Any]]) -> Table:
             str(row.nfe),
             row.sampler,
             row.method,
-            "" if math.isnan(row.mean) else f"{row.mean:.4f}",
-            "" if math.isnan(row.entropy) else f"{row.entropy:.3f}",
+            "" if math.isnan(row.mean) else short(row.mean),
+            "" if math.isnan(row.entropy) else entropy_text(row.entropy),
             certificate_cell(row, references),
             row.version,
             " ".join(row.aliases),

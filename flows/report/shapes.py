@@ -71,6 +71,8 @@ class Drawing:
     width: int
     height: int
     label: str
+    nfe: int | None = None
+    """The budget that it shows, where it is one."""
 
     def __html__(self) -> str:
         return self.svg()

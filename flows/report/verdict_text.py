@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flows.report.page_data import Entry, PageData
 from flows.report.table_rows import UNKNOWN
 from lsd_core.distillation.methods import BASELINE
+from lsd_core.numerics.number_text import at_most_text, short
 from lsd_core.statistics.envelope import TOLERANCE
 from lsd_core.statistics.speed_up import Reach, reach
 
@@ -38,12 +39,11 @@ class Finding:
 
     nfe: int
     won: bool
-    headline: str
     sentences: tuple[str, ...]
     losses: tuple[str, ...]
-    """Every comparison that was not won, in words, and the remarks."""
-    remarks: tuple[str, ...]
-    """The losses that no table of comparisons shows."""
+    """Every comparison that was not won, what is worse, and what the guard refused, in words."""
+    worse: str
+    """Metrics in which the holder is further from the teacher than plain steps are."""
 
 
 def speed_ups(data: PageData) -> list[SpeedUp]:
@@ -79,37 +79,37 @@ def findings(data: PageData) -> list[Finding]:
     return [_finding(data, nfe, faster) for nfe in data.budgets if f"nfe{nfe}" in data.verdicts]
 
 
+def losses(data: PageData) -> list[str]:
+    """What no table of comparisons shows: metrics that became worse, and candidates refused, together by reason."""
+    refused: dict[str, list[str]] = {}
+    for verdict in data.verdicts.values():
+        for guarded in verdict.guarded:
+            if not guarded.passes:
+                reason = guarded.sentence.removeprefix(guarded.candidate).strip()
+                refused.setdefault(reason, []).append(guarded.candidate)
+    worse = [f"{finding.nfe} calls: {finding.worse}" for finding in findings(data) if finding.worse]
+    return [*worse, *(f"{_join(names)} {reason}" for reason, names in refused.items())]
+
+
 def _finding(data: PageData, nfe: int, faster: dict[int, SpeedUp]) -> Finding:
     verdict, plain = data.verdicts[f"nfe{nfe}"], data.baseline(nfe)
     best = next((e for e in data.at(nfe) if verdict.key in (e.spec.key, e.spec.work.key)), None)
     best = best or data.champion(nfe)
     sentences: list[str] = []
-    headline = verdict.sentence
     if best is not None and plain is not None and best is not plain:
-        headline = (
-            f"{best.row.label} {'wins' if verdict.won else 'keeps the alias'}: {_against(data, best, plain)}"
-        )
         sentences.append(_speed(faster.get(id(best)), data))
     if best is not None:
         sentences += [_teacher(data, best), _proof(best, plain)]
-    worse = (
-        [_worse(data, best, plain)] if best is not None and plain is not None and best is not plain else []
-    )
-    remarks = [*filter(None, worse), *(each.sentence for each in verdict.guarded if not each.passes)]
+    worse = _worse(data, best, plain) if best is not None and plain is not None and best is not plain else ""
+    lost = [each.sentence for each in verdict.comparisons if not each.wins]
+    refused = [each.sentence for each in verdict.guarded if not each.passes]
     return Finding(
         nfe=nfe,
         won=verdict.won,
-        headline=headline,
         sentences=tuple(filter(None, sentences)),
-        losses=(*(each.sentence for each in verdict.comparisons if not each.wins), *remarks),
-        remarks=tuple(remarks),
+        losses=(*lost, *filter(None, [worse]), *refused),
+        worse=worse,
     )
-
-
-def _against(data: PageData, best: Entry, plain: Entry) -> str:
-    one, other = best.row.mean, plain.row.mean
-    ratio = f"{one / other:.3g} times" if other > 0 else "no more than"
-    return f"{ratio} the {data.task.primary} of plain steps ({one:.4g} against {other:.4g})."
 
 
 def _speed(speed_up: SpeedUp | None, data: PageData) -> str:
@@ -128,8 +128,8 @@ def _teacher(data: PageData, best: Entry) -> str:
     if data.teacher is None:
         return ""
     error, calls = data.teacher.mean, data.teacher.calls_max
-    gap = f"{best.row.mean / error:.3g} times that" if error > 0 else f"{best.row.mean:.4g} here"
-    return f"The teacher has {error:.4g} with {calls} calls; this is {gap} with {best.spec.nfe}."
+    gap = f"{best.row.mean / error:.3g} times that" if error > 0 else f"{short(best.row.mean)} here"
+    return f"The teacher has {short(error)} with {calls} calls; this is {gap} with {best.spec.nfe}."
 
 
 def _proof(best: Entry, plain: Entry | None) -> str:
@@ -137,11 +137,11 @@ def _proof(best: Entry, plain: Entry | None) -> str:
     mine, reference = best.row.certificate_at_most_nats, best.row.certificate_reference or "the network"
     if mine is None:
         return ""
-    text = f"Its distribution is at most {mine:.3g} nat from that of {reference}"
+    text = f"Its distribution is at most {at_most_text(mine)} nat from that of {reference}"
     if plain is None or plain is best or (other := plain.row.certificate_at_most_nats) is None:
         return f"{text}."
     own = plain.row.certificate_reference != best.row.certificate_reference
-    return f"{text} (plain steps: {other:.3g}{' from that of their own order' if own else ''})."
+    return f"{text} (plain steps: {at_most_text(other)}{' from that of their own order' if own else ''})."
 
 
 def _worse(data: PageData, best: Entry, plain: Entry) -> str:
@@ -157,7 +157,7 @@ def _worse(data: PageData, best: Entry, plain: Entry) -> str:
             continue
         slack = TOLERANCE if name.endswith("entropy") else 0.0
         if abs(mine - truth) > abs(other - truth) + slack:
-            worse.append(f"{name} ({mine:.4g} against {other:.4g}; teacher {truth:.4g})")
+            worse.append(f"{name} ({short(mine)} against {short(other)}; teacher {short(truth)})")
     return f"Further from the teacher than plain steps in {_join(worse)}." if worse else ""
 
 

@@ -1,5 +1,6 @@
 """`lsd export`: a sampler as files that need none of our code."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,22 @@ from lsd_core.errors import InputError
 from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.samplers.confidence import Confidence, Entropy, Margin
+from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.one_call import Unmasking
+from lsd_core.samplers.orders import Order
+from lsd_core.samplers.orders.blocks import Blocks
+from lsd_core.samplers.orders.fixed import FixedOrder
+from lsd_core.samplers.orders.halton import HaltonOrder
+from lsd_core.samplers.orders.halton_2d import Halton2D, cell_ranks
+from lsd_core.samplers.orders.uniform import UniformOrder
 from lsd_core.samplers.protocol import Sampler, names_of
 from lsd_core.samplers.step import steps_of
 
 SCHEDULER = Path(__file__).with_name("scheduling_lsd.py")
-SCHEDULER_ORDERS = ("uniform", "halton")
+ORDERS = (UniformOrder, HaltonOrder, Halton2D, FixedOrder)
+LOOKING = (Confidence, Margin, Entropy, ConfidenceDrawn)
+"""Samplers that look at the tokens, and that the scheduler knows by name."""
 
 
 def export(sampler: LoadedSampler, to: str, folder: Path) -> list[Path]:
@@ -54,8 +65,22 @@ def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
 
 
 def exportable(sampler: Sampler) -> bool:
-    """Whether the scheduler draws its steps: it knows factorised ones, and two orders."""
-    return sampler.factorised and sampler.order.name in SCHEDULER_ORDERS
+    """Whether the scheduler draws its steps: it knows factorised ones in our orders, and some that look at tokens."""
+    order = sampler.order.inside if isinstance(sampler.order, Blocks) else sampler.order
+    return type(sampler) in LOOKING or (sampler.factorised and isinstance(order, ORDERS))
+
+
+def order_config(order: Order, length: int) -> dict[str, Any]:
+    """An order of an exportable sampler in the scheduler's configuration."""
+    match order:
+        case Blocks():
+            return order_config(order.inside, length) | {"block": order.block}
+        case FixedOrder():
+            return {"reveal_order": "fixed", "positions": order.positions(length)}
+        case Halton2D():
+            side = math.isqrt(length - 1) + 1
+            return {"reveal_order": order.name, "positions": list(cell_ranks(side))}
+    return {"reveal_order": order.name}
 
 
 def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]:
@@ -77,8 +102,11 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
         "network_times": [step.t for step in steps],
         "gains": [step.gain if step.gain_on == "log_score" else 1.0 for step in steps],
     }
+    if type(method) in LOOKING:
+        return config | {"counts": list(table.counts or ()), "reveal_order": method.name}
     if table.counts is not None:
-        return config | {"counts": list(table.counts), "reveal_order": method.order.name}
+        order = method.order.of_table(table.order)
+        return config | {"counts": list(table.counts), **order_config(order, backbone.length)}
     assert isinstance(method, Unmasking)
     return config | {"reveal_chances": [method.gained_chance(backbone, step) for step in steps]}
 

@@ -19,6 +19,24 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils import BaseOutput
 
 
+def _confidence(log_probs: torch.Tensor) -> torch.Tensor:
+    return -log_probs.amax(-1).exp()
+
+
+def _margin(log_probs: torch.Tensor) -> torch.Tensor:
+    top = log_probs.topk(min(2, log_probs.shape[1]), dim=-1).values.exp()
+    return top[:, -1] - top[:, 0] if top.shape[1] > 1 else -top[:, 0]
+
+
+def _entropy(log_probs: torch.Tensor) -> torch.Tensor:
+    return -(log_probs.exp() * log_probs.clamp(min=-1e300)).sum(-1).clamp(max=0)
+
+
+BLIND = ("uniform", "halton", "halton_2d", "fixed")
+LOOKING = {"confidence": _confidence, "margin": _margin, "entropy": _entropy, "confidence_drawn": _confidence}
+"""Orders that look at the logits, with the key of each masked row."""
+
+
 @dataclass
 class LSDSchedulerOutput(BaseOutput):
     """`prev_sample` (batch, length): the tokens after the step."""
@@ -30,9 +48,17 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     """Steps k = 0, 1, ... reveal masked tokens; a revealed token stays.
 
     A token is revealed with chance `reveal_chances[k]`, independently, or, where `counts` is given, exactly
-    `counts[k] - counts[k + 1]` of a chain's masked tokens are: all subsets alike or, in Halton order, the next of a
-    sequence that keeps them far apart. It is drawn from softmax(gains[k] * logits): a gain above 1 sharpens the
-    network. Draws are by inversion in float64.
+    `counts[k] - counts[k + 1]` of a chain's masked tokens are, the first in `reveal_order`:
+
+    - "uniform": all subsets alike;
+    - "halton", "halton_2d": the next of a sequence that keeps them far apart, on a line or on a square of rows;
+    - "fixed": the next of `positions`;
+    - "confidence", "margin", "entropy": those whose likeliest token is most probable, furthest ahead of the second,
+      or whose distribution has the least entropy;
+    - "confidence_drawn": a token is drawn at every masked position, and the most probable draws stay.
+
+    With `block`, blocks of so many positions come left to right, in that order inside each. A token is drawn from
+    softmax(gains[k] * logits): a gain above 1 sharpens the network. Draws are by inversion in float64.
 
     Args:
         mask_token_id (`int`): the token that means "masked"; logits beyond the first `mask_token_id` are ignored.
@@ -40,7 +66,10 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         gains (`list[float]`): factor of the logits at each step.
         reveal_chances (`list[float]`, *optional*): for grids of times.
         counts (`list[int]`, *optional*): for grids of counts, one more than steps, from the length to 0.
-        reveal_order (`str`): "uniform" or "halton", for grids of counts.
+        reveal_order (`str`): for grids of counts, as above.
+        positions (`list[int]`, *optional*): "fixed": the positions, first revealed first. "halton_2d": the rank of each
+            cell of the square, row by row.
+        block (`int`, *optional*): positions of a block; not for orders that look at the logits.
     """
 
     order = 1
@@ -54,11 +83,21 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         reveal_chances: list[float] | None = None,
         counts: list[int] | None = None,
         reveal_order: str = "uniform",
+        positions: list[int] | None = None,
+        block: int | None = None,
     ):
         if (reveal_chances is None) == (counts is None):
             raise ValueError("give either reveal_chances or counts")
-        if reveal_order not in ("uniform", "halton"):
-            raise ValueError(f"reveal_order must be uniform or halton, got {reveal_order}")
+        if reveal_order not in (*BLIND, *LOOKING):
+            raise ValueError(
+                f"reveal_order must be one of {', '.join((*BLIND, *LOOKING))}, got {reveal_order}"
+            )
+        if (positions is None) == (reveal_order in ("fixed", "halton_2d")):
+            raise ValueError(
+                f"positions are for fixed and halton_2d order, and those need them: {reveal_order}"
+            )
+        if block is not None and (block < 1 or reveal_order in LOOKING):
+            raise ValueError(f"block must be at least 1, and is not for {reveal_order} order, got {block}")
         self._first_choice: torch.Tensor | None = None  # of chains that a generator draws: their order
         self.timesteps = torch.tensor(network_times, dtype=torch.float64)
         self.num_inference_steps = len(network_times)
@@ -100,19 +139,54 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         if self.config["counts"] is None:
             revealed = masked & (choice < self.config["reveal_chances"][k])
         else:
-            keys = choice if self.config["reveal_order"] == "uniform" else _halton_points(choice)
-            priority = torch.where(masked, keys, torch.full_like(keys, 2.0))
+            keys = self._keys(k, choice, inversion, model_output, masked)
+            priority = torch.where(masked, keys, torch.full_like(keys, torch.inf))
             rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
             revealed = masked & (rank < self.config["counts"][k] - self.config["counts"][k + 1])
-        logits = model_output[..., : self.config["mask_token_id"]][revealed].double()
-        probs = (self.config["gains"][k] * logits).softmax(-1)
-        cumulative = probs.cumsum(-1)
-        total = cumulative[:, -1:].contiguous()
-        token = torch.searchsorted(cumulative, inversion[revealed][:, None] * total, right=True)
-        token = torch.minimum(token, torch.searchsorted(cumulative, total))[:, 0]
         prev_sample = sample.clone()
-        prev_sample[revealed] = token.to(sample.dtype)
+        prev_sample[revealed] = self._draw(k, model_output[revealed], inversion[revealed]).to(sample.dtype)
         return LSDSchedulerOutput(prev_sample=prev_sample) if return_dict else (prev_sample,)
+
+    def _weighted(self, k: int, logits: torch.Tensor) -> torch.Tensor:
+        """Logits of the tokens under the step's gain, float64."""
+        return self.config["gains"][k] * logits[..., : self.config["mask_token_id"]].double()
+
+    def _draw(self, k: int, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+        """One token for each row of logits, by inversion."""
+        cumulative = self._weighted(k, logits).softmax(-1).cumsum(-1)
+        total = cumulative[:, -1:].contiguous()
+        token = torch.searchsorted(cumulative, uniform[:, None] * total, right=True)
+        return torch.minimum(token, torch.searchsorted(cumulative, total))[:, 0]
+
+    def _keys(
+        self,
+        k: int,
+        choice: torch.Tensor,
+        inversion: torch.Tensor,
+        logits: torch.Tensor,
+        masked: torch.Tensor,
+    ) -> torch.Tensor:
+        """Keys (batch, length), float64: of a chain's masked positions the smallest are revealed first."""
+        order, length = self.config["reveal_order"], choice.shape[1]
+        if order in LOOKING:
+            keys = torch.zeros_like(choice)
+            log_probs = self._weighted(k, logits[masked]).log_softmax(-1)
+            if order == "confidence_drawn":
+                token = self._draw(k, logits[masked], inversion[masked])
+                keys[masked] = -log_probs.gather(-1, token[:, None])[:, 0]
+            else:
+                keys[masked] = LOOKING[order](log_probs)
+            return keys
+        if order == "fixed":
+            rank = torch.tensor(self.config["positions"], device=choice.device).argsort()
+            keys = (rank.double() / length).expand_as(choice)
+        elif order == "halton_2d":
+            keys = _halton_cells(choice, self.config["positions"])
+        else:
+            keys = choice if order == "uniform" else _halton_points(choice)
+        if self.config["block"] is None:
+            return keys
+        return torch.arange(length, device=choice.device) // self.config["block"] + keys
 
     def _index(self, timestep: float | torch.Tensor) -> int:
         """The step that begins at this time."""
@@ -148,3 +222,12 @@ def _halton_points(choice: torch.Tensor) -> torch.Tensor:
     for bit in range(bits):
         backwards |= (position >> bit & 1) << (bits - 1 - bit)
     return (backwards ^ (choice[:, :1] * 2**bits).long()).double() / 2**bits
+
+
+def _halton_cells(choice: torch.Tensor, ranks: list[int]) -> torch.Tensor:
+    """Ranks of the cells of a square, its rows and columns shifted around as two uniforms of each chain say."""
+    side = round(len(ranks) ** 0.5)
+    shift = (choice[:, :2] * side).long()
+    position = torch.arange(choice.shape[1], device=choice.device)
+    row, column = (position // side + shift[:, :1]) % side, (position % side + shift[:, 1:]) % side
+    return torch.tensor(ranks, device=choice.device)[row * side + column].double() / side**2

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lsd_core.cards import Metric, SamplerCard
+from lsd_core.numerics.number_text import at_most_text, entropy_text, interval_text
 
 Series = list[float | None]
 
@@ -121,7 +122,7 @@ def _headline(card: SamplerCard) -> str:
         f"(measured: mean {card.calls.mean:.4g}, maximum {card.calls.max}). "
         f"Method `{card.method}` on base sampler `{card.sampler}`. "
         f"{evaluation.primary} **{_interval(card.primary)}**, "
-        f"{evaluation.diversity} {_number(card.diversity.mean)} nat."
+        f"{evaluation.diversity} {entropy_text(card.diversity.mean)} nat."
     )
 
 
@@ -167,7 +168,9 @@ def _certificate(card: SamplerCard) -> str:
     lines = ["Certificate:", "", *(f"- {name}: {value}" for name, value in card.certificate.items())]
     value, error = card.certificate.get("value_nats"), card.certificate.get("standard_error")
     if value is not None and error is not None:
-        lines.append(f"- proved, the value with two standard errors: at most {value + 2 * error:.4g} nat")
+        lines.append(
+            f"- proved, the value with two standard errors: at most {at_most_text(value + 2 * error)} nat"
+        )
     return "\n".join(lines)
 
 
@@ -176,13 +179,5 @@ def _origin(card: SamplerCard) -> str:
     return f"{teacher}fingerprint `{card.backbone.fingerprint}`, card sha256 `{card.sha256}`"
 
 
-def _number(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
-
-
 def _interval(metric: Metric | None) -> str:
-    if metric is None:
-        return ""
-    if metric.low is None or metric.high is None:
-        return _number(metric.mean)
-    return f"{_number(metric.mean)} ({_number(metric.low)} to {_number(metric.high)})"
+    return "" if metric is None else interval_text(metric.mean, metric.low, metric.high)

@@ -1,5 +1,8 @@
 """A small grid carried out in this process, its registry a real one: something for a report to tell."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,8 +16,13 @@ from flows.pipeline import driver, register_cards
 from flows.pipeline.plan import make_plan
 from flows.pipeline.progress import TerminalProgress
 from flows.pipeline.run import Run
+from flows.report.candidates_on_store import specs_on
+from flows.report.page_data import PageData, make_page_data
 from flows.report.run_report import Outcome
 from flows.settings import Settings
+from lsd_core.storage.store import Store
+from tests.flows.report.browser import NAMES
+from tests.published.unpacked import unpack_home
 from workers import pool
 
 Item = TypeVar("Item")
@@ -74,6 +82,34 @@ class Inline(Generic[Item, Result]):
         while not source.closed:
             item = source.take()
             yield pool.Outcome(item=item, result=self.worker.run(item))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Debian's Chromium; where servers are required it is installed, or this fails."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None and os.environ.get("LSD_REQUIRE_SERVERS") == "1":
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
+        result = subprocess.run(install, capture_output=True, text=True, check=False)
+        found = next(filter(None, map(shutil.which, NAMES)), None)
+        if found is None:
+            pytest.fail(f"Chromium cannot be installed: {result.stderr.strip()[-300:]}")
+    if found is None:
+        pytest.skip("no Chromium; apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="session")
+def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store and a registry that an earlier version left: nothing to compute."""
+    return unpack_home(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture(scope="session")
+def published(published_home: Path) -> PageData:
+    """What that store tells of its largest backbone."""
+    store = Store(str(published_home / "store"))
+    return make_page_data(store, specs_on(store, "countdown-exact")[0])
 
 
 @dataclass(frozen=True)

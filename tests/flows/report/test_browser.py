@@ -1,14 +1,11 @@
 """The page as Chromium sees it, on a desk and on a telephone."""
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from flows.report.publish import report_run
-from tests.flows.report.browser import NAMES, browser
+from tests.flows.report.browser import browser
 
 FIGURES = "figure > svg, figure > img"
 MEASURE = f"""(() => {{
@@ -27,21 +24,6 @@ MEASURE = f"""(() => {{
       return r.left < s.left - 1 || r.right > s.right + 1; }}).map(t => t.textContent),
   }};
 }})()"""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """Debian's Chromium; where servers are required it is installed, or this fails."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and os.environ.get("LSD_REQUIRE_SERVERS") == "1":
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
-        result = subprocess.run(install, capture_output=True, text=True, check=False)
-        found = next(filter(None, map(shutil.which, NAMES)), None)
-        if found is None:
-            pytest.fail(f"Chromium cannot be installed: {result.stderr.strip()[-300:]}")
-    if found is None:
-        pytest.skip("no Chromium; apt-get install chromium")
-    return found
 
 
 @pytest.mark.servers

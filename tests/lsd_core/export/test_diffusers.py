@@ -79,6 +79,44 @@ def test_the_scheduler_draws_our_tokens_from_the_same_uniforms(sampler, tmp_path
     assert torch.equal(x, ours.sample(n, seed=seed))
 
 
+COUNTS = TABLES["counts"]
+PERMUTED = StepTable(counts=COUNTS.counts, gains=COUNTS.gains, order=tuple(7 * k % 64 for k in range(64)))
+BLIND = ("fixed_counts", "halton_2d", "left_to_right", "bisection", "dilated", "blocks", "learned_order")
+LOOKING = ("confidence", "margin", "entropy", "confidence_drawn")
+
+
+@pytest.mark.parametrize("base", [*BLIND, *LOOKING])
+def test_every_order_and_confidence_draw_our_tokens_from_the_same_uniforms(sampler, tmp_path, base):
+    ours = sampler(PERMUTED if base == "learned_order" else COUNTS, base=base)
+    export(ours, "diffusers", tmp_path)
+    scheduler = scheduler_from(tmp_path)
+    backbone, seed, n = ours.backbone, 11, 16
+    trajectory, x = torch.arange(n), torch.full((n, backbone.length), scheduler.config.mask_token_id)
+    choice = uniform_grid(seed, trajectory, 0, backbone.length, Purpose.ORDER)
+    for k, t in enumerate(scheduler.timesteps):
+        anew = k if base == "confidence_drawn" else 0  # it draws a position again in every step
+        token = uniform_grid(seed, trajectory, anew, backbone.length, Purpose.TOKEN)
+        logits = log_weights(backbone, x, torch.full((n,), float(t), dtype=torch.float64))
+        x = scheduler.step(logits, t, x, uniforms=(choice, token)).prev_sample
+    assert torch.equal(x, ours.sample(n, seed=seed))
+
+
+def test_a_scheduler_with_contradicting_orders_is_refused(sampler, tmp_path):
+    export(sampler(COUNTS), "diffusers", tmp_path)
+    scheduler = type(scheduler_from(tmp_path))
+    for wrong, said in (
+        ({"reveal_order": "fixed"}, "positions are for fixed and halton_2d order"),
+        ({"positions": [0, 1]}, "positions are for fixed and halton_2d order"),
+        (
+            {"reveal_order": "margin", "block": 8},
+            "block must be at least 1, and is not for margin order, got 8",
+        ),
+        ({"block": 0}, "block must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            scheduler(32, [1.0], [1.0], counts=[2, 0], **wrong)
+
+
 def test_it_keeps_diffusers_conventions(sampler, tmp_path):
     export(sampler(TABLES["counts"]), "diffusers", tmp_path)
     config = json.loads((tmp_path / "scheduler_config.json").read_text())
@@ -130,7 +168,7 @@ def test_with_a_generator_too_halton_order_doubles_a_comb(sampler, tmp_path):
         places = (x != 32).nonzero()[:, 1].view(5, -1)
         assert bool((places.diff(dim=1) == gap).all())
     assert len(set((x != 32).sum(1).tolist())) == 1
-    with pytest.raises(ValueError, match="reveal_order must be uniform or halton, got sobol"):
+    with pytest.raises(ValueError, match=r"reveal_order must be one of uniform, halton, .*, got sobol"):
         type(scheduler)(32, [1.0], [1.0], counts=[64, 0], reveal_order="sobol")
 
 

@@ -1,0 +1,47 @@
+"""Numbers as text: errors, entropies, ratios, certificates with standard errors, alike wherever they are shown."""
+
+import math
+
+
+def short(value: float | None) -> str:
+    """Four digits: `0.02231`."""
+    return "not finite" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def signed(value: float) -> str:
+    """A difference: `-0.1607`."""
+    return f"{value:+.4g}"
+
+
+def entropy_text(value: float | None) -> str:
+    """An entropy in nats, to the digits in which entropies are compared: `3.301`."""
+    return "not finite" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def ratio_text(one: float, other: float) -> str:
+    """One error as a share of another's: `0.263`, `0.000867`; empty where the other is zero or not finite."""
+    if not other or not math.isfinite(one) or not math.isfinite(other):
+        return ""
+    share = one / other
+    return f"{share:.3f}" if abs(share) >= 0.1 else f"{share:.3g}"
+
+
+def interval_text(mean: float | None, low: float | None, high: float | None) -> str:
+    """`0.0223 (0.0213 to 0.0233)`; the mean alone where there is no interval."""
+    return short(mean) if low is None or high is None else f"{short(mean)} ({short(low)} to {short(high)})"
+
+
+def estimate_text(value: float | None, error: float) -> str:
+    """`22.3 ± 0.4`: an estimate with its standard error; empty where there is none."""
+    if value is None or error <= 0:
+        return "" if value is None else f"{value:.3g}"
+    power = math.floor(math.log10(error))
+    decimals = max(
+        0, (1 if error < 2 * 10.0**power else 0) - power
+    )  # two digits of an error that begins with 1
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def at_most_text(value: float) -> str:
+    """What a certificate proves, in nats: `47.2`."""
+    return f"{value:.3g}"
