@@ -13,7 +13,7 @@ from flows.pipeline.retries import may_pass
 from flows.pipeline.scheduler import Piece, Steps, reason_of
 from flows.pipeline.site import Failures, Site, have_done
 from lsd_core.candidates import CandidateSpec
-from lsd_core.candidates.certify import certifiable
+from lsd_core.candidates.certify import certifiable, looks_at_tokens
 from lsd_core.candidates.make_card import make_card
 from lsd_core.candidates.reading import read_card
 from lsd_core.candidates.results import Results
@@ -71,7 +71,7 @@ def _fill(site: Site, cell: Cell, teacher: Piece | None) -> Steps:
     yield from have_done(site, failures, "measurements", fresh)
     certify = list[CandidateJob]()
     for spec in cell.work:
-        if certifiable(spec) and spec.key not in failures:
+        if certified(site, spec) and spec.key not in failures:
             with _noted(failures, spec):
                 certify.append(CertifyJob(spec=spec, which=shipped_run(site.results(spec))))
     yield from have_done(site, failures, "certificates", certify)
@@ -133,7 +133,7 @@ def complete(site: Site, spec: CandidateSpec) -> bool:
     wanted |= {results.measurement_key(each.part, each.which, 1.0) for each in quoted(work)}
     if not {site.results(spec).card_key, *wanted} <= site.present or lacking(results, site.present):
         return False
-    return not certifiable(work) or results.certificate_key(shipped_run(results)) in site.present
+    return not certified(site, work) or results.certificate_key(shipped_run(results)) in site.present
 
 
 def planned_jobs(site: Site, cell: Cell) -> list[CandidateJob]:
@@ -141,7 +141,18 @@ def planned_jobs(site: Site, cell: Cell) -> list[CandidateJob]:
     kinds = (tables, selections, cooled_selections)
     known = [job for spec in cell.work for of in kinds for job in of(spec)]
     known += [MeasureJob(spec=spec, **asdict(each)) for spec in cell.work for each in quoted(spec)]
-    return site.missing(known) + [CertifyJob(spec=spec, which=0) for spec in cell.work if certifiable(spec)]
+    return site.missing(known) + [
+        CertifyJob(spec=spec, which=0) for spec in cell.work if certified(site, spec)
+    ]
+
+
+def certified(site: Site, spec: CandidateSpec) -> bool:
+    """Whether it has a certificate, or gets one with its card.
+
+    A card of an earlier version, in which samplers that look at the tokens had none, stays as it is.
+    """
+    written = site.results(spec).card_key in site.present
+    return certifiable(spec) and not (written and looks_at_tokens(spec))
 
 
 def table_seeds(spec: CandidateSpec) -> range:

@@ -15,7 +15,7 @@ from flows.pipeline.scheduler import Piece, Steps, reason_of
 from flows.pipeline.site import Failures, Site, have_done
 from flows.study.plan import StudyPlan
 from lsd_core.candidates import CandidateSpec
-from lsd_core.candidates.certify import KINDS, certifiable
+from lsd_core.candidates.certify import certifiable, kinds_of
 from workers.jobs import CandidateJob, CertifyJob, MeasureJob
 
 
@@ -75,7 +75,7 @@ def _measurements(spec: CandidateSpec) -> Iterator[CandidateJob]:
 def _certificates(spec: CandidateSpec) -> Iterator[CandidateJob]:
     if certifiable(spec):
         for which in table_seeds(spec):
-            for kind in KINDS:
+            for kind in kinds_of(spec):
                 yield CertifyJob(spec=spec, which=which, kind=kind)
 
 

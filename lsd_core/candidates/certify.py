@@ -13,8 +13,8 @@ from lsd_core.distillation.learned import Learned
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import process_from_dict
-from lsd_core.samplers import get_sampler
-from lsd_core.samplers.protocol import certifiable as has_certificate
+from lsd_core.samplers.catalog import certifiable as has_certificate
+from lsd_core.samplers.catalog import get_sampler
 
 KINDS: dict[str, Callable[..., Certificate]] = {
     "reverse": certificates.reverse,
@@ -26,6 +26,16 @@ def certifiable(spec: CandidateSpec) -> bool:
     """Whether the reverse certificate applies: paths are wanted, and it holds for the base sampler."""
     process = process_from_dict(dict(spec.process))
     return spec.evaluation.certificate_paths > 0 and has_certificate(get_sampler(spec.sampler, process))
+
+
+def kinds_of(spec: CandidateSpec) -> tuple[str, ...]:
+    """The certificates that hold for its base sampler; along a sampler's own choices the reverse one alone."""
+    return ("reverse",) if looks_at_tokens(spec) else tuple(KINDS)
+
+
+def looks_at_tokens(spec: CandidateSpec) -> bool:
+    """Whether its base sampler chooses positions by the tokens."""
+    return get_sampler(spec.sampler, process_from_dict(dict(spec.process))).adaptive
 
 
 def certify(

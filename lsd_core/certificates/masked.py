@@ -12,6 +12,17 @@ Each follows from the chain rule over reveals, their order and their cut into st
 tokens: dropping order and cut can only shrink a divergence. Along one fixed permutation the tokens tell both, and a
 certificate is the divergence itself. A certificate holds for the given tables only if its
 paths did not help to choose them.
+
+A sampler that looks at the tokens (`ByPrediction`) chooses the positions S(x) of a step at its state x, before it
+draws. The reference chooses the same S(x), puts it in a random order and asks the network again before each token:
+
+    KL(q_out || p_along) <= sum_k E_q sum_{j < |S|} mean_{i in S left} KL(q_{k,i} || p_i(. | x, j tokens of S))
+
+by the chain rule over steps and, within each, over an order that is drawn before the tokens. With one token a step it
+is 0. A consistent network has one distribution in all orders, its own, which then is the reference, and the certificate
+is the divergence from it: given x_out, S(x) of the first step, then that of the second, and so on, are known, so no
+information is dropped with the path. Otherwise the choices of few steps are part of the reference, as its name says.
+Only `reverse` is computed: paths of p_along would take l calls each for every table.
 """
 
 import torch
@@ -19,12 +30,15 @@ import torch
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.certificates.base import Certificate
 from lsd_core.paths.masked_terms import stopped_mean
-from lsd_core.paths.sampler_paths import cut, named, one_at_a_time, own_paths
+from lsd_core.paths.sampler_paths import cut, named, one_at_a_time, order_along, own_paths
 from lsd_core.samplers.orders import UNIFORM, Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 
 ONE_AT_A_TIME = "the network revealing one token at a time, told t = n / (l + 1)"
+ALONG_CHOICES = (
+    "the network revealing one token at a time along this sampler's own choices, told t = n / (l + 1)"
+)
 IN_ORDER = "the network revealing one token at a time in {} order, told t = n / (l + 1)"
 
 
@@ -41,10 +55,10 @@ def reverse(
 ) -> Certificate:
     """The reverse certificate on fresh paths of the sampler. Cost: M + 2 stops calls a path.
 
-    Zero for a sampler that reveals one token at a time without gain. Each path is stopped at `stops` counts,
+    Zero for a sampler that unmasks one token at a time without gain. Each path is stopped at `stops` counts,
     stratified over 1 .. l.
     """
-    draws, order = Draws(seed, torch.arange(num_paths)), named(sampler, backbone).order.of_table(table.order)
+    draws, order = Draws(seed, torch.arange(num_paths)), order_along(sampler, backbone, table)
     paths, drawn = own_paths(backbone, sampler, table, draws, batch)
     values = stopped_mean(backbone, table, paths, order, "reverse", draws, batch, stops)
     sequences = drawn + 2 * stops * num_paths
@@ -74,8 +88,10 @@ def forward_swapped(
     return Certificate.of("forward_swapped", "KL(reference || sampler)", _reference(order), values, sequences)
 
 
-def _reference(order: Order) -> str:
-    """p_net along this order, by name."""
+def _reference(order: Order | None) -> str:
+    """p_net along this order, or along a sampler's own choices, by name."""
+    if order is None:
+        return ALONG_CHOICES
     return (
         ONE_AT_A_TIME
         if order == UNIFORM

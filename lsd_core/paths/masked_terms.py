@@ -25,7 +25,7 @@ def stopped_mean(
     backbone: Backbone,
     table: StepTable,
     paths: Trajectories,
-    order: Order,
+    order: Order | None,
     direction: Direction,
     draws: Draws,
     batch: int,
@@ -50,32 +50,43 @@ def stopped_terms(
     backbone: Backbone,
     table: StepTable,
     paths: Trajectories,
-    order: Order,
+    order: Order | None,
     n: Int[Tensor, " b"],
     direction: Direction,
 ) -> Float[Tensor, " b"]:
     """Divergence between the step's distribution and the network's where the next token comes (`next_at_count`).
 
-    In a uniform order that is the mean over the n masked positions.
+    In a uniform order that is the mean over the n masked positions; without an order, over those of them that the
+    path's step unmasks. There a step was shown as many masked tokens as its state has, whatever its table says.
 
     `reverse` is KL(step || network), `forward` is KL(network || step). Two network calls a path.
     """
     steps = list(steps_of(table, backbone.length))
     k = step_at_count(paths, n)
     began, stopped = state_at_step(paths, k), state_at_count(paths, n)
-    t = torch.tensor([step.t for step in steps], dtype=torch.float64)[k]
     gain = torch.tensor([log_score_gain(step) for step in steps], dtype=torch.float64)[k]
-    of_step, of_network = backbone.features(began, t), features_at_count(backbone, stopped, n)
+    if order is None:
+        of_step = features_at_count(backbone, began, (began == backbone.process.mask).sum(1))
+    else:
+        of_step = backbone.features(began, torch.tensor([step.t for step in steps], dtype=torch.float64)[k])
+    of_network = features_at_count(backbone, stopped, n)
     where = next_at_count(paths, n, order)
     if direction == "reverse":
         return mean_kl(backbone, of_step, gain, of_network, 1.0, where)
     return mean_kl(backbone, of_network, 1.0, of_step, gain, where)
 
 
-def next_at_count(paths: Trajectories, n: Int[Tensor, " b"], order: Order) -> Bool[Tensor, "b l"]:
-    """Where the next token may come when n are masked: all masked alike, or the next in the path's order."""
+def next_at_count(paths: Trajectories, n: Int[Tensor, " b"], order: Order | None) -> Bool[Tensor, "b l"]:
+    """Where the next token may come when n are masked: all masked alike, or the next in the path's order.
+
+    Without an order the positions of a step follow from its state, and come in any order: all that the step still has
+    to unmask, alike.
+    """
     assert paths.rank is not None
     place = paths.length - n[:, None]
+    if order is None:
+        assert paths.reveal_step is not None
+        return (paths.rank >= place) & (paths.reveal_step == step_at_count(paths, n)[:, None])
     return paths.rank >= place if order.exchangeable else paths.rank == place
 
 

@@ -13,9 +13,10 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.backbones.scores import ScoreBackbone
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.numerics.ranks import ranks
-from lsd_core.samplers.catalog import factorised, get_sampler, steps_in_counts
+from lsd_core.samplers.catalog import chooses_by_state, factorised, get_sampler, steps_in_counts
 from lsd_core.samplers.loop import walk
 from lsd_core.samplers.one_call import OneCall, Unmasking
+from lsd_core.samplers.orders import UNIFORM, Order
 from lsd_core.samplers.state import Draws, start
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import StepTable
@@ -27,11 +28,20 @@ def named(sampler: str, backbone: ScoreBackbone | Backbone) -> OneCall:
     return factorised(get_sampler(sampler, backbone.process))
 
 
+def order_along(sampler: str, backbone: ScoreBackbone | Backbone, table: StepTable) -> Order | None:
+    """The order of its positions with this table; None where each step chooses them by the network's prediction."""
+    method = get_sampler(sampler, backbone.process)
+    return None if chooses_by_state(method) else factorised(method).order.of_table(table.order)
+
+
 def own_paths(
     backbone: Backbone, sampler: str, table: StepTable, draws: Draws, batch: int
 ) -> tuple[Trajectories, int]:
-    """The paths that a sampler takes itself, and the sequences it sent through the network: up to M a path."""
-    order = named(sampler, backbone).order.of_table(table.order)
+    """The paths that a sampler takes itself, and the sequences it sent through the network: up to M a path.
+
+    Tokens of one step come in the sampler's order, or in any where the step chose them.
+    """
+    order = order_along(sampler, backbone, table) or UNIFORM
     ends, steps, sequences = [], [], 0
     for begin in range(0, len(draws.trajectory), batch):
         own = Draws(draws.seed, draws.trajectory[begin : begin + batch])

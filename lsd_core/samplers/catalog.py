@@ -65,6 +65,19 @@ def factorised(sampler: Sampler) -> OneCall:
     raise InputError("sampler", f"look at the network once a step, as {known} do", sampler.name)
 
 
+def chooses_by_state(sampler: Sampler) -> bool:
+    """Whether a step chooses its positions by the network's prediction, before it draws a token.
+
+    A sampler that is given by its kernel does: a kernel chooses first.
+    """
+    return sampler.adaptive and isinstance(sampler, OneCall)
+
+
+def certifiable(sampler: Sampler) -> bool:
+    """Whether the reverse certificate holds for it."""
+    return sampler.factorised or chooses_by_state(sampler)
+
+
 def sampler_names(process: Process) -> list[str]:
     """The base samplers offered for a process."""
     return sorted(name for name, sampler in SAMPLERS.items() if process.kind in sampler.processes)

@@ -79,11 +79,6 @@ class Abilities:
     adaptive: ClassVar[bool] = False
 
 
-def certifiable(sampler: Sampler) -> bool:
-    """Whether the reverse certificates hold for it."""
-    return sampler.factorised
-
-
 def learnable(sampler: Sampler) -> bool:
     """Whether its steps can be costed over mask counts and its gains fitted."""
     return sampler.factorised and "counts" in sampler.grids

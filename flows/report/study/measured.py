@@ -11,7 +11,7 @@ from flows.pipeline.cell_work import table_seeds
 from flows.pipeline.run import Run
 from flows.report.table_rows import Row, row_of_teacher
 from flows.study.plan import Entry, StudyPlan
-from lsd_core.candidates.certify import KINDS, certifiable
+from lsd_core.candidates.certify import certifiable, kinds_of
 from lsd_core.candidates.make_card import metrics_of
 from lsd_core.candidates.teacher import calls_a_path
 from lsd_core.candidates.work import table_index
@@ -124,7 +124,7 @@ def _point(run: Run, study: StudyPlan, entry: Entry) -> Point:
 def _certificates(run: Run, entry: Entry) -> dict[str, Estimate]:
     """By kind the mean over the tables, whose estimates are independent."""
     which, results, found = table_seeds(entry.spec), run.results(entry.spec), dict[str, Estimate]()
-    for kind in KINDS:
+    for kind in kinds_of(entry.spec):
         read = [read_sealed(run.store, results.certificate_key(w, kind)) for w in which]
         errors = [each["standard_error"] for each in read]
         mean = float(np.mean([each["value_nats"] for each in read]))

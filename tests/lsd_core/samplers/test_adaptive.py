@@ -6,14 +6,14 @@ from torch import Tensor
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniforms
-from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.catalog import SAMPLERS, certifiable
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.confidence import Confidence, Entropy, Margin
 from lsd_core.samplers.entropy_bound import EntropyBound, EntropyShare
 from lsd_core.samplers.klass import Klass
 from lsd_core.samplers.masked import MaskedKernel, MaskedPrediction
 from lsd_core.samplers.prediction import look
-from lsd_core.samplers.protocol import certifiable, learnable
+from lsd_core.samplers.protocol import learnable
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable, uniform_times
@@ -214,7 +214,7 @@ def test_no_chain_uses_more_calls_than_the_table_has_steps(sampler, backbone: Ta
 
 def test_they_are_honest_about_certificates_and_refuse_times() -> None:
     for name in (*RULES, "confidence_drawn", "entropy_bound", "entropy_share", "threshold", "klass"):
-        assert not certifiable(SAMPLERS[name])
+        assert certifiable(SAMPLERS[name]) is (name != "confidence_drawn")
         assert not learnable(SAMPLERS[name])
         with pytest.raises(InputError, match=f"be a grid of counts for {name}"):
             walk(SAMPLERS[name], MISFIT, uniform_times(2), Draws(0, torch.arange(2)))

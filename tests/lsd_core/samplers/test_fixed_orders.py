@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from lsd_core.errors import InputError
-from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.catalog import SAMPLERS, certifiable
 from lsd_core.samplers.loop import generate
 from lsd_core.samplers.orders import ORDERS, UNIFORM
 from lsd_core.samplers.orders.blocks import Blocks
 from lsd_core.samplers.orders.fixed import Bisection, Dilated, LeftToRight, Permutation
 from lsd_core.samplers.orders.halton_2d import HALTON_2D
-from lsd_core.samplers.protocol import certifiable
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 from tests.lsd_core.oracles import exact_backbone, push_in_order, tv

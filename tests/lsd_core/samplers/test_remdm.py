@@ -7,11 +7,10 @@ import torch
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose, uniforms
-from lsd_core.samplers.catalog import SAMPLERS
+from lsd_core.samplers.catalog import SAMPLERS, certifiable
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.samplers.euler import Tweedie
 from lsd_core.samplers.loop import generate
-from lsd_core.samplers.protocol import certifiable
 from lsd_core.samplers.remdm import ReMDM, ReMDMCap, ReMDMConfidence, ReMDMLoop, ReMDMRescale, alpha
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import Step, steps_of
