@@ -39,6 +39,7 @@ class OneByOne:
     """What one token a call along an order came to."""
 
     order: str
+    samples: int
     measurement: Measurement
     gap: OrderGap | None
     """None for the uniform order itself."""
@@ -100,13 +101,13 @@ def measure_one_by_one(spec: CandidateSpec, order: str, samples: int, backbone: 
         scores=scores.primary,
         device_kind="" if device.type == "cpu" else device_kind(device),
     )
-    return OneByOne(order=order, measurement=measurement, gap=gap)
+    return OneByOne(order=order, samples=samples, measurement=measurement, gap=gap)
 
 
 def write_one_by_one(store: Store, spec: CandidateSpec, result: OneByOne) -> None:
     """The record last, as for every measurement."""
     measured = result.measurement
-    key = result_key(spec, result.order, len(measured.scores))
+    key = result_key(spec, result.order, result.samples)
     store.memory.pop(key, None)
     store.write_bytes(scores_key(key), encode({"score": measured.scores}))
     record: dict[str, Any] = {
@@ -122,14 +123,16 @@ def write_one_by_one(store: Store, spec: CandidateSpec, result: OneByOne) -> Non
 
 def read_one_by_one(store: Store, spec: CandidateSpec, order: str) -> OneByOne | None:
     """The result with the most samples; None on a store that has none."""
-    keys = [key for key in store.list(folder_of(spec, order)) if key.endswith(".json")]
-    if not keys:
+    names = [key.rsplit("/", 1)[1] for key in store.list(folder_of(spec, order))]
+    sizes = [int(name.removesuffix(".json")) for name in names if name.removesuffix(".json").isdecimal()]
+    if not sizes:
         return None
-    key = max(keys, key=lambda key: int(key.rsplit("/", 1)[1].removesuffix(".json")))
+    key = result_key(spec, order, max(sizes))
     measurement, record = read_measurement(store, key), read_sealed(store, key)
     gap = record.get("order_gap")
     return OneByOne(
         order=order,
+        samples=max(sizes),
         measurement=measurement,
         gap=None if gap is None else OrderGap.from_dict(gap),
     )

@@ -9,6 +9,7 @@ o along the order and u a uniform one drawn for the sample, so that -log p_u(x) 
 o and u exchanged. Both are 0 on a consistent network, on every sample.
 """
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -51,7 +52,8 @@ class OrderGap:
     @staticmethod
     def from_dict(record: dict[str, Any]) -> "OrderGap":
         """JSON has no infinity: an estimate that is not finite is None there, and NaN here."""
-        return OrderGap(**{name: float("nan") if value is None else value for name, value in record.items()})
+        read: dict[str, Any] = {name: math.nan if value is None else value for name, value in record.items()}
+        return OrderGap(**read)
 
 
 @torch.inference_mode()
