@@ -12,6 +12,7 @@ from lsd_core.numerics.names import COMPONENT
 from lsd_core.plugins import require
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers import kernel_key
+from lsd_core.trajectories.conditions import check_record
 from lsd_core.trajectories.spec import TeacherSpec
 
 CODE_EPOCH = 1  # moves when a change of code changes results, so that old cards are not taken for new ones
@@ -39,6 +40,8 @@ class EvaluationSpec:
     """Fresh paths on which the certificate is computed; 0 computes none."""
     metrics: tuple[str, ...] = ()
     """Metrics beside the task's own, see `metrics.extra`."""
+    conditions: Mapping[str, Any] | None = None
+    """What is given to samples and to the paths of certificates, `Conditions.record`; None where nothing is."""
 
     def __post_init__(self) -> None:
         COMPONENT.check("evaluation.task", self.task)
@@ -51,12 +54,15 @@ class EvaluationSpec:
             raise InputError("evaluation.certificate_paths", rule, self.certificate_paths)
         if 1.0 not in self.temperatures or any(not temperature > 0 for temperature in self.temperatures):
             raise InputError("evaluation.temperatures", "be positive and contain 1", list(self.temperatures))
+        if self.conditions is not None:
+            check_record(self.conditions)
 
     def to_dict(self) -> dict[str, Any]:
-        """As data; without `metrics` where none are asked for, so that keys from before them still hold."""
+        """As data; without `metrics` and `conditions` where there are none, so that keys from before them still hold."""
         record = asdict(self)
-        if not self.metrics:
-            del record["metrics"]
+        for name in ("metrics", "conditions"):
+            if not record[name]:
+                del record[name]
         return record
 
     def samples_of(self, part: str) -> int:

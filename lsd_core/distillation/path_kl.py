@@ -115,6 +115,7 @@ def path_model(problem: Problem, config: PathKLScheduleConfig) -> PathModel:
         seed=problem.seed,
         teacher_seed=problem.teacher_seed,
         pooled=config.pooled,
+        conditions=problem.conditions,
     )
 
 
@@ -189,6 +190,16 @@ def _reporting(problem: Problem, table: StepTable) -> Report:
     return report
 
 
+RESCALED = Method(
+    name="path_kl_rescaled",
+    kind="control",
+    description="path_kl learned with nothing given, its table rescaled for what is",
+    config_class=PathKLConfig,
+    fit=fit,
+    reads_paths=True,
+    grid="counts",
+    conditional="rescaled",
+)
 PATH_KL_SCHEDULE = Method(
     name="path_kl_schedule",
     kind="learned",
@@ -197,6 +208,7 @@ PATH_KL_SCHEDULE = Method(
     fit=fit,
     processes=ANY,
     grid="counts",
+    conditional="learned",
 )
 PATH_KL = Method(
     name="path_kl",
@@ -206,6 +218,7 @@ PATH_KL = Method(
     fit=fit,
     processes=ANY,
     grid="counts",
+    conditional="learned",
 )
 PATH_KL_SHARP = Method(
     name="path_kl_sharp",
@@ -215,4 +228,5 @@ PATH_KL_SHARP = Method(
     fit=fit,
     processes=ANY,
     grid="counts",
+    conditional="learned",
 )
