@@ -63,7 +63,12 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     place = Place(resolve(command_line={"store": url or store}).store)
     place.check(writable=False)
     cells = check_cells(place)
-    problems = [*damaged(place).values(), *damaged_conditions(place).values(), *cells.problems.values(), *damaged_champions(place).values()]
+    problems = [
+        *damaged(place).values(),
+        *damaged_conditions(place).values(),
+        *cells.problems.values(),
+        *damaged_champions(place).values(),
+    ]
     problems += map(str, check(place))
     for problem in problems:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)

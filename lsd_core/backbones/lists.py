@@ -164,9 +164,9 @@ def of_counts(sort: bool) -> Callable[[Tensor, Tensor, int], Marginals]:
             inside = (reached[:, None, None] <= place) & (place < reached[None, :, None])  # (n, n, k)
             of_answer = torch.einsum("bnmv,nmk->bkv", between, inside.double())
         else:
-            of_answer = ((between * (count - known_answers)).sum((1, 2)) / free_answers.clamp(min=1)[:, None])[
-                :, None
-            ].expand(-1, size, -1)
+            of_answer = (
+                (between * (count - known_answers)).sum((1, 2)) / free_answers.clamp(min=1)[:, None]
+            )[:, None].expand(-1, size, -1)
         return chance, torch.cat([of_list[:, None].expand(-1, size, -1), of_answer], dim=1)
 
     return marginals

@@ -58,7 +58,7 @@ class EvaluationSpec:
             check_record(self.conditions)
 
     def to_dict(self) -> dict[str, Any]:
-        """As data; without `metrics` and `conditions` where there are none, so that keys from before them still hold."""
+        """As data; without `metrics` and `conditions` where there are none, so that earlier keys still hold."""
         record = asdict(self)
         for name in ("metrics", "conditions"):
             if not record[name]:

@@ -77,7 +77,7 @@ def one_at_a_time(
     order: tuple[int, ...] | None = None,
     given: Int[Tensor, "b l"] | None = None,
 ) -> tuple[Trajectories, int]:
-    """Paths of p_net, one token at a time in the sampler's order, given t(n); and their cost, a call a free position."""
+    """Paths of p_net, one token at a time in the sampler's order, given t(n); and their cost, a call a free token."""
     every = StepTable(counts=tuple(range(backbone.length, -1, -1)), order=order)
     in_counts = sampler if steps_in_counts(sampler) else "fixed_counts"
     return own_paths(backbone, in_counts, every, draws, batch, given)

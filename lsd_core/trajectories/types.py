@@ -35,7 +35,9 @@ class Trajectories:
     reveal_step: Integer[Tensor, "n l"] | None = None  # step (0 .. steps - 1) that reveals the position
     steps: int | None = None  # number of steps; None for an exact teacher, and beside `states`
     states: Integer[Tensor, "n g l"] | None = None  # at times 1 - k / g, k = 0 .. g - 1; x_end follows at 0
-    given: Bool[Tensor, "n l"] | None = None  # which tokens were given; not at rest, since the conditions say it
+    given: Bool[Tensor, "n l"] | None = (
+        None  # which tokens were given; not at rest, since the conditions say it
+    )
 
     def __post_init__(self) -> None:
         shapes = {name: tuple(column.shape) for name, column in self.columns().items()}

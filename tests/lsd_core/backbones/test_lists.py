@@ -27,7 +27,10 @@ def answer_chances(operation: str, given: tuple[int, ...]) -> dict[tuple[int, ..
         return {order: count / math.factorial(len(given)) for order, count in orders.items()}
     if operation == "replace":
         changed = [
-            (*given[:i], other, *given[i + 1 :]) for i, old in enumerate(given) for other in range(V) if other != old
+            (*given[:i], other, *given[i + 1 :])
+            for i, old in enumerate(given)
+            for other in range(V)
+            if other != old
         ]
         return {each: 1 / len(changed) for each in changed}
     return {{"copy": given, "reverse": given[::-1], "sort": tuple(sorted(given))}[operation]: 1.0}
@@ -48,11 +51,13 @@ def test_conditionals_are_those_of_the_joint_distribution(joint: Tensor) -> None
     assert float(joint.sum()) == pytest.approx(1)
     gen = torch.Generator().manual_seed(0)
     states = TOKENS[torch.randint(len(TOKENS), (300,), generator=gen)]
-    states[:150] = TOKENS[joint.multinomial(150, replacement=True, generator=gen)]  # ones that an operation gives
+    states[:150] = TOKENS[
+        joint.multinomial(150, replacement=True, generator=gen)
+    ]  # ones that an operation gives
     states = states.masked_fill(torch.rand(states.shape, generator=gen) < 0.6, V)
     found = BACKBONE.features(states, torch.ones(len(states))).exp()
     for state, law in zip(states, found, strict=True):
-        weight = joint * ((TOKENS == state) | (state == V)).all(1)
+        weight = joint * ((state == TOKENS) | (state == V)).all(1)
         for i in (state == V).nonzero()[:, 0].tolist():
             expected = torch.zeros(V, dtype=torch.float64).index_add_(0, TOKENS[:, i], weight)
             torch.testing.assert_close(law[i], expected / expected.sum(), rtol=1e-9, atol=1e-12)
