@@ -95,7 +95,8 @@ def _failed_controls(run: Run, backbone: AnyBackbone, nfe: int, sampler: str | N
 def _teacher_rows(run: Run, backbone: AnyBackbone) -> list[Row]:
     """The teacher's own sequences, if any method of this run learned from them."""
     for spec in run.plan.candidates:
-        if spec.teacher is not None and spec.backbone.fingerprint == backbone.fingerprint:
+        same = spec.taught_as_measured and spec.backbone.fingerprint == backbone.fingerprint
+        if same and spec.teacher is not None:
             if run.store.exists(run.results(spec).teacher_key):
                 task, found = get_task(spec.evaluation.task), run.results(spec).read_teacher()
                 return [row_of_teacher(backbone.name, spec.teacher.method, task, found)]

@@ -179,7 +179,7 @@ def _verdicts(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Verdict
 def _teacher(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Any]:
     """What the teacher's own sequences scored, where a method learned from them."""
     for spec in specs:
-        if spec.teacher is not None and spec.method != TEMPERATURE:
+        if spec.teacher is not None and spec.taught_as_measured and spec.method != TEMPERATURE:
             results = Results(store, spec)
             if store.exists(results.teacher_key):
                 steps = "exact" if spec.teacher.steps is None else f"{spec.teacher.steps} steps"

@@ -152,6 +152,12 @@ class CandidateSpec:
         """For people: `countdown nfe8 euler lsd`."""
         return f"{self.backbone.name} nfe{self.nfe} {self.sampler} {self.method}"
 
+    @property
+    def taught_as_measured(self) -> bool:
+        """Whether it has a teacher whose sequences are given something where its own samples are, and only there."""
+        given = self.evaluation.conditions is not None
+        return self.teacher is not None and (self.teacher.conditions is not None) == given
+
     def learning_seed(self, which: int) -> int:
         """Seed of the `which`-th learning run."""
         return derive_seed("learning", self.seed, which)

@@ -218,7 +218,7 @@ def by_free(templates: Int[Tensor, "b l"], mask: int) -> Iterator[tuple[Int[Tens
 
 def given_first(trajectories: Trajectories, given: Bool[Tensor, "n l"]) -> Trajectories:
     """Trajectories whose `given` (n, l) positions are known from the start: before any step, time and other rank."""
-    changed = dict[str, Tensor]()
+    changed = dict[str, Any]()
     for name, known in (("reveal_step", -1), ("reveal_time", TIME_GRID)):
         column = getattr(trajectories, name)
         if column is not None:

@@ -46,6 +46,9 @@ SMALL: dict[str, Any] = {
 }
 
 
+ON_LOG = {"lsd": {"gain_on": "log_score"}}
+
+
 @pytest.fixture
 def grid(tmp_path: Path) -> Callable[..., GridConfig]:
     """`tiny` with two prompts in a file, and overrides."""
@@ -85,7 +88,7 @@ def test_all_methods_are_those_for_conditions(grid: Callable[..., GridConfig]) -
     [
         ({"methods": ["jys"]}, "method must be for grids with conditions, got jys; choose among plain"),
         ({"methods": ["path_kl"], "samplers": ["learned_order"]}, "order of its own where tokens are given"),
-        ({"methods": ["lsd"], "samplers": ["fixed_counts"], "method_configs": {"lsd": {"gain_on": "log_score"}}}, "step in times for lsd"),
+        ({"methods": ["lsd"], "samplers": ["fixed_counts"], "method_configs": ON_LOG}, "step in times for lsd"),
         ({"backbones": ["countdown-uniform-exact"]}, "grid.conditions must be given an absorbing backbone"),
         ({"conditions.source": "task"}, "be a task's own only where it has some, got countdown"),
         ({"conditions.source": "0123456789abcdef"}, "be a file where there is no store"),
@@ -114,7 +117,7 @@ def test_a_job_elsewhere_needs_no_local_file(grid: Callable[..., GridConfig], tm
     (tmp_path / "prompts.jsonl").unlink()
     again = make_plan(cell.config, Store(settings.store))
     assert again.conditions[0].whole.digest == cell.config.conditions.source
-    with pytest.raises(InputError, match="be over 5 tokens|be over 16 tokens"):
+    with pytest.raises(InputError, match="be over 16 tokens at length 17, those of lists"):
         make_plan(cell.config.model_copy(update={"backbones": ["lists"]}), Store(settings.store))
 
 
