@@ -97,7 +97,7 @@ class Worker:
                 paths = self._paths(spec)
                 with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
                     keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
-                    given = read_conditions(self.store, spec.teacher and spec.teacher.conditions)
+                    given = read_conditions(self.store, spec.teacher.conditions if spec.teacher else None)
                     learned = learn(
                         spec, job.which, backbone, paths, watch=curve, keep=keep, conditions=given
                     )

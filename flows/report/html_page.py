@@ -134,7 +134,7 @@ def _champion(data: PageData, entry: Entry, css: dict[str, str]) -> dict[str, An
         "certificate": "" if proved is None else f"{nats_text(row)}, so at most {proved:.3g}",
         "speed": speed,
         "certainty": certainty(data, row.nfe),
-        "uri": f"models:/{data.backbone}@nfe{row.nfe}",
+        "uri": f"models:/{data.backbone}@nfe{row.nfe}{data.entries[0].spec.evaluation.alias_suffix}",
     }
 
 

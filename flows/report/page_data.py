@@ -158,9 +158,9 @@ def _champions(
 ) -> dict[str, tuple[str, ...]]:
     """Aliases by key of the candidate that holds them."""
     key = champions_key(spec.backbone.name, spec.backbone.fingerprint)
-    held: Mapping[str, str] = read_champions(store, key)
+    suffix, held = spec.evaluation.alias_suffix, read_champions(store, key)
     return {
-        name: tuple(sorted(alias for alias, sha in held.items() if sha == card.sha256))
+        name: tuple(sorted(alias.removesuffix(suffix) for alias, sha in held.items() if sha == card.sha256))
         for name, card in cards.items()
     }
 

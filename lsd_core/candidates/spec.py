@@ -65,6 +65,11 @@ class EvaluationSpec:
                 del record[name]
         return record
 
+    @property
+    def alias_suffix(self) -> str:
+        """What the registry's aliases end in where something is given, so that they are apart from the others."""
+        return "" if self.conditions is None else f"-given-{self.conditions['digest'][:8]}"
+
     def samples_of(self, part: str) -> int:
         return self.selection_samples if part == "selection" else self.samples
 
