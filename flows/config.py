@@ -119,6 +119,24 @@ class EvaluationConfig(Section):
         return value
 
 
+class ConditionsConfig(Section):
+    """What is given to trajectories and samples: prompts, templates, or a task's own questions."""
+
+    source: str = Field(
+        description="a JSONL file of prompts and templates, `task` for the task's own, or a set's digest on the store"
+    )
+    unconditional: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.0, description="share of trajectories and samples with nothing given"
+    )
+    held_out: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        0.5, description="share of the templates that only measure; 0 measures on those learned on"
+    )
+    templates: Annotated[StrictInt, Field(ge=1, le=10**5)] = Field(
+        256, description="templates drawn where they are the task's own"
+    )
+    seed: Seed = Field(0, description="root of the task's own templates")
+
+
 class GridConfig(Section):
     """A grid of cells (backbone x NFE x base sampler) and the methods that fill them."""
 
@@ -140,6 +158,9 @@ class GridConfig(Section):
     )
     task: str | None = Field(
         None, description="what the backbones are judged on; what each declares if left out"
+    )
+    conditions: ConditionsConfig | None = Field(
+        None, description="what is given to trajectories and samples; nothing if left out"
     )
     teacher: TeacherConfig = TeacherConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -114,6 +114,8 @@ class Evaluation(_Part):
     """Name of the diversity metric, in nats."""
     selection: dict[Line, Metric]
     report: dict[Line, Metric]
+    conditions: Json | None = None
+    """What was given to the samples, `Conditions.record`; absent where nothing was."""
 
 
 class Provenance(_Part):
@@ -218,7 +220,10 @@ class SamplerCard(_Part):
         return canonical_json(self._record())
 
     def _record(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude=None if self.components else {"components"})
+        record = self.model_dump(mode="json", exclude=None if self.components else {"components"})
+        if self.evaluation.conditions is None:
+            del record["evaluation"]["conditions"]
+        return record
 
     @property
     def sha256(self) -> str:

@@ -62,10 +62,12 @@ OURS: dict[str, dict[str, str]] = {
         "path_kl_schedule": f"{_METHODS}.path_kl:PATH_KL_SCHEDULE",
         "path_kl": f"{_METHODS}.path_kl:PATH_KL",
         "path_kl_sharp": f"{_METHODS}.path_kl:PATH_KL_SHARP",
+        "path_kl_rescaled": f"{_METHODS}.path_kl:RESCALED",
     },
     "lsd.backbones": {
         "markov": f"{_BACKBONES}.markov:FAMILY",
         "hidden_markov": f"{_BACKBONES}.hidden_markov:FAMILY",
+        "lists": f"{_BACKBONES}.lists:FAMILY",
         "pixel_mlp": f"{_BACKBONES}.pixels:PIXEL_MLP",
         "sedd-uniform": f"{_BACKBONES}.sedd_uniform:FAMILY",
         "sedd": f"{_BACKBONES}.sedd:FAMILY",
@@ -87,6 +89,7 @@ OURS: dict[str, dict[str, str]] = {
         "openwebtext": f"{_TASKS}.openwebtext:TASK",
         "cifar10": f"{_TASKS}.cifar10:TASK",
         "antibody": f"{_TASKS}.antibody:TASK",
+        "lists": f"{_TASKS}.lists:TASK",
     },
     "lsd.metrics": {
         "distinct": f"{_METRICS}.distinct:METRIC",

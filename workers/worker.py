@@ -18,6 +18,7 @@ from lsd_core.candidates.work import learn, measure, measure_teacher, table_inde
 from lsd_core.distillation.learned import Kept
 from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.conditions import read_conditions
 from lsd_core.trajectories.read import read_trajectories
 from lsd_core.trajectories.types import Trajectories
 from lsd_core.trajectories.write import ShardRecord, commit_shard, encode_shard
@@ -80,7 +81,8 @@ class Worker:
 
         def make() -> tuple[ShardRecord, float]:
             begin = time.perf_counter()
-            trajectories = generate_shard(backbone, teacher, job.shard, self.device).to("cpu")
+            conditions = read_conditions(self.store, teacher.conditions)
+            trajectories = generate_shard(backbone, teacher, job.shard, self.device, conditions).to("cpu")
             generate_s = time.perf_counter() - begin
             data = encode_shard(trajectories, teacher)
             return commit_shard(self.store, teacher, job.shard, data), generate_s
@@ -99,23 +101,30 @@ class Worker:
     def _do(self, job: CandidateJob) -> str:
         spec, results = job.spec, Results(self.store, job.spec)
         backbone, key = self._backbone(spec.backbone.fingerprint), job.key(results)
+        measured_on = read_conditions(self.store, spec.evaluation.conditions)
         match job:
             case LearnJob():
                 paths = self._paths(spec)
                 with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
                     keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
-                    learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep)
+                    given = read_conditions(self.store, spec.teacher.conditions if spec.teacher else None)
+                    learned = learn(
+                        spec, job.which, backbone, paths, watch=curve, keep=keep, conditions=given
+                    )
                     results.write_learned(job.which, learned)
             case MeasureJob():
                 number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
                 table = results.read_learned(number)
-                measured = measure(spec, job.part, job.which, job.temperature, table, backbone)
+                measured = measure(
+                    spec, job.part, job.which, job.temperature, table, backbone, conditions=measured_on
+                )
                 if job.only_across:
                     results.write_across(job.part, job.which, measured)
                 else:
                     results.write_measurement(job.part, job.which, job.temperature, measured)
             case CertifyJob():
-                certificate = certify(spec, job.which, results.read_learned(job.which), backbone, job.kind)
+                table = results.read_learned(job.which)
+                certificate = certify(spec, job.which, table, backbone, job.kind, measured_on)
                 write_sealed(self.store, key, certificate)
             case TeacherJob():
                 paths = self._paths(spec)

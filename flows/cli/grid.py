@@ -27,7 +27,9 @@ def grid(name: Ready = "countdown", *, given: Mapping[str, Any]) -> int:
 
 
 @app.command
-@options_of(GridConfig, only=("teacher", "backbones", "store", "ray_address", "workers", "num_gpus"))
+@options_of(
+    GridConfig, only=("teacher", "conditions", "backbones", "store", "ray_address", "workers", "num_gpus")
+)
 def teacher(name: Ready = "countdown", *, given: Mapping[str, Any]) -> int:
     """Generate the teacher trajectories of a grid and nothing else; a later `lsd grid` finds them ready.
 

@@ -57,12 +57,18 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     from lsd_core.backbones.publish import damaged
     from lsd_core.candidates.verify import check_cells, damaged_champions
     from lsd_core.storage.store import Store as Place
+    from lsd_core.trajectories.conditions import damaged_conditions
     from lsd_core.trajectories.verify import verify as check
 
     place = Place(resolve(command_line={"store": url or store}).store)
     place.check(writable=False)
     cells = check_cells(place)
-    problems = [*damaged(place).values(), *cells.problems.values(), *damaged_champions(place).values()]
+    problems = [
+        *damaged(place).values(),
+        *damaged_conditions(place).values(),
+        *cells.problems.values(),
+        *damaged_champions(place).values(),
+    ]
     problems += map(str, check(place))
     for problem in problems:
         console.print(problem, highlight=False, markup=False, soft_wrap=True)

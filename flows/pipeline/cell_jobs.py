@@ -9,7 +9,8 @@ import logging
 import sys
 from dataclasses import dataclass
 
-from flows.config import GridConfig, parse_grid
+from flows.config import ConditionsConfig, GridConfig, parse_grid
+from flows.pipeline.conditions import Planned, publish_conditions
 from flows.pipeline.driver import Driver, fill_cells, prepare
 from flows.pipeline.plan import make_plan
 from flows.pipeline.progress import LogProgress
@@ -35,11 +36,14 @@ def cells_of(config: GridConfig, settings: Settings) -> list[CellJob]:
     """The cells of a grid, the ones with equal kernels together; bad input ends here."""
     plan = make_plan(config, Store(settings.store))
     names = dict(zip((backbone.name for backbone in plan.backbones), config.backbones, strict=True))
+    sources = dict(zip(names, plan.conditions, strict=True))
+    publish_conditions(plan.conditions, Store(settings.store))  # a job has no local file
     jobs = list[CellJob]()
     for cell in plan.cells:
         alone = config.model_copy(
             update={
                 "backbones": [names[cell.backbone]],
+                "conditions": _on_store(config.conditions, sources[cell.backbone]),
                 "nfe": [cell.nfe],
                 "samplers": list(cell.samplers),
                 "methods": list(dict.fromkeys(spec.method for spec in cell.specs)),
@@ -52,6 +56,13 @@ def cells_of(config: GridConfig, settings: Settings) -> list[CellJob]:
         key = f"lsd-{cell.backbone}-nfe{cell.nfe}-{cell.samplers[0]}-{digest([keys, settings.store])[:16]}"
         jobs.append(CellJob(key, cell.label, alone))
     return jobs
+
+
+def _on_store(section: ConditionsConfig | None, planned: Planned | None) -> ConditionsConfig | None:
+    """The same conditions, their templates named by the digest under which the store has them."""
+    if section is None or planned is None:
+        return section
+    return section.model_copy(update={"source": planned.whole.digest})
 
 
 def main(arguments: list[str]) -> int:

@@ -40,17 +40,19 @@ class Filled:
     """The failures in one line."""
 
 
-def cell_piece(site: Site, cell: Cell, teacher: Piece | None) -> Piece:
-    """The work of a cell, whose learners wait for their teacher; its result is a `Filled`."""
-    after = () if teacher is None or not any(spec.teacher for spec in cell.specs) else (teacher,)
-    return Piece(cell.label, partial(_fill, site, cell, teacher), 4 * len(cell.work), after)
+def cell_piece(site: Site, cell: Cell, teachers: Mapping[str, Piece]) -> Piece:
+    """The work of a cell, whose learners wait for their teachers, pieces by hash; its result is a `Filled`."""
+    read = {spec.teacher.hash for spec in cell.specs if spec.teacher is not None}
+    after = {name: piece for name, piece in teachers.items() if name in read}
+    return Piece(cell.label, partial(_fill, site, cell, after), 4 * len(cell.work), (*after.values(),))
 
 
-def _fill(site: Site, cell: Cell, teacher: Piece | None) -> Steps:
+def _fill(site: Site, cell: Cell, teachers: Mapping[str, Piece]) -> Steps:
     failures = Failures()
-    if teacher is not None and teacher.future.done() and teacher.error is not None:
-        reason = reason_of(teacher.error)
-        failures |= {spec.work.key: reason for spec in cell.work if spec.teacher is not None}
+    for spec in cell.work:
+        teacher = None if spec.teacher is None else teachers.get(spec.teacher.hash)
+        if teacher is not None and teacher.future.done() and teacher.error is not None:
+            failures[spec.work.key] = reason_of(teacher.error)
 
     def jobs(of: Callable[[CandidateSpec], Iterator[CandidateJob]]) -> list[CandidateJob]:
         """Of the candidates that have not failed."""

@@ -76,9 +76,9 @@ def plan_cost(plan: Plan, store: Store | None = None, rate: float | None = None)
     trajectories were last made for this store, else that of a few network calls made here and now."""
     if rate is not None and not rate > 0:
         raise InputError("rate", "be trajectories a second, > 0", rate)
+    backbones = {backbone.name: backbone for backbone in plan.backbones}
     costs = [
-        _teacher_cost(plan, backbone, teacher, store, rate)
-        for backbone, teacher in zip(plan.backbones, plan.teachers, strict=True)
+        _teacher_cost(plan, backbones[teacher.backbone], teacher, store, rate) for teacher in plan.teachers
     ]
     rates = {cost.backbone: cost.rate for cost in costs}
     sequences = calls = 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.config import GridConfig
 from flows.pipeline.cell_work import Filled, cell_piece, complete, planned_jobs, read_cards
+from flows.pipeline.conditions import publish_conditions
 from flows.pipeline.one_by_one import one_by_one_pieces
 from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import Phases, Progress, listener
@@ -104,6 +105,7 @@ def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
     site = driver.site()
     driver.publish(plan.backbones, driver.settings.store)
+    publish_conditions(plan.conditions, site.store)
     taught, jobs = teach(site, driver.survey(plan.teachers, plan.config.teacher.trajectories))
     driver.work([*taught.values()], jobs)
     for piece in taught.values():
@@ -126,6 +128,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     if not incomplete and not check_teachers:
         return replace(run, cards=cards)
     driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
+    publish_conditions(plan.conditions, site.store)
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
     teachers = list({spec.teacher.hash: spec.teacher for spec in learners if spec.teacher}.values())
     surveys = driver.survey(teachers, plan.config.teacher.trajectories)
@@ -135,8 +138,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
         lacking = tuple(spec for spec in cell.specs if spec.key in incomplete)
         if lacking:
             open_cell = replace(cell, specs=lacking)
-            teacher = next((taught.get(s.teacher.hash) for s in lacking if s.teacher), None)
-            cells[cell_piece(site, open_cell, teacher)] = open_cell
+            cells[cell_piece(site, open_cell, taught)] = open_cell
             jobs += planned_jobs(site, open_cell)
     orders = one_by_one_pieces(site, plan) if check_teachers else []
     big_first = sorted(cells, key=lambda piece: -cells[piece].nfe)

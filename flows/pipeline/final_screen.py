@@ -65,7 +65,7 @@ def _print_next(outcome: Outcome, console: Console) -> None:
     if backbone is None:
         return
     alias = "nfe8" if "nfe8" in champions[backbone] else champions[backbone][0]
-    uri, lsd = f"models:/{backbone}@{alias}", program("lsd")
+    uri, lsd = f"models:/{backbone}@{alias}{outcome.alias_suffixes.get(backbone, '')}", program("lsd")
     lines = [
         f"  next      {lsd} samplers {backbone}",
         f"            {lsd} sample {uri} -n 4",

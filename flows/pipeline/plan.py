@@ -1,11 +1,12 @@
 """From a GridConfig to its work: teachers, candidates, jobs. Bad input ends here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from flows.config import EvaluationConfig, GridConfig
+from flows.pipeline.conditions import Planned, planned_conditions
 from flows.pipeline.teacher_batches import planned_teacher
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.family import FAMILIES
@@ -54,8 +55,10 @@ class Plan:
     config: GridConfig
     backbones: tuple[AnyBackbone, ...]
     teachers: tuple[TeacherSpec, ...]
-    """One for each backbone."""
+    """One for each backbone, and for controls that learn with nothing given, another."""
     candidates: tuple[CandidateSpec, ...]
+    conditions: tuple[Planned | None, ...] = ()
+    """What is given, one for each backbone."""
 
     @property
     def work(self) -> tuple[CandidateSpec, ...]:
@@ -95,14 +98,22 @@ def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
     if not config.num_gpus:  # what workers would say goes to Ray's files
         for backbone in backbones:
             warn_if_slow(backbone.config.get("body_dtype", "float32"))
-    teachers = tuple(planned_teacher(backbone, config.teacher, store) for backbone in backbones)
     for name in (*_named(config), *config.method_configs):
         get_method(name)
-    candidates = dict[str, CandidateSpec]()
-    for backbone, teacher in zip(backbones, teachers, strict=True):
-        for spec in _candidates(config, backbone, teacher):
-            candidates.setdefault(spec.key, spec)
-    return Plan(config, backbones, teachers, tuple(candidates.values()))
+    planned = tuple(
+        planned_conditions(config.conditions, backbone, config.task or task_of(backbone), store)
+        for backbone in backbones
+    )
+    teachers, candidates = list[TeacherSpec](), dict[str, CandidateSpec]()
+    for backbone, conditions in zip(backbones, planned, strict=True):
+        given = None if conditions is None else conditions.learn
+        teacher = planned_teacher(backbone, config.teacher, store, given)
+        without = teacher if given is None else planned_teacher(backbone, config.teacher, store)
+        specs = list(_candidates(config, backbone, teacher, without, conditions))
+        candidates |= {spec.key: spec for spec in specs if spec.key not in candidates}
+        read = {spec.teacher.hash for spec in specs if spec.teacher is not None}
+        teachers += [teacher, without] if without != teacher and without.hash in read else [teacher]
+    return Plan(config, backbones, tuple(teachers), tuple(candidates.values()), planned)
 
 
 def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> None:
@@ -116,8 +127,17 @@ def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> No
             raise InputError("grid.backbones", rule, f"one {what} for {' and '.join(twins)}", remedy)
 
 
-def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec) -> Iterator[CandidateSpec]:
+def _candidates(
+    config: GridConfig,
+    backbone: AnyBackbone,
+    teacher: TeacherSpec,
+    without: TeacherSpec,
+    conditions: Planned | None,
+) -> Iterator[CandidateSpec]:
+    """`without` is the teacher with nothing given, for controls that learn so."""
     evaluation = evaluation_spec(config.evaluation, backbone, config.task)
+    if conditions is not None:
+        evaluation = replace(evaluation, conditions=conditions.held_out.record)
     named = dict.fromkeys([BASELINE, *_named(config, backbone.process)])
     served = {name: _served(config, backbone, name) for name in named}
     for nfe in config.nfe:
@@ -129,7 +149,7 @@ def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec)
                     method=name,
                     settings=config.method_configs.get(name, {}),
                     nfe=nfe,
-                    teacher=teacher,
+                    teacher=without if get_method(name).conditional == "rescaled" else teacher,
                     trajectories=config.teacher.trajectories,
                     evaluation=evaluation,
                     seed=config.seed,
@@ -137,8 +157,10 @@ def _candidates(config: GridConfig, backbone: AnyBackbone, teacher: TeacherSpec)
 
 
 def _named(config: GridConfig, process: Process | None = None) -> list[str]:
-    """The methods asked for; `all` are those that are for the process."""
-    return method_names(process) if config.methods == ["all"] else config.methods
+    """The methods asked for; `all` are those that are for the process, and for grids with conditions or without."""
+    given = config.conditions is not None
+    all_names = [name for name in method_names(process) if get_method(name).is_for(given)]
+    return all_names if config.methods == ["all"] else config.methods
 
 
 def _served(config: GridConfig, backbone: AnyBackbone, name: str) -> list[str]:
@@ -146,8 +168,10 @@ def _served(config: GridConfig, backbone: AnyBackbone, name: str) -> list[str]:
 
     A method asked for by name that can fill none is kept for all, so that its spec says why.
     """
-    settings = config.method_configs.get(name, {})
-    served = [base for base in config.samplers if get_method(name).serves(base, backbone.process, settings)]
+    settings, given = config.method_configs.get(name, {}), config.conditions is not None
+    served = [
+        base for base in config.samplers if get_method(name).serves(base, backbone.process, settings, given)
+    ]
     return served or ([] if config.methods == ["all"] else config.samplers)
 
 
@@ -191,6 +215,7 @@ def candidate_spec(
     chosen = filled.config(settings)
     sampler = filled.own_sampler or sampler
     filled.check_sampler(sampler, backbone.process, chosen)
+    filled.check_conditions(sampler, evaluation.conditions is not None)
     steps = num_steps(sampler, nfe, backbone.process)
     in_counts = (
         sampler if steps_in_counts(sampler) else filled.name if filled.counts(backbone.process) else ""

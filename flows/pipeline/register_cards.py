@@ -38,7 +38,8 @@ def promote_champions(run: Run) -> Outcome:
     """Decide who holds each alias, and move them.
 
     `nfe8` is held against all controls at 8 calls, `nfe8-euler` against those of Euler steps and those that bring a
-    base sampler of their own. An alias stays where it is if a control that it would have to beat failed.
+    base sampler of their own. An alias stays where it is if a control that it would have to beat failed. In the
+    registry the aliases of a grid with conditions end in `-given-` and the set's digest: they move no other ones.
     """
     rows: list[Row] = []
     verdicts: dict[str, dict[str, Verdict]] = {}
@@ -64,11 +65,13 @@ def promote_champions(run: Run) -> Outcome:
                 elif own:
                     mine[alias] = decide(run.store, own, own if sampler is None else [*own, *beside])
         if mine:
-            champions = {alias: run.uris[verdict.key].rsplit("/", 1)[1] for alias, verdict in mine.items()}
+            suffix = specs[0].evaluation.alias_suffix
+            named_as = {alias + suffix: verdict.key for alias, verdict in mine.items()}
+            champions = {alias: run.uris[key].rsplit("/", 1)[1] for alias, key in named_as.items()}
             registry.set_champions(
                 backbone.name, backbone.fingerprint, champions, tracking_uri=run.settings.tracking_uri
             )
-            cards = {alias: run.cards[verdict.key].sha256 for alias, verdict in mine.items()}
+            cards = {alias: run.cards[key].sha256 for alias, key in named_as.items()}
             named = backbone.name, backbone.fingerprint
             known = partial(registered_champions, *named, run.settings.tracking_uri)
             remember_champions(run.store, *named, cards, otherwise=known)
@@ -78,7 +81,9 @@ def promote_champions(run: Run) -> Outcome:
             rows.append(row_of_card(run.cards[spec.key], aliases=held, uri=uri, work=spec.work.key))
         rows += _teacher_rows(run, backbone)
         rows += one_by_one_rows(run.store, specs)
-    return Outcome(rows=rows, verdicts=verdicts, failures={**run.reasons, **undecided})
+    suffixes = {spec.backbone.name: spec.evaluation.alias_suffix for spec in run.plan.candidates}
+    failures = {**run.reasons, **undecided}
+    return Outcome(rows=rows, verdicts=verdicts, failures=failures, alias_suffixes=suffixes)
 
 
 def _failed_controls(run: Run, backbone: AnyBackbone, nfe: int, sampler: str | None) -> list[str]:
@@ -97,7 +102,8 @@ def _failed_controls(run: Run, backbone: AnyBackbone, nfe: int, sampler: str | N
 def _teacher_rows(run: Run, backbone: AnyBackbone) -> list[Row]:
     """The teacher's own sequences, if any method of this run learned from them."""
     for spec in run.plan.candidates:
-        if spec.teacher is not None and spec.backbone.fingerprint == backbone.fingerprint:
+        same = spec.taught_as_measured and spec.backbone.fingerprint == backbone.fingerprint
+        if same and spec.teacher is not None:
             if run.store.exists(run.results(spec).teacher_key):
                 task, found = get_task(spec.evaluation.task), run.results(spec).read_teacher()
                 return [row_of_teacher(backbone.name, spec.teacher.method, task, found)]

@@ -14,10 +14,16 @@ from lsd_core.numerics.machine import cores, memory_bytes
 from lsd_core.samplers.memory import resolve_batch
 from lsd_core.storage.sealed import read_sealed, write_sealed
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.conditions import Conditions
 from lsd_core.trajectories.spec import TeacherSpec
 
 
-def planned_teacher(backbone: AnyBackbone, section: TeacherConfig, store: Store | None) -> TeacherSpec:
+def planned_teacher(
+    backbone: AnyBackbone,
+    section: TeacherConfig,
+    store: Store | None,
+    conditions: Conditions | None = None,
+) -> TeacherSpec:
     """The teacher that a grid asks for; without a store an open batch is resolved and not frozen."""
     spec = teacher_spec(
         backbone,
@@ -27,6 +33,7 @@ def planned_teacher(backbone: AnyBackbone, section: TeacherConfig, store: Store 
         batch=section.batch or 1,
         shard_rows=section.shard_rows,
         seed=section.seed,
+        conditions=conditions,
     )
     if section.batch is not None:
         return spec

@@ -9,6 +9,7 @@ from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.reading import read_card, read_spec
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError, Unreachable
+from lsd_core.numerics.canonical import canonical_json
 from lsd_core.storage.store import Store
 
 
@@ -68,7 +69,15 @@ def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
 def _alike(spec: CandidateSpec) -> tuple[object, ...]:
     """What must be equal for two candidates' samples to be paired."""
     evaluation = spec.evaluation
-    return evaluation.task, evaluation.samples, evaluation.selection_samples, evaluation.seeds, spec.seed
+    given = canonical_json(evaluation.conditions)
+    return (
+        evaluation.task,
+        evaluation.samples,
+        evaluation.selection_samples,
+        evaluation.seeds,
+        spec.seed,
+        given,
+    )
 
 
 def _current_fingerprint(store: Store, backbone: str, known: set[str]) -> str:

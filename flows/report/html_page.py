@@ -144,7 +144,7 @@ def _card(
         "entropy": f"{entropy_text(row.entropy)} nat",
         "certificate": "" if proved is None else f"{nats_text(row)}, so at most {at_most_text(proved)}",
         "sentences": sentences,
-        "uri": f"models:/{data.backbone}@nfe{row.nfe}",
+        "uri": f"models:/{data.backbone}@nfe{row.nfe}{data.entries[0].spec.evaluation.alias_suffix}",
     }
 
 
@@ -154,7 +154,7 @@ def _temperatures(entry: Entry) -> str:
 
 
 def _origin(data: PageData) -> list[str]:
-    first, learners = data.entries[0], [e for e in data.entries if e.spec.teacher is not None]
+    first, learners = data.entries[0], [e for e in data.entries if e.spec.taught_as_measured]
     card = first.card
     lines = [
         f"Store {data.store.url}; weights {card.backbone.fingerprint}; code epoch {card.provenance.code_epoch}.",
@@ -168,6 +168,14 @@ def _origin(data: PageData) -> list[str]:
         lines.append(
             f"Teacher {data.teacher_name}, {spec.trajectories} trajectories, spec "
             f"{spec.teacher.hash if spec.teacher else ''}."
+        )
+    if given := first.spec.evaluation.conditions:
+        low, high = given["free"]
+        lines.append(
+            f"Given: {given['templates']} templates of set {given['digest']} that nothing was learned on, with "
+            f"{low} to {high} free positions; nothing for a share of {given['unconditional']:g}."
+            if given["held_out"]
+            else f"Given: all {given['templates']} templates of set {given['digest']}, {low} to {high} free positions."
         )
     used = {entry.spec.method for entry in data.entries}
     lines += [f"{name}: {method.description}." for name, method in METHODS.items() if name in used]

@@ -162,9 +162,9 @@ def _champions(
 ) -> dict[str, tuple[str, ...]]:
     """Aliases by key of the candidate that holds them."""
     key = champions_key(spec.backbone.name, spec.backbone.fingerprint)
-    held: Mapping[str, str] = read_champions(store, key)
+    suffix, held = spec.evaluation.alias_suffix, read_champions(store, key)
     return {
-        name: tuple(sorted(alias for alias, sha in held.items() if sha == card.sha256))
+        name: tuple(sorted(alias.removesuffix(suffix) for alias, sha in held.items() if sha == card.sha256))
         for name, card in cards.items()
     }
 
@@ -183,7 +183,7 @@ def _verdicts(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Verdict
 def _teacher(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Any]:
     """What the teacher's own sequences scored, where a method learned from them."""
     for spec in specs:
-        if spec.teacher is not None and spec.method != TEMPERATURE:
+        if spec.teacher is not None and spec.taught_as_measured and spec.method != TEMPERATURE:
             results = Results(store, spec)
             if store.exists(results.teacher_key):
                 steps = "exact" if spec.teacher.steps is None else f"{spec.teacher.steps} steps"

@@ -1,7 +1,7 @@
 """The report of a run: a table for the terminal, table.csv, verdicts.md, quality.png and tables.png."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
@@ -26,6 +26,8 @@ class Outcome:
     rows: list[Row]
     verdicts: Mapping[str, Mapping[str, Verdict]]
     failures: Mapping[str, str]
+    alias_suffixes: Mapping[str, str] = field(default_factory=dict)
+    """By backbone: what its aliases end in in the registry, where something is given."""
 
     @property
     def summary(self) -> str:

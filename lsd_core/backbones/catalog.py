@@ -11,6 +11,7 @@ from lsd_core.backbones import countdown_chain as countdown
 from lsd_core.backbones.antibody import antibody
 from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.hub import cached_hub, fetch_hub
+from lsd_core.backbones.lists import lists_exact
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.errors import InputError
@@ -70,6 +71,14 @@ def _noisy(process: Process, length: int) -> BackboneEntry:
     )
 
 
+def _lists(size: int) -> BackboneEntry:
+    return BackboneEntry(
+        task="lists",
+        description=f"exact conditionals of operations on lists of {size} values: an oracle without weights",
+        make=lambda name: lists_exact(name, size, num_values=16),
+    )
+
+
 def _trained(task: str, description: str, earlier: str | None = None) -> BackboneEntry:
     return BackboneEntry(task=task, description=description, make=_shipped, earlier=earlier)
 
@@ -125,6 +134,8 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-256-exact": _countdown("markov", 256),
     "countdown-uniform-exact": _noisy(Uniform(countdown.NUM_VALUES), 64),
     "countdown-gaussian-exact": _noisy(countdown.ORDINAL, 64),
+    "lists": _lists(8),
+    "lists-16": _lists(16),
     "text-radd": _trained("text", "English prose by characters, length 128: RADD-type", EARLIER),
     "text-sedd": _trained("text", "English prose by characters, length 128: SEDD-type", EARLIER),
     "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),

@@ -15,6 +15,7 @@ from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers.catalog import certifiable as has_certificate
 from lsd_core.samplers.catalog import get_sampler
+from lsd_core.trajectories.conditions import Conditions
 
 KINDS: dict[str, Callable[..., Certificate]] = {
     "reverse": certificates.reverse,
@@ -39,25 +40,36 @@ def looks_at_tokens(spec: CandidateSpec) -> bool:
 
 
 def certify(
-    spec: CandidateSpec, which: int, learned: Learned, backbone: AnyBackbone, kind: str = "reverse"
+    spec: CandidateSpec,
+    which: int,
+    learned: Learned,
+    backbone: AnyBackbone,
+    kind: str = "reverse",
+    conditions: Conditions | None = None,
 ) -> dict[str, Any]:
     """A certificate of a table: a bound in nats on the divergence from, or to, the network's own distribution.
 
-    Computed where the backbone lies.
+    Computed where the backbone lies, under the evaluation's `conditions`.
     """
     with computing_on(device_of(backbone)):
-        return _certify(spec, which, learned, backbone, kind)
+        return _certify(spec, which, learned, backbone, kind, conditions)
 
 
 def _certify(
-    spec: CandidateSpec, which: int, learned: Learned, backbone: AnyBackbone, kind: str
+    spec: CandidateSpec,
+    which: int,
+    learned: Learned,
+    backbone: AnyBackbone,
+    kind: str,
+    conditions: Conditions | None,
 ) -> dict[str, Any]:
     paths, seed = spec.evaluation.certificate_paths, derive_seed("certificate", spec.seed, which)
     if is_dense(backbone):
         if kind != "reverse":
             raise InputError("certificate", f"be reverse on the {backbone.process.kind} process", kind)
         return reverse_any(backbone, spec.sampler, learned.table, num_paths=paths, seed=seed).to_dict()
+    batch = spec.evaluation.batch
     certificate = KINDS[kind](
-        backbone, spec.sampler, learned.table, num_paths=paths, seed=seed, batch=spec.evaluation.batch
+        backbone, spec.sampler, learned.table, num_paths=paths, seed=seed, batch=batch, conditions=conditions
     )
     return certificate.to_dict()

@@ -54,6 +54,7 @@ def make_card(
             samples=spec.evaluation.samples,
             primary=task.primary,
             diversity=task.diversity,
+            conditions=None if spec.evaluation.conditions is None else dict(spec.evaluation.conditions),
             **{part: metrics_of(measurements[part], task.primary) for part in PARTS},
         ),
         components=dict(spec.components),

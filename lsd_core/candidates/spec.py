@@ -12,6 +12,7 @@ from lsd_core.numerics.names import COMPONENT
 from lsd_core.plugins import require
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers import kernel_key
+from lsd_core.trajectories.conditions import check_record
 from lsd_core.trajectories.spec import TeacherSpec
 
 CODE_EPOCH = 1  # moves when a change of code changes results, so that old cards are not taken for new ones
@@ -39,6 +40,8 @@ class EvaluationSpec:
     """Fresh paths on which the certificate is computed; 0 computes none."""
     metrics: tuple[str, ...] = ()
     """Metrics beside the task's own, see `metrics.extra`."""
+    conditions: Mapping[str, Any] | None = None
+    """What is given to samples and to the paths of certificates, `Conditions.record`; None where nothing is."""
 
     def __post_init__(self) -> None:
         COMPONENT.check("evaluation.task", self.task)
@@ -51,13 +54,21 @@ class EvaluationSpec:
             raise InputError("evaluation.certificate_paths", rule, self.certificate_paths)
         if 1.0 not in self.temperatures or any(not temperature > 0 for temperature in self.temperatures):
             raise InputError("evaluation.temperatures", "be positive and contain 1", list(self.temperatures))
+        if self.conditions is not None:
+            check_record(self.conditions)
 
     def to_dict(self) -> dict[str, Any]:
-        """As data; without `metrics` where none are asked for, so that keys from before them still hold."""
+        """As data; without `metrics` and `conditions` where there are none, so that earlier keys still hold."""
         record = asdict(self)
-        if not self.metrics:
-            del record["metrics"]
+        for name in ("metrics", "conditions"):
+            if not record[name]:
+                del record[name]
         return record
+
+    @property
+    def alias_suffix(self) -> str:
+        """What the registry's aliases end in where something is given, so that they are apart from the others."""
+        return "" if self.conditions is None else f"-given-{self.conditions['digest'][:8]}"
 
     def samples_of(self, part: str) -> int:
         return self.selection_samples if part == "selection" else self.samples
@@ -145,6 +156,12 @@ class CandidateSpec:
     def label(self) -> str:
         """For people: `countdown nfe8 euler lsd`."""
         return f"{self.backbone.name} nfe{self.nfe} {self.sampler} {self.method}"
+
+    @property
+    def taught_as_measured(self) -> bool:
+        """Whether it has a teacher whose sequences are given something where its own samples are, and only there."""
+        given = self.evaluation.conditions is not None
+        return self.teacher is not None and (self.teacher.conditions is not None) == given
 
     def learning_seed(self, which: int) -> int:
         """Seed of the `which`-th learning run."""

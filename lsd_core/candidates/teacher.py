@@ -21,6 +21,7 @@ from lsd_core.samplers.full import growth_between
 from lsd_core.samplers.recording import expected_calls, node_times, record_exact, record_states, record_steps
 from lsd_core.samplers.state import Draws
 from lsd_core.tasks.catalog import TASKS
+from lsd_core.trajectories.conditions import Conditions
 from lsd_core.trajectories.spec import TeacherSpec
 from lsd_core.trajectories.types import TIME_GRID, Trajectories, concatenate
 
@@ -40,6 +41,7 @@ def teacher_spec(
     shard_rows: int,
     seed: int,
     nodes: int = 64,
+    conditions: Conditions | None = None,
 ) -> TeacherSpec:
     """The spec of a teacher for this backbone: base samplers take `steps` steps, `exact` and `data` none.
 
@@ -59,6 +61,9 @@ def teacher_spec(
         raise InputError("teacher.steps", f"be a multiple of teacher.nodes = {nodes}", steps)
     if method == DATA:
         _data_draw(backbone)
+        if conditions is not None:
+            rule = "draw from the network where tokens are given"
+            raise InputError("teacher.method", rule, DATA, "choose exact, or a base sampler with its steps")
     if shard_rows % batch:
         raise InputError("teacher.shard_rows", f"be a multiple of teacher.batch = {batch}", shard_rows)
     return TeacherSpec(
@@ -75,14 +80,24 @@ def teacher_spec(
         length=backbone.length,
         num_tokens=backbone.process.num_tokens,
         seed=seed,
+        conditions=None if conditions is None else conditions.record,
     )
 
 
 @torch.inference_mode()
 def generate_shard(
-    backbone: AnyBackbone, spec: TeacherSpec, shard: int, device: torch.device | str = "cpu"
+    backbone: AnyBackbone,
+    spec: TeacherSpec,
+    shard: int,
+    device: torch.device | str = "cpu",
+    conditions: Conditions | None = None,
 ) -> Trajectories:
-    """The trajectories of a shard, in batches of `spec.batch`, on the device that holds the backbone."""
+    """The trajectories of a shard, in batches of `spec.batch`, on the device that holds the backbone.
+
+    `conditions` are those that the spec names.
+    """
+    if (None if conditions is None else conditions.record) != spec.conditions:
+        raise InputError("conditions", "be those of the teacher", conditions and conditions.record)
     if backbone.fingerprint != spec.backbone_fingerprint:
         raise InputError(
             "teacher.backbone_fingerprint", f"be {backbone.fingerprint}", spec.backbone_fingerprint
@@ -90,14 +105,15 @@ def generate_shard(
     rows, parts = spec.rows(shard), []
     for first in range(rows.start, rows.stop, spec.batch):
         draws = Draws(spec.seed, torch.arange(first, first + spec.batch, device=device))
+        given = None if conditions is None else conditions.at(spec.seed, draws.trajectory)
         if is_dense(backbone):
             parts.append(_dense_paths(backbone, spec, draws))
         elif spec.method == DATA:
             parts.append(data_paths(backbone, draws))
         elif spec.steps is None:
-            parts.append(first_hitting(backbone, draws))
+            parts.append(first_hitting(backbone, draws, given))
         else:
-            parts.append(record_steps(backbone, spec.method, spec.steps, draws))
+            parts.append(record_steps(backbone, spec.method, spec.steps, draws, given))
     return concatenate(parts)
 
 
@@ -155,7 +171,7 @@ def calls_a_path(spec: TeacherSpec) -> int:
     if spec.method == UNIFORMISATION:
         assert spec.num_nodes is not None
         return expected_calls(process_from_dict(dict(spec.process)), spec.length, spec.num_nodes)
-    return spec.steps or spec.length
+    return spec.steps or spec.most_free
 
 
 def _data_draw(backbone: AnyBackbone) -> DrawData:

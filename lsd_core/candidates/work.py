@@ -2,17 +2,22 @@
 
 from collections.abc import Callable
 
+import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.backbones.device import computing_on, device_kind, device_of
-from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.candidates.measurement import Measurement
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
 from lsd_core.distillation.learned import Keep, Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method
+from lsd_core.errors import InputError
 from lsd_core.metrics.across import Across
 from lsd_core.samplers import generate, num_steps
+from lsd_core.samplers.conditional import Conditioned
 from lsd_core.tasks.evaluate import evaluate_across, evaluate_tokens
+from lsd_core.trajectories.conditions import Conditions
 from lsd_core.trajectories.types import Trajectories
 
 SHOWN = 4  # sequences of each measurement that are kept to be looked at
@@ -26,18 +31,23 @@ def learn(
     progress: Progress = lambda stage, share: None,
     watch: Watch = lambda step, values: None,
     keep: Keep = lambda name, make: make(),
+    conditions: Conditions | None = None,
 ) -> Learned:
     """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories.
 
-    Computed where the backbone lies. `keep` is for one backbone and these trajectories, see `Problem`.
+    Computed where the backbone lies. `keep` is for one backbone and these trajectories, see `Problem`. `conditions` are
+    those of the trajectories.
     """
     method, device = get_method(spec.method), device_of(backbone)
+    if conditions is not None:
+        backbone = Conditioned(absorbing(backbone, "conditions"))
     problem = Problem(
         backbone=backbone,
         sampler=spec.sampler,
         num_steps=num_steps(spec.sampler, spec.nfe, backbone.process),
         trajectories=None if trajectories is None else trajectories.to(device),
         teacher_seed=None if spec.teacher is None else spec.teacher.seed,
+        conditions=conditions,
         seed=spec.learning_seed(which),
         batch=spec.evaluation.batch,
         progress=progress,
@@ -56,8 +66,9 @@ def measure(
     learned: Learned,
     backbone: AnyBackbone,
     progress: Callable[[int], None] = lambda done: None,
+    conditions: Conditions | None = None,
 ) -> Measurement:
-    """Draw the samples of one seed, where the backbone lies, and judge them.
+    """Draw the samples of one seed, where the backbone lies, and judge them; under the evaluation's `conditions`.
 
     A temperature divides the log-scores: on a table whose gains act there it divides the gains by it, and
     only such tables (controls among them) are measured at temperatures other than 1.
@@ -74,8 +85,11 @@ def measure(
         seed,
         batch=spec.evaluation.batch,
         device=device,
+        given=conditions,
         progress=progress,
     )
+    if conditions is not None:
+        check_given(samples.tokens, conditions, seed)
     scores = evaluate_tokens(spec.evaluation.task, samples.tokens, backbone, seed, spec.evaluation.metrics)
     return Measurement(
         metrics=dict(scores.metrics),
@@ -86,6 +100,14 @@ def measure(
         across=_across(spec.evaluation, samples.tokens, backbone) if compared(part, temperature) else None,
         device_kind="" if device.type == "cpu" else device_kind(device),
     )
+
+
+def check_given(tokens: Int[Tensor, "n l"], conditions: Conditions, seed: int) -> None:
+    """Raise InputError where a given token was changed in samples 0 .. n - 1 of a seed."""
+    templates = conditions.at(seed, torch.arange(len(tokens)))
+    changed = int(((templates != conditions.mask) & (tokens != templates)).any(1).sum())
+    if changed:
+        raise InputError("samples", "keep what is given", f"{changed} of {len(tokens)} that do not")
 
 
 def table_index(spec: CandidateSpec, which: int) -> int:

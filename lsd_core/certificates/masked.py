@@ -26,14 +26,18 @@ Only `reverse` is computed: paths of p_along would take l calls each for every t
 """
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.certificates.base import Certificate
 from lsd_core.paths.masked_terms import stopped_mean
 from lsd_core.paths.sampler_paths import cut, named, one_at_a_time, order_along, own_paths
+from lsd_core.samplers.conditional import Conditioned
 from lsd_core.samplers.orders import UNIFORM, Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.conditions import Conditions
 
 ONE_AT_A_TIME = "the network revealing one token at a time, told t = n / (l + 1)"
 ALONG_CHOICES = (
@@ -52,17 +56,19 @@ def reverse(
     seed: int,
     batch: int,
     stops: int = 4,
+    conditions: Conditions | None = None,
 ) -> Certificate:
     """The reverse certificate on fresh paths of the sampler. Cost: M + 2 stops calls a path.
 
     Zero for a sampler that unmasks one token at a time without gain. Each path is stopped at `stops` counts,
-    stratified over 1 .. l.
+    stratified over 1 .. l. Under `conditions` it is the mean over templates of a divergence given each.
     """
     draws, order = Draws(seed, torch.arange(num_paths)), order_along(sampler, backbone, table)
-    paths, drawn = own_paths(backbone, sampler, table, draws, batch)
+    backbone, given = _given(backbone, conditions, draws)
+    paths, drawn = own_paths(backbone, sampler, table, draws, batch, given)
     values = stopped_mean(backbone, table, paths, order, "reverse", draws, batch, stops)
-    sequences = drawn + 2 * stops * num_paths
-    return Certificate.of("reverse", "KL(sampler || reference)", _reference(order), values, sequences)
+    sequences, reference = drawn + 2 * stops * num_paths, _reference(order, conditions)
+    return Certificate.of("reverse", "KL(sampler || reference)", reference, values, sequences)
 
 
 @torch.inference_mode()
@@ -75,25 +81,37 @@ def forward_swapped(
     seed: int,
     batch: int,
     stops: int = 4,
+    conditions: Conditions | None = None,
 ) -> Certificate:
     """The reverse certificate with roles swapped, on paths of p_net: no subtraction, every term >= 0.
 
     Cost: l calls a path to draw the paths, and 2 stops more.
     """
     draws, order = Draws(seed, torch.arange(num_paths)), named(sampler, backbone).order.of_table(table.order)
-    paths, drawn = one_at_a_time(backbone, sampler, draws, batch, table.order)
+    backbone, given = _given(backbone, conditions, draws)
+    paths, drawn = one_at_a_time(backbone, sampler, draws, batch, table.order, given)
     paths = cut(paths, backbone, sampler, table, draws)
     values = stopped_mean(backbone, table, paths, order, "forward", draws, batch, stops)
-    sequences = drawn + 2 * stops * num_paths
-    return Certificate.of("forward_swapped", "KL(reference || sampler)", _reference(order), values, sequences)
+    sequences, reference = drawn + 2 * stops * num_paths, _reference(order, conditions)
+    return Certificate.of("forward_swapped", "KL(reference || sampler)", reference, values, sequences)
 
 
-def _reference(order: Order | None) -> str:
+def _given(
+    backbone: Backbone, conditions: Conditions | None, draws: Draws
+) -> tuple[Backbone, Int[Tensor, "b l"] | None]:
+    """The backbone that the chains see, and each one's template."""
+    if conditions is None:
+        return backbone, None
+    return Conditioned(backbone), conditions.at(draws.seed, draws.trajectory)
+
+
+def _reference(order: Order | None, conditions: Conditions | None) -> str:
     """p_net along this order, or along a sampler's own choices, by name."""
-    if order is None:
-        return ALONG_CHOICES
-    return (
-        ONE_AT_A_TIME
+    name = (
+        ALONG_CHOICES
+        if order is None
+        else ONE_AT_A_TIME
         if order == UNIFORM
         else IN_ORDER.format(f"the {order.name}" if order.learned else order.name)
     )
+    return name if conditions is None else f"{name}, given the tokens of each template"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.paths.model import PathModel
@@ -65,7 +65,7 @@ def choose_gains(
         errors.append((costs - costs[:, pick : pick + 1]).std(0) / len(x) ** 0.5)
         chosen.append(pick)
         sequences += (1 + len(candidates) * model.calls_per_gain(step)) * len(x)
-        x = torch.cat(ends[pick])
+        x = ends[pick]
         report(step.index, noted(candidates[pick], curves[-1], errors[-1]))
     gains = tuple(candidates[g] for g in chosen)
     return Gains(table.with_gains(gains), torch.stack(curves), torch.stack(errors), tuple(chosen), sequences)
@@ -73,14 +73,13 @@ def choose_gains(
 
 def _try(
     model: PathModel, step: Step, candidates: tuple[float, ...], x: Tensor, draws: Draws
-) -> tuple[Float[Tensor, "b g"], list[list[Tensor]]]:
+) -> tuple[Float[Tensor, "b g"], list[Int[Tensor, "b l"]]]:
     """One step from the states x with every candidate: its cost path by path, and the states it leads to."""
     costs = torch.zeros(len(x), len(candidates), dtype=torch.float64)
-    ends: list[list[Tensor]] = [[] for _ in candidates]
+    ends = [torch.empty_like(x) for _ in candidates]
     for rows, attempt in model.attempts(step, x, draws):
         for g, gain in enumerate(candidates):
-            costs[rows, g], end = attempt(gain)
-            ends[g].append(end)
+            costs[rows, g], ends[g][rows] = attempt(gain)
     return costs, ends
 
 

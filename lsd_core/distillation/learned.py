@@ -7,6 +7,7 @@ from typing import Any
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, absorbing
 from lsd_core.paths.model import Progress as Progress
 from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.conditions import Conditions
 from lsd_core.trajectories.types import Trajectories
 
 Watch = Callable[
@@ -42,6 +43,8 @@ class Problem:
     """Stored teacher paths; a method says how it splits them. None for controls, which learn nothing."""
     teacher_seed: int | None = None
     """Seed that drew the trajectories, so that a student can share the teacher's noise."""
+    conditions: Conditions | None = None
+    """What is given to the sequences; the trajectories' own are in them."""
     seed: int
     """Everything random follows from it."""
     batch: int

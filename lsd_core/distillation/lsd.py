@@ -66,5 +66,6 @@ LSD = Method(
     description="a gain a step that aligns the student's scores with the teacher's",
     config_class=LSDConfig,
     fit=fit,
+    conditional="learned",
     processes=ANY,
 )

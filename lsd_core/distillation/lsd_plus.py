@@ -155,6 +155,7 @@ LSD_PLUS = Method(
     description="LSD with learned times: aligns what a step does, not its score",
     config_class=LSDPlusConfig,
     fit=fit,
+    conditional="learned",
 )
 LSD_PLUS_LITERAL = Method(
     name="lsd_plus_literal",

@@ -172,7 +172,11 @@ def begin(
     """
     process, chosen = problem.absorbing.process, paths.select(rows)
     own = Draws(derive_seed(problem.seed, "student", epoch), chosen.index)
-    state = start(problem.absorbing, own)
+    given = None
+    if chosen.given is not None:
+        assert chosen.x_end is not None
+        given = chosen.x_end.long().masked_fill(~chosen.given, process.mask)
+    state = start(problem.absorbing, own, given)
     x = perturbed(state.x, process, config.zeta, derive_seed(problem.seed, "zeta", epoch), chosen.index)
     coupling: Coupling = Independent(own)
     if config.coupling == "common":

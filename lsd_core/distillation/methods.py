@@ -12,7 +12,7 @@ from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.errors import InputError
 from lsd_core.plugins import Registry, instance_of
 from lsd_core.processes import Absorbing, Process
-from lsd_core.samplers.catalog import SAMPLERS, get_sampler
+from lsd_core.samplers.catalog import SAMPLERS, get_sampler, steps_in_counts
 from lsd_core.samplers.protocol import Sampler
 from lsd_core.settings import read_settings, write_settings
 
@@ -45,6 +45,8 @@ class Method:
     """Kinds of forward processes it is for."""
     grid: Literal["sampler", "counts"] = "sampler"
     """What its tables hold on a masked process: what the base sampler's do, or counts of masked tokens."""
+    conditional: Literal["", "unchanged", "learned", "rescaled"] = ""
+    """Where a grid has conditions: not for such grids, the same table, learned under them, or without them."""
     sweep: bool = False
     """Whether it is measured at a sweep of temperatures, for the comparison at equal diversity."""
 
@@ -80,12 +82,32 @@ class Method:
         if check is not None and isinstance(process, Absorbing):
             check(get_sampler(name, process))
 
-    def serves(self, name: str, process: Process, settings: Mapping[str, Any]) -> bool:
+    def is_for(self, given: bool) -> bool:
+        """Whether it is for grids with conditions (`given`), or for those without."""
+        return self.conditional != "" if given else self.conditional != "rescaled"
+
+    def check_conditions(self, sampler: str, given: bool) -> None:
+        """Raise InputError where it is not for a grid with conditions, or without, or not on that base sampler."""
+        if not self.is_for(given):
+            names = [name for name, each in METHODS.items() if each.is_for(given)]
+            rule = "be for grids with conditions" if given else "be left out of grids without conditions"
+            raise InputError("method", rule, self.name, f"choose among {', '.join(names)}")
+        if not given or not self.learned:
+            return
+        if self.grid == "sampler" and steps_in_counts(sampler):
+            rule = f"step in times for {self.name} where tokens are given"
+            raise InputError("sampler", rule, sampler, "use euler or tweedie")
+        if self.needs_paths and sampler in SAMPLERS and SAMPLERS[sampler].order.learned:
+            rule = "have an order of its own where tokens are given: none is learned under conditions"
+            raise InputError("sampler", rule, sampler, "use fixed_counts or halton")
+
+    def serves(self, name: str, process: Process, settings: Mapping[str, Any], given: bool = False) -> bool:
         """Whether it can fill the cells of that base sampler; one that brings its own fills all."""
         if self.own_sampler is not None:
             return True
         try:
             self.check_sampler(name, process, self.config(settings))
+            self.check_conditions(name, given)
         except InputError:
             return False
         return True

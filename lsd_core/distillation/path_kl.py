@@ -115,6 +115,7 @@ def path_model(problem: Problem, config: PathKLScheduleConfig) -> PathModel:
         seed=problem.seed,
         teacher_seed=problem.teacher_seed,
         pooled=config.pooled,
+        conditions=problem.conditions,
     )
 
 
@@ -211,6 +212,16 @@ def _reporting(problem: Problem, table: StepTable) -> Report:
     return report
 
 
+RESCALED = Method(
+    name="path_kl_rescaled",
+    kind="control",
+    description="path_kl learned with nothing given, its table rescaled for what is",
+    config_class=PathKLConfig,
+    fit=fit,
+    reads_paths=True,
+    grid="counts",
+    conditional="rescaled",
+)
 PATH_KL_SCHEDULE = Method(
     name="path_kl_schedule",
     kind="learned",
@@ -219,6 +230,7 @@ PATH_KL_SCHEDULE = Method(
     fit=fit,
     processes=ANY,
     grid="counts",
+    conditional="learned",
 )
 PATH_KL = Method(
     name="path_kl",
@@ -228,6 +240,7 @@ PATH_KL = Method(
     fit=fit,
     processes=ANY,
     grid="counts",
+    conditional="learned",
 )
 PATH_KL_SHARP = Method(
     name="path_kl_sharp",
@@ -237,4 +250,5 @@ PATH_KL_SHARP = Method(
     fit=fit,
     processes=ANY,
     grid="counts",
+    conditional="learned",
 )

@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     JUMP = 8
     STAGE2_TOKEN = 9
     GUMBEL = 10
+    CONDITION = 11
 
 
 def philox4x32(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, ...]:

@@ -28,14 +28,16 @@ from lsd_core.numerics.ranks import ranks
 from lsd_core.paths.divergence import features_at_count, mean_kl, token_log_probs
 from lsd_core.paths.masked_terms import next_at_count
 from lsd_core.paths.model import LEAST_PATHS, Attempt, EdgeCosts, Progress, Reference, empty_costs, silent
-from lsd_core.paths.sampler_paths import one_at_a_time
+from lsd_core.paths.sampler_paths import free_groups, one_at_a_time
 from lsd_core.samplers.categorical import pieces
+from lsd_core.samplers.conditional import scaled_count
 from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.one_call import OneCall
 from lsd_core.samplers.orders import Order
-from lsd_core.samplers.state import Draws
-from lsd_core.samplers.step import Step
+from lsd_core.samplers.state import Draws, start
+from lsd_core.samplers.step import Step, time_of_count
 from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.conditions import Conditions, by_free
 from lsd_core.trajectories.replay import hidden_at_count, state_at_count, timed
 from lsd_core.trajectories.types import Trajectories
 
@@ -59,6 +61,8 @@ class MaskedModel:
     variance."""
     permutation: tuple[int, ...] | None = None
     """The order that the table holds, for a sampler whose order is learned."""
+    conditions: Conditions | None = None
+    """What is given to paths; node i then stands for the same share of a path's free positions as of all l."""
 
     learns_gains = True
 
@@ -95,7 +99,8 @@ class MaskedModel:
         costs is mostly how far these are apart; on its own paths it is the divergence from unmasking one by one, at a
         small variance. Drawn from the teacher's seed, they are the same for all that read the same teacher.
         """
-        wanted = max(LEAST_PATHS, max_sequences // self.length)
+        calls = self.length if self.conditions is None else max(1, round(self.conditions.mean_free))
+        wanted = max(LEAST_PATHS, max_sequences // calls)
         if not self.exchangeable:
             root = self.seed if self.teacher_seed is None else self.teacher_seed
             draws = Draws(derive_seed("path_kl order", root), torch.arange(wanted))
@@ -108,20 +113,34 @@ class MaskedModel:
 
     def one_at_a_time(self, draws: Draws) -> tuple[Trajectories, int]:
         """Paths of the network that reveals one token at a time in this order, and the sequences it took."""
-        return one_at_a_time(self.backbone, self.method.name, draws, self.batch, self.permutation)
+        return one_at_a_time(
+            self.backbone, self.method.name, draws, self.batch, self.permutation, self._given(draws)
+        )
 
     def edge_costs(self, paths: Trajectories, progress: Progress = silent) -> EdgeCosts:
-        cost, own = empty_costs(self.num_nodes), 0.0
-        for node in range(self.num_nodes):
-            for tokens in self.node_costs(paths, node):
+        """Costs of all edges; where tokens are given, of what a table that is rescaled for each path does on it."""
+        cost, own, sequences = empty_costs(self.num_nodes), 0.0, 0
+        for rows, free in free_groups(paths):
+            some = self._free_costs(paths.select(rows), free, progress)
+            counts = range(self.length, -1, -1)
+            node = torch.tensor([free - scaled_count(n, self.length, free) for n in counts])
+            cost += some.cost[node][:, node]
+            own, sequences = own + (some.own or 0.0), sequences + some.sequences
+        return EdgeCosts(cost / len(paths), own / len(paths), sequences)
+
+    def _free_costs(self, paths: Trajectories, free: int, progress: Progress) -> EdgeCosts:
+        """Summed costs over paths with `free` positions that were not given: edges of counts free .. 0."""
+        cost, own = empty_costs(free), 0.0
+        for node in range(free):
+            for tokens in self.node_costs(paths, self.length - free + node):
                 row = tokens.sum(0).cumsum(0)
                 own += float(row[0])
                 cost[node, node + 1 :] += row
             if self.pooled:
-                n = self.length - node
+                n = free - node
                 cost[node, node + 1 :] = cost[node, -1].clone() / n * torch.arange(1, n + 1)
-            progress("edge costs", (node + 1) / self.length)
-        return EdgeCosts(cost / len(paths), own / len(paths), len(paths) * self.length)
+            progress("edge costs", (node + 1) / free)
+        return EdgeCosts(cost, own, len(paths) * free)
 
     def node_costs(self, paths: Trajectories, node: int) -> Iterator[Float[Tensor, "b n"]]:
         """-log p of the tokens that come after a node, given its state, next first: one network call a batch of paths.
@@ -140,18 +159,31 @@ class MaskedModel:
             nll[rows] = -token_log_probs(self.backbone, features, rows, some.x_end[rows].long())
             yield nll.gather(1, some.rank.argsort(dim=1))[:, node:]
 
+    def _given(self, draws: Draws) -> Int[Tensor, "b l"] | None:
+        """The template of each path."""
+        return None if self.conditions is None else self.conditions.at(draws.seed, draws.trajectory)
+
     def start(self, draws: Draws) -> Int[Tensor, "b l"]:
-        return self.backbone.process.prior(len(draws.trajectory), self.length, draws.trajectory.device)
+        return start(self.backbone, draws, self._given(draws)).x
 
     def attempts(self, step: Step, x: Int[Tensor, "b l"], draws: Draws) -> Iterator[tuple[Tensor, Attempt]]:
         assert step.counts is not None
-        n, m = step.counts
-        stops = _stops_inside(n, m, draws, step.index)
-        rank = self.order.rank(draws, self.length)
-        for rows in torch.arange(len(x)).split(self.batch):
-            own = Draws(draws.seed, draws.trajectory[rows])
-            features = features_at_count(self.backbone, x[rows], torch.full_like(stops[rows], n))
-            yield rows, self._attempt(step, x[rows], features, rank[rows], stops[rows], own)
+        begun = self.start(draws)
+        given = begun != self.backbone.process.mask
+        rank = ranks(self.order.keys(draws, self.length) - given.double(), 1)  # what is given comes first
+        for same, free in by_free(begun, self.backbone.process.mask):
+            n, m = (scaled_count(count, self.length, free) for count in step.counts)
+            if n == m:  # the rescaled table leaves the step out
+                yield same, lambda gain, rows=same: (torch.zeros(len(rows)).double(), x[rows])  # type: ignore[misc]
+                continue
+            t, s = time_of_count(n, self.length), time_of_count(m, self.length)
+            stops = _stops_inside(n, m, Draws(draws.seed, draws.trajectory[same]), step.index)
+            scaled = replace(step, counts=(n, m), t=t, s=s)
+            for part in torch.arange(len(same)).split(self.batch):
+                rows = same[part]
+                own = Draws(draws.seed, draws.trajectory[rows])
+                features = features_at_count(self.backbone, x[rows], torch.full_like(stops[part], n))
+                yield rows, self._attempt(scaled, x[rows], features, rank[rows], stops[part], own)
 
     def calls_per_gain(self, step: Step) -> int:
         """A step that reveals a single token is never sharpened, and needs no second call."""

@@ -10,7 +10,9 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.numerics.ranks import ranks
 from lsd_core.paths.divergence import features_at_count, mean_kl
+from lsd_core.paths.sampler_paths import free_groups
 from lsd_core.samplers.categorical import pieces
+from lsd_core.samplers.conditional import rescaled
 from lsd_core.samplers.orders import Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
@@ -31,8 +33,31 @@ def stopped_mean(
     batch: int,
     stops: int,
 ) -> Float[Tensor, " b"]:
-    """l times the mean of `stopped_terms` over `stops` counts a path, stratified over all of them."""
-    b, length = len(paths), paths.length
+    """l times the mean of `stopped_terms` over `stops` counts a path, stratified over all of them.
+
+    Where tokens are given, l is a path's number of free positions and the table is rescaled for it.
+    """
+    total = torch.zeros(len(paths), dtype=torch.float64)
+    for rows, num_free in free_groups(paths):
+        own, steps = Draws(draws.seed, draws.trajectory[rows]), rescaled(table, num_free)
+        some = paths.select(rows)
+        total[rows] = _stopped_mean(backbone, steps, some, order, direction, own, batch, stops, num_free)
+    return total
+
+
+def _stopped_mean(
+    backbone: Backbone,
+    table: StepTable,
+    paths: Trajectories,
+    order: Order | None,
+    direction: Direction,
+    draws: Draws,
+    batch: int,
+    stops: int,
+    length: int,
+) -> Float[Tensor, " b"]:
+    """`stopped_mean` of paths with `length` free positions each."""
+    b = len(paths)
     stop = torch.arange(stops)[None, :]
     slot = uniforms(draws.seed, draws.trajectory[:, None], stop, torch.tensor(0), Purpose.MASK)
     shuffle = ranks(slot, 0)  # which of the b strata of its share of 1 .. l

@@ -9,6 +9,9 @@ from lsd_core.errors import InputError
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import aliases_of, current_fingerprint, listed, version_of
 
+GIVEN = "given"  # the tag of a version for conditions: the first digits of their digest
+ALIAS = rf"nfe(?P<nfe>[1-9]\d*)(-(?P<sampler>(?!given-)[\w-]+?))?(-given-(?P<{GIVEN}>[0-9a-f]{{8}}))?"
+
 
 def set_champions(
     backbone: str, fingerprint: str, champions: Mapping[str, int | str], *, tracking_uri: str | None = None
@@ -61,15 +64,16 @@ def rollback(backbone: str, alias: str, *, tracking_uri: str | None = None) -> i
 
 
 def _fit(client: Any, backbone: str, alias: str, version: int | str) -> Any:
-    """The version, if the alias `nfe<N>` or `nfe<N>-<sampler>` may mean it."""
+    """The version, if the alias `nfe<N>` or `nfe<N>-<sampler>` may mean it; ending in `-given-<digest>` where it is
+    for conditions, and only there."""
     chosen = version_of(client, backbone, version)
-    match = re.fullmatch(r"nfe(?P<nfe>[1-9]\d*)(-(?P<sampler>[\w-]+))?", alias)
+    match = re.fullmatch(ALIAS, alias)
     if match is None:
         raise InputError("alias", "be nfe<N> or nfe<N>-<sampler>, such as nfe8 or nfe8-euler", alias)
     for key, wanted in match.groupdict().items():
-        if wanted is not None and chosen.tags.get(key) != wanted:
+        if (wanted is not None or key == GIVEN) and chosen.tags.get(key) != wanted:
             field = f"version {chosen.version} of {backbone}"
-            raise InputError(field, f"have {key} {wanted} to hold {alias}", chosen.tags.get(key))
+            raise InputError(field, f"have {key} {wanted or 'nothing'} to hold {alias}", chosen.tags.get(key))
     return chosen
 
 

@@ -41,6 +41,8 @@ def tags_of(card: SamplerCard, store_url: str | None) -> dict[str, str]:
     }
     optional = {"primary": card.primary.mean, "entropy": card.diversity.mean, "store": store_url}
     tags |= {key: str(value) for key, value in optional.items() if value is not None}
+    if card.evaluation.conditions is not None:
+        tags["given"] = str(card.evaluation.conditions["digest"])[:8]
     return tags | _flat("certificate", card.certificate or {})
 
 

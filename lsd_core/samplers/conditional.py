@@ -38,9 +38,9 @@ def template(backbone: Backbone, tokens: Sequence[Any], field: str = "prompt") -
     return given
 
 
-def check_template(backbone: Backbone, given: Int[Tensor, " l"]) -> None:
-    """Raise InputError unless these are `length` states of the backbone's process."""
-    if given.shape != (backbone.length,):
+def check_template(backbone: Backbone, given: Int[Tensor, "*n l"]) -> None:
+    """Raise InputError unless these are `length` states of the backbone's process, or several times so many."""
+    if given.shape[-1:] != (backbone.length,) or given.ndim > 2:
         raise InputError("given", f"have shape ({backbone.length},)", tuple(given.shape))
     if int(given.min()) < 0 or int(given.max()) > backbone.process.mask:
         rule = f"lie in 0..{backbone.process.num_tokens - 1}, or be {backbone.process.mask} where free"
@@ -56,11 +56,16 @@ def rescaled(table: StepTable, num_free: int) -> StepTable:
         return table
     counts, gains = [num_free], []
     for count, gain in zip(table.counts[1:], table.gains, strict=True):
-        scaled = round(num_free * count / table.counts[0])
+        scaled = scaled_count(count, table.counts[0], num_free)
         if scaled < counts[-1]:
             counts.append(scaled)
             gains.append(gain)
     return replace(table, counts=tuple(counts), gains=tuple(gains))
+
+
+def scaled_count(count: int, length: int, num_free: int) -> int:
+    """The same share of `num_free` positions as `count` is of `length`, to the nearest whole number."""
+    return round(num_free * count / length)
 
 
 class Conditioned(Wrapped):

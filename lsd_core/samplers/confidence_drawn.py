@@ -20,8 +20,8 @@ class ConfidenceDrawn(Abilities):
     """The positions whose drawn token has the largest probability (MaskGIT; LLaDA's low-confidence remasking).
 
     A token is drawn at every masked position, and those of the step's quota that are likeliest stay. Which draws
-    stay depends on what they are, so the output is cooled by the selection, and the certificates of samplers that choose
-    before the draw do not hold.
+    stay depends on what they are, so the output is cooled by the selection, and the certificates of samplers that
+    choose before the draw do not hold.
 
     Cost: 1 network call, and the head on all masked rows.
     """

@@ -14,7 +14,7 @@ from lsd_core.samplers.state import Draws, start
 from lsd_core.trajectories.types import TIME_GRID, Trajectories
 
 
-def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | None = None) -> Trajectories:
+def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, "*b l"] | None = None) -> Trajectories:
     """Trajectories of the exact chain (first-hitting sampler, Zheng et al. 2024, Sec. 4.1).
 
     For log-linear noise the time at which a token is unmasked is uniform on (0, 1), independently; they are drawn on
@@ -22,8 +22,8 @@ def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | N
     each at the time of the token it serves (a rate is read when its jump happens), simulate the network's
     reverse chain exactly: with an inexact network, the uniform-order mixture.
 
-    `given` tokens (l,), the mask where there is none, are there from the start: they rank first, at the
-    latest time, cost no call, and the others are conditioned on them.
+    `given` tokens, the mask where there is none, the same for all chains or (b, l) for each, are there from the
+    start: they rank first, at the latest time, cost no call, and the others are conditioned on them.
     """
     state = start(backbone, draws, given)
     if given is not None:
@@ -36,11 +36,11 @@ def first_hitting(backbone: Backbone, draws: Draws, given: Int[Tensor, " l"] | N
     ticks = torch.where(fixed, TIME_GRID - 1, ticks)
     order = (ticks + fixed).argsort(dim=1, descending=True, stable=True)  # positions, first unmasked first
     chain = torch.arange(b, device=state.x.device)
-    tokens = draws.grid(0, Purpose.TOKEN, length)
-    for event in range(int(fixed[0].sum()), length):
+    tokens, known = draws.grid(0, Purpose.TOKEN, length), fixed.sum(1)
+    for event in range(int(known.min()), length):
         position = order[:, event]
         t = ticks.gather(1, position[:, None])[:, 0].clamp(min=1).double() / TIME_GRID
-        features, state = call(backbone, state, t)
+        features, state = call(backbone, state, t, wanted=event >= known)
         log_weights = head_rows(backbone, features[chain, position])
         token = draw_power(log_weights, 1.0, tokens[chain, position])
         state = state.moved(state.x.index_put((chain, position), token), backbone)

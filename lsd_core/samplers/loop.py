@@ -16,6 +16,7 @@ from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import Draws, State, start
 from lsd_core.samplers.step import Step, steps_of
 from lsd_core.samplers.table import StepTable
+from lsd_core.trajectories.conditions import Conditions, by_free
 
 TOKENS_PER_BATCH = 1024  # default size of a batch: so many positions
 
@@ -44,16 +45,18 @@ def generate(
     first: int = 0,
     batch: int | None = None,
     device: torch.device | str = "cpu",
-    given: Int[Tensor, " l"] | None = None,
+    given: Int[Tensor, " l"] | Conditions | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Samples:
     """Samples `first` ... `first + num_samples - 1` of the endless list that `seed` names.
 
     Batches are cut at multiples of `batch` and always run whole, so a sample is the same whatever the number
-    asked for: sample(16) is the beginning of sample(32). `given` fixes tokens (`conditional.template`).
+    asked for: sample(16) is the beginning of sample(32). `given` fixes tokens: one template for all
+    (`conditional.template`), or conditions, of which sample i takes the one that (seed, i) draws.
     """
     if given is not None:
-        check_template(absorbing(backbone, "a template"), given)
+        fixed = given.templates if isinstance(given, Conditions) else given
+        check_template(absorbing(backbone, "a template"), fixed)
 
     if num_samples < 1:
         raise InputError("num_samples", "be an integer >= 1", num_samples)
@@ -67,7 +70,8 @@ def generate(
     for offset in range(begin, whole, at_once * batch):
         stop = min(offset + at_once * batch, whole)
         draws = Draws(seed, torch.arange(offset, stop, device=device))
-        state = run_chains(backbone, sampler, table, draws, given)
+        template = given.at(seed, draws.trajectory) if isinstance(given, Conditions) else given
+        state = run_chains(backbone, sampler, table, draws, template)
         parts.append((state.x.cpu(), state.calls.cpu()))
         progress(min(stop, end) - max(offset, first))
     keep = slice(first - begin, end - begin)
@@ -89,17 +93,28 @@ def run_chains(
     sampler: str,
     table: StepTable,
     draws: Draws,
-    given: Int[Tensor, " l"] | None = None,
+    given: Int[Tensor, "*b l"] | None = None,
 ) -> State:
-    """Chains from the prior, and the `given` tokens, through all the table's steps."""
+    """Chains from the prior, and the `given` tokens, through all the table's steps.
+
+    `given` is one template for all chains, or one for each: those with as many free positions walk together.
+    """
     check_table(table, backbone, get_sampler(sampler, backbone.process))
     state = start(backbone, draws, given)
-    if given is not None:
-        masked = absorbing(backbone, "a template")
-        num_free = int((given == masked.process.mask).sum())
-        if num_free == 0:
-            return state
-        backbone, table = Conditioned(masked), rescaled(table, num_free)
+    if given is None:
+        return _through(backbone, sampler, table, state, draws)
+    conditioned = Conditioned(absorbing(backbone, "a template"))
+    x, calls = state.x.clone(), state.calls.clone()
+    for rows, num_free in by_free(state.x, conditioned.process.mask):
+        if num_free:
+            own = Draws(draws.seed, draws.trajectory[rows])
+            begun = start(conditioned, own, state.x[rows])
+            end = _through(conditioned, sampler, rescaled(table, num_free), begun, own)
+            x[rows], calls[rows] = end.x, end.calls
+    return State(x, calls, given=state.given)
+
+
+def _through(backbone: AnyBackbone, sampler: str, table: StepTable, state: State, draws: Draws) -> State:
     for _, _, after in walk(backbone, sampler, table, state, draws):
         state = after
     return state

@@ -13,6 +13,7 @@ from lsd_core.backbones.protocol import Backbone, DenseBackbone
 from lsd_core.backbones.scores import ScoreBackbone, X0Backbone
 from lsd_core.errors import InputError
 from lsd_core.processes import Process, Uniform
+from lsd_core.samplers.conditional import Conditioned
 from lsd_core.samplers.full import predict
 from lsd_core.samplers.loop import walk
 from lsd_core.samplers.state import Draws, draw_prior, start
@@ -58,9 +59,13 @@ def record_exact(backbone: ScoreBackbone, num_nodes: int, draws: Draws) -> Traje
     return _trajectories(backbone.process, draws, states, x_end)
 
 
-def record_steps(backbone: Backbone, sampler: str, steps: int, draws: Draws) -> Trajectories:
-    """Paths of `steps` uniform steps of a sampler on a masked process."""
-    process, state = backbone.process, start(backbone, draws)
+def record_steps(
+    backbone: Backbone, sampler: str, steps: int, draws: Draws, given: Int[Tensor, "b l"] | None = None
+) -> Trajectories:
+    """Paths of `steps` uniform steps of a sampler on a masked process; of `given` tokens the step is 0."""
+    process, state = backbone.process, start(backbone, draws, given)
+    if given is not None:
+        backbone = Conditioned(backbone)
     unmasked_in = torch.zeros_like(state.x)
     for step, before, after in walk(backbone, sampler, uniform_times(steps), state, draws):
         unmasked = (before.x == process.mask) & (after.x != process.mask)

@@ -69,14 +69,17 @@ class State:
         return replace(self, x=x, fresh=self.fresh & (x == self.x).all(dim=1))
 
 
-def start(backbone: AnyBackbone, draws: Draws, given: Int[Tensor, " l"] | None = None) -> State:
-    """Chains at t = 1, drawn from the prior, with the `given` tokens in place; no network call yet."""
+def start(backbone: AnyBackbone, draws: Draws, given: Int[Tensor, "*b l"] | None = None) -> State:
+    """Chains at t = 1, drawn from the prior, with the `given` tokens in place; no network call yet.
+
+    `given` is one template for all chains, or one for each.
+    """
     calls = torch.zeros_like(draws.trajectory)
     if is_dense(backbone):
         return State(draw_prior(backbone.process, draws, backbone.length), calls)
     if given is None:
         return State(backbone.process.prior(len(calls), backbone.length, calls.device), calls)
-    x = given.to(calls.device).repeat(len(calls), 1)
+    x = given.to(calls.device).expand(len(calls), -1).contiguous()
     return State(x, calls, given=x != backbone.process.mask)
 
 

@@ -27,6 +27,8 @@ class Task:
     """(tokens (n, l), frozen backbone, seed) -> Scores."""
     draw: Callable[[int, Tensor, int, int], Tensor] | None = None
     """(seed, trajectories (b,), length, num_tokens) -> data (b, l), where the data distribution can be drawn from."""
+    conditions: Callable[[AnyBackbone, int, int], Tensor] | None = None
+    """(frozen backbone, number, seed) -> templates (n, l) with the mask where free, where the task asks questions."""
     check: Callable[[AnyBackbone], None] = lambda backbone: None
     """Raises InputError for a backbone that the task cannot judge, before any work."""
     columns: tuple[str, ...] = ()

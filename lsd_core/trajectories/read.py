@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lsd_core.errors import InputError
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.bits import unpack
+from lsd_core.trajectories.conditions import conditioned, read_conditions
 from lsd_core.trajectories.manifest import REMEDY, CorruptFileError, load_manifest
 from lsd_core.trajectories.prefetch import ahead
 from lsd_core.trajectories.schema import SHARD_KEY, SPEC_KEY, Column, implied_rank, layout, unchained
@@ -31,7 +32,9 @@ def read_trajectories(
     """
     records = published_shards(store, spec, limit)
     rows = len(records) * spec.shard_rows if limit is None else limit
-    return gather(stream_shards(store, spec, records, columns), rows)
+    found = gather(stream_shards(store, spec, records, columns), rows)
+    conditions = read_conditions(store, spec.conditions)
+    return found if conditions is None else conditioned(found, conditions, spec.seed)
 
 
 def published_shards(store: Store, spec: TeacherSpec, limit: int | None = None) -> list[ShardRecord]:

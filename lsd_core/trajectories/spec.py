@@ -7,6 +7,7 @@ from typing import Any
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
 from lsd_core.numerics.names import BACKBONE, COMPONENT, FINGERPRINT, Grammar
+from lsd_core.trajectories.conditions import check_record
 
 SCHEMA_VERSION = 1
 _TIME_GRID = Grammar("2^16, uniform, or states-64 or the like", r"2\^16|[a-z]+|states-[1-9][0-9]*")
@@ -49,6 +50,8 @@ class TeacherSpec:
     """Seed of every uniform."""
     schema_version: int = SCHEMA_VERSION
     """Version of the shard's layout."""
+    conditions: Mapping[str, Any] | None = None
+    """What is given to the trajectories, `Conditions.record`; None where nothing is."""
 
     def __post_init__(self) -> None:
         for name in ("batch", "shard_rows", "length", "num_tokens", "law_version"):
@@ -69,13 +72,19 @@ class TeacherSpec:
             remedy = "use the version of this program that wrote the shards, or make a new teacher"
             raise InputError("teacher.schema_version", f"be {SCHEMA_VERSION}", self.schema_version, remedy)
         object.__setattr__(self, "process", dict(self.process))
+        if self.conditions is not None:
+            check_record(self.conditions)
+            object.__setattr__(self, "conditions", dict(self.conditions))
 
     def __hash__(self) -> int:
         return int(self.hash, 16)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for canonical JSON."""
-        return asdict(self)
+        """Plain data, for canonical JSON; without `conditions` where nothing is given, so that earlier hashes hold."""
+        record = asdict(self)
+        if self.conditions is None:
+            del record["conditions"]
+        return record
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "TeacherSpec":
@@ -91,6 +100,13 @@ class TeacherSpec:
     def hash(self) -> str:
         """The first 16 hexadecimal digits of the digest of the canonical JSON."""
         return digest(self.to_dict())[:16]
+
+    @property
+    def most_free(self) -> int:
+        """Free positions of a trajectory, at most."""
+        if self.conditions is None or self.conditions["unconditional"] > 0:
+            return self.length
+        return int(self.conditions["free"][1])
 
     @property
     def num_nodes(self) -> int | None:

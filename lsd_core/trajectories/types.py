@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Integer, Num
+from jaxtyping import Bool, Integer, Num
 from torch import Tensor
 
 from lsd_core.errors import InputError
@@ -35,6 +35,9 @@ class Trajectories:
     reveal_step: Integer[Tensor, "n l"] | None = None  # step (0 .. steps - 1) that reveals the position
     steps: int | None = None  # number of steps; None for an exact teacher, and beside `states`
     states: Integer[Tensor, "n g l"] | None = None  # at times 1 - k / g, k = 0 .. g - 1; x_end follows at 0
+    given: Bool[Tensor, "n l"] | None = (
+        None  # which tokens were given; not at rest, since the conditions say it
+    )
 
     def __post_init__(self) -> None:
         shapes = {name: tuple(column.shape) for name, column in self.columns().items()}
@@ -83,6 +86,8 @@ class Trajectories:
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> "Trajectories":
         changed: dict[str, Any] = {name: function(column) for name, column in self.columns().items()}
+        if self.given is not None:
+            changed["given"] = function(self.given)
         return replace(self, index=function(self.index), **changed)
 
 
@@ -114,7 +119,7 @@ def _kind(part: Trajectories) -> tuple[object, ...]:
 
 
 def _tensors(held: Trajectories) -> list[Tensor]:
-    return [held.index, *held.columns().values()]
+    return [held.index, *held.columns().values(), *([] if held.given is None else [held.given])]
 
 
 def equal(a: Trajectories, b: Trajectories) -> bool:
