@@ -74,7 +74,7 @@ def test_a_method_keeps_its_colour_and_another_base_sampler_has_open_marks(data,
         "path_kl open",
         "lsd",
     )
-    assert 'class="dot c-path_kl open"' in page
+    assert 'class="dot c-path_kl open f' in page
     assert "Open marks: another base sampler" in page
     style = style_sheet(METHODS)
     for method in METHODS:
