@@ -140,9 +140,9 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
             open_cell = replace(cell, specs=lacking)
             cells[cell_piece(site, open_cell, taught)] = open_cell
             jobs += planned_jobs(site, open_cell)
-    orders = one_by_one_pieces(site, plan) if check_teachers else []
+    orders, drawn = one_by_one_pieces(site, plan) if check_teachers else ([], [])
     big_first = sorted(cells, key=lambda piece: -cells[piece].nfe)
-    driver.work([*taught.values(), *big_first, *orders], jobs)
+    driver.work([*taught.values(), *big_first, *orders], [*jobs, *drawn])
     for piece in orders:  # they are shown beside the cells, and no cell needs them
         if piece.error is not None:
             driver.progress.say(f"{piece.name} failed: {reason_of(piece.error)}")
@@ -223,7 +223,7 @@ class _Shown:
     def done(self, outcome: Outcome[Job, Any]) -> None:
         job, (stage, _), note = outcome.item, stage_of(outcome.item), ""
         if outcome.failure is not None:
-            whose = stage if isinstance(job, ShardJob) else job.spec.label
+            whose = stage if isinstance(job, ShardJob | OneByOneJob) else job.spec.label
             self.progress.say(f"{whose} failed: {reason_of(outcome.failure)}")
         elif outcome.result is not None and outcome.result.spent is not None:
             self.timing.add(stage, job, outcome.result.spent)

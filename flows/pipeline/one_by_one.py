@@ -8,7 +8,7 @@ from flows.pipeline.scheduler import Piece, Steps, reason_of
 from flows.pipeline.site import Site, WorkFailed
 from lsd_core.candidates.one_by_one import orders_among
 from lsd_core.samplers.orders import UNIFORM
-from workers.jobs import OneByOneJob
+from workers.jobs import Job, OneByOneJob
 
 PHASE = "orders"
 CALLS_A_POSITION = 6  # of a sample and its gap: twice drawn, four times scored
@@ -33,16 +33,17 @@ def sequences(job: OneByOneJob) -> int:
     return job.samples * job.spec.length * calls
 
 
-def one_by_one_pieces(site: Site, plan: Plan) -> list[Piece]:
-    """One for each backbone that lacks any; what is there is counted."""
-    pieces, jobs = [], one_by_one_jobs(plan)
+def one_by_one_pieces(site: Site, plan: Plan) -> tuple[list[Piece], list[Job]]:
+    """One for each backbone that lacks any, and their jobs; what is there is counted."""
+    pieces, missing, jobs = list[Piece](), list[Job](), one_by_one_jobs(plan)
     site.count(PHASE, jobs)
     for backbone in plan.backbones:
         mine = [job for job in jobs if job.spec.backbone.fingerprint == backbone.fingerprint]
-        if site.missing(mine):
+        if lacking := site.missing(mine):
             name = f"one by one {backbone.name}"
             pieces.append(Piece(name, partial(_steps, site, name, mine), len(mine), kind="teacher"))
-    return pieces
+            missing += lacking
+    return pieces, missing
 
 
 def _steps(site: Site, name: str, jobs: Sequence[OneByOneJob]) -> Steps:

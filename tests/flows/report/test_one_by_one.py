@@ -99,7 +99,7 @@ def test_a_runs_own_table_has_them_once_a_backbone(done):
 def test_it_is_measured_once_and_more_samples_take_the_place_of_fewer(run):
     plan, store = run.plan, run.store
     site = Site(store)
-    assert one_by_one_pieces(site, plan) == []
+    assert one_by_one_pieces(site, plan) == ([], [])
     assert site.counts.reused["orders"] == 2
     uniform, halton = one_by_one_jobs(plan)
     assert (uniform.order, halton.order) == ("uniform", "halton")
@@ -108,8 +108,9 @@ def test_it_is_measured_once_and_more_samples_take_the_place_of_fewer(run):
     more = plan.config.model_copy(
         update={"evaluation": plan.config.evaluation.model_copy(update={"samples": 16})}
     )
-    (piece,) = one_by_one_pieces(Site(store), replace(plan, config=more))
+    (piece,), jobs = one_by_one_pieces(Site(store), replace(plan, config=more))
     assert piece.name == "one by one countdown-exact"
+    assert [job.samples for job in jobs] == [16, 16]
     none = plan.config.model_copy(
         update={"evaluation": plan.config.evaluation.model_copy(update={"one_by_one": 0})}
     )
