@@ -24,9 +24,14 @@ KINDS: dict[str, Callable[..., Certificate]] = {
 
 
 def certifiable(spec: CandidateSpec) -> bool:
-    """Whether the reverse certificate applies: paths are wanted, and it holds for the base sampler."""
-    process = process_from_dict(dict(spec.process))
-    return spec.evaluation.certificate_paths > 0 and has_certificate(get_sampler(spec.sampler, process))
+    """Whether the reverse certificate applies: paths are wanted, and it holds for the base sampler.
+
+    Along a sampler's own choices it is derived for sequences of which nothing is given.
+    """
+    sampler = get_sampler(spec.sampler, process_from_dict(dict(spec.process)))
+    if spec.evaluation.conditions is not None and sampler.adaptive:
+        return False
+    return spec.evaluation.certificate_paths > 0 and has_certificate(sampler)
 
 
 def kinds_of(spec: CandidateSpec) -> tuple[str, ...]:

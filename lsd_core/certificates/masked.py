@@ -22,7 +22,8 @@ by the chain rule over steps and, within each, over an order that is drawn befor
 is 0. A consistent network has one distribution in all orders, its own, which then is the reference, and the certificate
 is the divergence from it: given x_out, S(x) of the first step, then that of the second, and so on, are known, so no
 information is dropped with the path. Otherwise the choices of few steps are part of the reference, as its name says.
-Only `reverse` is computed: paths of p_along would take l calls each for every table.
+Only `reverse` is computed: paths of p_along would take l calls each for every table. Positions that depend on the
+tokens drawn there have a certificate of their own (`certificates.drawn`).
 """
 
 import torch
@@ -31,9 +32,12 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.certificates.base import Certificate
+from lsd_core.certificates.drawn import reverse_drawn
 from lsd_core.paths.masked_terms import stopped_mean
 from lsd_core.paths.sampler_paths import cut, named, one_at_a_time, order_along, own_paths
+from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.conditional import Conditioned
+from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.orders import UNIFORM, Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
@@ -63,6 +67,8 @@ def reverse(
     Zero for a sampler that unmasks one token at a time without gain. Each path is stopped at `stops` counts,
     stratified over 1 .. l. Under `conditions` it is the mean over templates of a divergence given each.
     """
+    if isinstance(get_sampler(sampler, backbone.process), ConfidenceDrawn):
+        return reverse_drawn(backbone, table, num_paths=num_paths, seed=seed, batch=batch)
     draws, order = Draws(seed, torch.arange(num_paths)), order_along(sampler, backbone, table)
     backbone, given = _given(backbone, conditions, draws)
     paths, drawn = own_paths(backbone, sampler, table, draws, batch, given)

@@ -97,8 +97,8 @@ class Method:
         if self.grid == "sampler" and steps_in_counts(sampler):
             rule = f"step in times for {self.name} where tokens are given"
             raise InputError("sampler", rule, sampler, "use euler or tweedie")
-        if self.needs_paths and sampler in SAMPLERS and SAMPLERS[sampler].order.learned:
-            rule = "have an order of its own where tokens are given: none is learned under conditions"
+        if sampler in SAMPLERS and (SAMPLERS[sampler].adaptive or SAMPLERS[sampler].order.learned):
+            rule = f"have an order of its own for {self.name} where tokens are given"
             raise InputError("sampler", rule, sampler, "use fixed_counts or halton")
 
     def serves(self, name: str, process: Process, settings: Mapping[str, Any], given: bool = False) -> bool:

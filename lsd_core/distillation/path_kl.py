@@ -4,7 +4,9 @@
    processes, over the teacher's times (`paths.masked_model`, `paths.jump_model`).
 2. A shortest path with M edges is the best schedule of M steps (`schedule`). Over counts the samplers of one order
    have one distribution, and so one table; the costs of one with an order of its own are taken on the network's own
-   paths along that. Where the table holds the order (`learned_order`), it is chosen first (`order_search`).
+   paths along that. Where the table holds the order (`learned_order`), it is chosen first (`order_search`). A sampler
+   that looks at the tokens has costs along its own choices (`paths.chosen_model`) and, where it decides itself how many
+   tokens to unmask, thresholds (`thresholds`).
 3. Each step's gain on the log-score is chosen on the sampler's own states under the reverse bound (`gains`).
 
 The bound is a bound, and the entropy that gains cost matters more to some and less to others; so the family has three
@@ -25,11 +27,18 @@ from lsd_core.distillation.methods import ANY, Method
 from lsd_core.distillation.order_search import OrderSearch, search_orders
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.distillation.schedule import Schedule, cheapest_schedules
+from lsd_core.distillation.thresholds import Thresholds, choose_thresholds
 from lsd_core.numerics.canonical import derive_seed
+from lsd_core.paths.chosen_model import ChosenModel
+from lsd_core.paths.drawn_model import DrawnModel
 from lsd_core.paths.jump_model import JumpModel, states_of
 from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.paths.model import EdgeCosts, PathModel
-from lsd_core.paths.sampler_paths import named
+from lsd_core.samplers.adaptive import ByPrediction, WithinBudget
+from lsd_core.samplers.catalog import factorised, get_sampler
+from lsd_core.samplers.confidence import Confidence
+from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
 
@@ -49,9 +58,12 @@ def fit(problem: Problem, config: PathKLScheduleConfig) -> Learned:
 def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]) -> dict[int, Learned]:
     """The tables for several numbers of steps from one pass over the edges; `problem.num_steps` is not read.
 
-    Each result counts that pass among its sequences; taken together they paid for it once.
+    Each result counts that pass among its sequences; taken together they paid for it once. Along a sampler's own
+    choices costs depend on the number of steps, and each has a pass of its own.
     """
-    model = path_model(problem, config)
+    if get_sampler(problem.sampler, problem.backbone.process).adaptive and len(all_steps) > 1:
+        return {each: fit(replace(problem, num_steps=each), config) for each in all_steps}
+    model = path_model(problem, config, max(all_steps))
     for num_steps in all_steps:
         model.check_steps(num_steps)
     if isinstance(model, MaskedModel) and model.method.order.learned:
@@ -99,10 +111,14 @@ def _fit_orders(
     }
 
 
-def path_model(problem: Problem, config: PathKLScheduleConfig) -> PathModel:
+def path_model(problem: Problem, config: PathKLScheduleConfig, num_steps: int) -> PathModel:
     """The problem's backbone and sampler, as path-KL reads them; InputError for a sampler it cannot learn."""
     backbone, batch = problem.backbone, problem.batch
-    method = named(problem.sampler, backbone)
+    method = get_sampler(problem.sampler, backbone.process)
+    if method.adaptive:
+        config.check_sampler(method)
+        return _adaptive_model(problem, method, num_steps)
+    method = factorised(method)
     if is_dense(backbone):
         states_of(problem.trajectories)
         return JumpModel(backbone=backbone, method=method, batch=batch, stored=problem.trajectories)
@@ -117,6 +133,21 @@ def path_model(problem: Problem, config: PathKLScheduleConfig) -> PathModel:
         pooled=config.pooled,
         conditions=problem.conditions,
     )
+
+
+def _adaptive_model(problem: Problem, method: Sampler, num_steps: int) -> PathModel:
+    """Along the choices of a sampler that looks at the tokens."""
+    drawn = isinstance(method, ConfidenceDrawn)
+    rule = Confidence() if drawn else method
+    assert isinstance(rule, ByPrediction)
+    model = ChosenModel(
+        backbone=problem.absorbing,
+        method=rule,
+        batch=problem.batch,
+        num_steps=num_steps,
+        root=problem.seed if problem.teacher_seed is None else problem.teacher_seed,
+    )
+    return DrawnModel(model) if drawn else model
 
 
 def grid_change(costs: EdgeCosts, num_steps: int) -> float:
@@ -150,18 +181,24 @@ def _fit_gains(
     problem: Problem, config: PathKLScheduleConfig, model: PathModel, costs: EdgeCosts, schedule: Schedule
 ) -> Learned:
     """The schedule with its gains, and a record of what was measured."""
-    table = model.table(schedule.nodes)
-    diagnostics = {"price_nats": schedule.cost, "price_sequences": costs.sequences}
+    table, sequences = model.table(schedule.nodes), costs.sequences
+    diagnostics: dict[str, Any] = {"price_nats": schedule.cost, "price_sequences": costs.sequences}
+    if isinstance(model, ChosenModel) and isinstance(model.method, WithinBudget):
+        along, limit = model, config.price_sequences
+        key = ("thresholds", model.method.name, table, limit, model.batch, model.root)
+        found: Thresholds = problem.keep(key, lambda: choose_thresholds(along, table, limit))
+        table, sequences = found.table, sequences + found.sequences
+        diagnostics["threshold_nats"] = list(found.nats)
     if costs.own is None:
         diagnostics["grid_change"] = grid_change(costs, schedule.num_steps)
     else:
         diagnostics["teacher_nats"] = costs.own
     if not isinstance(config, PathKLConfig) or not model.learns_gains:
-        return Learned(table=table, sequences=costs.sequences, diagnostics=diagnostics)
+        return Learned(table=table, sequences=sequences, diagnostics=diagnostics)
     gains = _gains(problem, config, model, table)
     return Learned(
         table=_sharpened(gains.table, config.sharpness),
-        sequences=costs.sequences + gains.sequences,
+        sequences=sequences + gains.sequences,
         history=_history(gains, config.candidates),
         diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
     )

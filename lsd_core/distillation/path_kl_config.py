@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from lsd_core.errors import InputError
+from lsd_core.samplers.adaptive import ByPrediction, WithinBudget
 from lsd_core.samplers.catalog import factorised
+from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.protocol import Sampler, check_grid
 
 
@@ -22,7 +24,19 @@ class PathKLScheduleConfig:
             raise InputError("price_sequences", "be >= 1", self.price_sequences)
 
     def check_sampler(self, sampler: Sampler) -> None:
-        """Raise InputError unless a step of it draws every token from one network call, so that edges have costs."""
+        """Raise InputError unless a step of it draws every token from one network call, so that edges have costs,
+        at positions chosen before."""
+        if isinstance(sampler, ByPrediction):
+            if self.pooled:
+                raise InputError(
+                    "pooled", f"be false for {sampler.name}, which chooses its positions", self.pooled
+                )
+            if sampler.varies and not isinstance(sampler, WithinBudget):
+                rule = f"not be {sampler.name}, whose steps have neither quotas nor thresholds to learn"
+                raise InputError("sampler", rule, sampler.name, "choose entropy or entropy_bound")
+            return
+        if isinstance(sampler, ConfidenceDrawn):
+            return
         check_grid(factorised(sampler), "counts")
         if self.pooled and not sampler.order.exchangeable:
             rule = f"be false for {sampler.name}, whose next positions are not like the others"

@@ -32,6 +32,12 @@ class ByPrediction(OneCall):
 
     grids: ClassVar[frozenset[Grid]] = frozenset({"counts"})
     adaptive: ClassVar[bool] = True
+    by_quota: ClassVar[str] = ""
+    """The sampler that unmasks a step's quota by the same doubts, if it is another."""
+    varies: ClassVar[bool] = False
+    """Whether chains differ in how many tokens a step unmasks."""
+    gains_before_choice: ClassVar[bool] = True
+    """Whether `kernel` is the whole step, so that it can be tried with several gains."""
 
     @abstractmethod
     def doubts(self, seen: MaskedPrediction) -> Float[Tensor, " r"]:
@@ -60,18 +66,37 @@ class ByPrediction(OneCall):
 class WithinBudget(ByPrediction):
     """One that decides itself how many tokens to unmask: those `allowed`, at least one.
 
-    A table is only the number of calls that it may make: the last step unmasks what is left. A time-conditioned
-    network is given the time at which as many tokens are masked as each chain has.
+    Of a table's counts only their number is read, the calls that it may make: the last step unmasks what is left. A
+    table may hold a threshold for each step, in place of the sampler's own. A time-conditioned network is given the
+    time at which as many tokens are masked as each chain has.
     """
+
+    varies: ClassVar[bool] = True
 
     @abstractmethod
     def allowed(self, seen: MaskedPrediction, doubts: Float[Tensor, " r"]) -> Bool[Tensor, " r"]:
         """Which masked rows may be unmasked; with a row, all that are surer may."""
 
+    @abstractmethod
+    def levels(self, seen: MaskedPrediction, doubts: Float[Tensor, " r"]) -> Float[Tensor, " r"]:
+        """The threshold at which each masked row would just be allowed."""
+
+    @abstractmethod
+    def at_threshold(self, threshold: float) -> "WithinBudget":
+        """The same sampler with another threshold."""
+
+    @abstractmethod
+    def loosened(self, threshold: float, factor: float) -> float:
+        """A threshold that allows more by a factor > 1, less by one < 1."""
+
+    def of_step(self, step: Step) -> "WithinBudget":
+        """The sampler with the threshold of the step, if its table holds one."""
+        return self if step.threshold is None else self.at_threshold(step.threshold)
+
     def sizes(self, seen: MaskedPrediction, doubts: Float[Tensor, " r"], step: Step) -> Int[Tensor, " b"]:
         if step.last:
             return torch.full((len(seen.x),), seen.x.shape[1], device=seen.x.device)
-        chains = seen.rows[0][self.allowed(seen, doubts)]
+        chains = seen.rows[0][self.of_step(step).allowed(seen, doubts)]
         return torch.bincount(chains, minlength=len(seen.x)).clamp(min=1)
 
     def step(self, backbone: AnyBackbone, state: State, step: Step, draws: Draws) -> State:

@@ -7,6 +7,7 @@ from lsd_core.errors import InputError
 from lsd_core.plugins import Registry, instance_of
 from lsd_core.processes import Absorbing, LogLinear, Process
 from lsd_core.samplers.compatibility import COMPATIBILITY
+from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.fixed_counts import FixedCounts
 from lsd_core.samplers.one_call import OneCall
 from lsd_core.samplers.orders import ORDERS, Order
@@ -75,7 +76,7 @@ def chooses_by_state(sampler: Sampler) -> bool:
 
 def certifiable(sampler: Sampler) -> bool:
     """Whether the reverse certificate holds for it."""
-    return sampler.factorised or chooses_by_state(sampler)
+    return sampler.factorised or chooses_by_state(sampler) or isinstance(sampler, ConfidenceDrawn)
 
 
 def sampler_names(process: Process) -> list[str]:

@@ -54,13 +54,19 @@ def rescaled(table: StepTable, num_free: int) -> StepTable:
     """
     if table.counts is None or num_free == table.counts[0]:
         return table
-    counts, gains = [num_free], []
-    for count, gain in zip(table.counts[1:], table.gains, strict=True):
+    counts, kept = [num_free], list[int]()
+    for step, count in enumerate(table.counts[1:]):
         scaled = scaled_count(count, table.counts[0], num_free)
         if scaled < counts[-1]:
             counts.append(scaled)
-            gains.append(gain)
-    return replace(table, counts=tuple(counts), gains=tuple(gains))
+            kept.append(step)
+    gains, thresholds = table.gains, table.thresholds
+    return replace(
+        table,
+        counts=tuple(counts),
+        gains=tuple(gains[step] for step in kept),
+        thresholds=None if thresholds is None else tuple(thresholds[step] for step in kept),
+    )
 
 
 def scaled_count(count: int, length: int, num_free: int) -> int:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.numerics.randomness import Purpose
@@ -20,8 +22,8 @@ class ConfidenceDrawn(Abilities):
     """The positions whose drawn token has the largest probability (MaskGIT; LLaDA's low-confidence remasking).
 
     A token is drawn at every masked position, and those of the step's quota that are likeliest stay. Which draws
-    stay depends on what they are, so the output is cooled by the selection, and the certificates of samplers that
-    choose before the draw do not hold.
+    stay depends on what they are, so the output is cooled by the selection, and the certificate of the samplers that
+    choose before the draw does not hold.
 
     Cost: 1 network call, and the head on all masked rows.
     """
@@ -33,16 +35,21 @@ class ConfidenceDrawn(Abilities):
     def step(self, backbone: AnyBackbone, state: State, step: Step, draws: Draws) -> State:
         """One network call; a position is drawn anew in every step, so each has uniforms of its own."""
         check_grid(self, step.grid)
-        assert step.counts is not None
         masked = absorbing(backbone, self.name)
         seen, state = look(masked, state, step.t, step)
         assert isinstance(seen, MaskedPrediction)
         if len(seen.rows[0]) == 0:
             return state
-        uniform = draws.at(step.index, Purpose.TOKEN, seen.rows, seen.x.shape[1])
-        token = seen.tokens.draw(torch.cat(seen.parts), uniform)
-        log_p = [seen.tokens(part).gather(-1, token[part, None])[:, 0] for part in seen.parts]
-        quota = torch.full((len(seen.x),), step.counts[0] - step.counts[1], device=seen.x.device)
-        kept = seen.unmask_sizes(quota, -torch.cat(log_p)).choose(draws, step.index)
-        where = (seen.rows[0][kept], seen.rows[1][kept])
-        return state.moved(seen.x.index_put(where, token[kept]), backbone)
+        return state.moved(likeliest(seen, step, draws), backbone)
+
+
+def likeliest(seen: MaskedPrediction, step: Step, draws: Draws) -> Int[Tensor, "b l"]:
+    """The tokens after a step: of one draw at each masked position, the quota that is likeliest."""
+    assert step.counts is not None
+    uniform = draws.at(step.index, Purpose.TOKEN, seen.rows, seen.x.shape[1])
+    token = seen.tokens.draw(torch.cat(seen.parts), uniform)
+    log_p = [seen.tokens(part).gather(-1, token[part, None])[:, 0] for part in seen.parts]
+    quota = torch.full((len(seen.x),), step.counts[0] - step.counts[1], device=seen.x.device)
+    kept = seen.unmask_sizes(quota, -torch.cat(log_p)).choose(draws, step.index)
+    where = (seen.rows[0][kept], seen.rows[1][kept])
+    return seen.x.index_put(where, token[kept])

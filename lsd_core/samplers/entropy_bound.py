@@ -1,6 +1,6 @@
 """Entropy-bounded unmasking: as many of the surest positions as cannot depend on each other much."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -24,6 +24,7 @@ class EntropyBound(WithinBudget):
     """
 
     name: ClassVar[str] = "entropy_bound"
+    by_quota: ClassVar[str] = "entropy"
     gamma: float = 0.1
     """Bound in nats; 0 unmasks one token a call (more only where the network is certain)."""
 
@@ -35,8 +36,16 @@ class EntropyBound(WithinBudget):
         return seen.measured(entropies)
 
     def allowed(self, seen: MaskedPrediction, doubts: Float[Tensor, " r"]) -> Bool[Tensor, " r"]:
-        bound = torch.full((len(seen.x),), self.gamma, dtype=torch.float64, device=seen.x.device)
-        return within(bound, seen, doubts)
+        return self.levels(seen, doubts) <= self.gamma
+
+    def levels(self, seen: MaskedPrediction, doubts: Float[Tensor, " r"]) -> Float[Tensor, " r"]:
+        return summed_before(seen, doubts)
+
+    def at_threshold(self, threshold: float) -> "EntropyBound":
+        return replace(self, gamma=threshold)
+
+    def loosened(self, threshold: float, factor: float) -> float:
+        return threshold * factor
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class EntropyShare(ByPrediction):
     """
 
     name: ClassVar[str] = "entropy_share"
+    by_quota: ClassVar[str] = "entropy"
+    varies: ClassVar[bool] = True
 
     def doubts(self, seen: MaskedPrediction) -> Float[Tensor, " r"]:
         return seen.measured(entropies)
@@ -58,17 +69,16 @@ class EntropyShare(ByPrediction):
             return torch.full((len(seen.x),), seen.x.shape[1], device=seen.x.device)
         assert step.counts is not None
         total = doubts.new_zeros(len(seen.x)).index_add(0, seen.rows[0], doubts)
-        allowed = within(total * (1 - step.counts[1] / step.counts[0]), seen, doubts)
+        bound = total * (1 - step.counts[1] / step.counts[0])
+        allowed = summed_before(seen, doubts) <= bound[seen.rows[0]]
         return torch.bincount(seen.rows[0][allowed], minlength=len(seen.x)).clamp(min=1)
 
     def step(self, backbone: AnyBackbone, state: State, step: Step, draws: Draws) -> State:
         return super().step(Conditioned(absorbing(backbone, self.name)), state, step, draws)
 
 
-def within(
-    bound: Float[Tensor, " b"], seen: MaskedPrediction, entropy: Float[Tensor, " r"]
-) -> Bool[Tensor, " r"]:
-    """Masked rows whose chain's smaller entropies sum to at most its bound.
+def summed_before(seen: MaskedPrediction, entropy: Float[Tensor, " r"]) -> Float[Tensor, " r"]:
+    """Sum of the entropies of its chain that come before each masked row's own.
 
     In ascending order the largest entropy is the last one, so the sum of those before it counts.
     """
@@ -76,5 +86,4 @@ def within(
     known[seen.rows] = entropy
     order = known.argsort(dim=1, stable=True)
     before = torch.nn.functional.pad(known.gather(1, order).cumsum(1)[:, :-1], (1, 0))
-    rows = torch.zeros_like(before, dtype=torch.bool).scatter(1, order, before <= bound[:, None])
-    return rows[seen.rows]
+    return torch.zeros_like(before).scatter(1, order, before)[seen.rows]

@@ -26,6 +26,7 @@ class Klass(Threshold):
     """
 
     name: ClassVar[str] = "klass"
+    gains_before_choice: ClassVar[bool] = False
     eps: float = 0.01
     """Largest divergence in nats of a position's prediction from that of the call before."""
 
@@ -44,7 +45,7 @@ class Klass(Threshold):
         assert isinstance(seen, MaskedPrediction)
         doubts, size = self.doubts(seen), torch.full((len(seen.x),), seen.x.shape[1], device=seen.x.device)
         if not step.last:
-            ready = self.allowed(seen, doubts) & settled(seen, state.memory, self.eps)
+            ready = self.of_step(step).allowed(seen, doubts) & settled(seen, state.memory, self.eps)
             size = torch.bincount(seen.rows[0][ready], minlength=len(seen.x)).clamp(min=1)
             doubts = torch.where(
                 ready, doubts, doubts + 2.0

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone, absorbing, is_dense
 from lsd_core.errors import InputError
+from lsd_core.samplers.adaptive import WithinBudget
 from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.conditional import Conditioned, check_template, rescaled
 from lsd_core.samplers.grouped import Grouped, batches_at_once
@@ -123,6 +124,9 @@ def _through(backbone: AnyBackbone, sampler: str, table: StepTable, state: State
 def check_table(table: StepTable, backbone: AnyBackbone, method: Sampler) -> None:
     """Raise InputError for an order that the sampler cannot follow, a grid that the process has not, another length."""
     method.order.of_table(table.order)
+    if table.thresholds is not None and not isinstance(method, WithinBudget):
+        rule = f"be left out for {method.name}, which has no threshold"
+        raise InputError("table.thresholds", rule, list(table.thresholds))
     if table.counts is None:
         return
     if is_dense(backbone):

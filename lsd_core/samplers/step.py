@@ -19,6 +19,9 @@ class Step:
     order: tuple[int, ...] | None = None
     """The table's own order of the positions, if it has one."""
 
+    threshold: float | None = None
+    """The step's own threshold, for samplers that have one."""
+
     @property
     def grid(self) -> Grid:
         """What the table of the step holds."""
@@ -48,4 +51,6 @@ def steps_of(table: StepTable, length: int) -> Iterator[Step]:
         else:
             n, m = table.counts[k], table.counts[k + 1]
             t, s = time_of_count(n, length), time_of_count(m, length)
-            yield Step(k, t, s, table.gains[k], table.gain_on, counts=(n, m), order=table.order)
+            threshold = None if table.thresholds is None else table.thresholds[k]
+            gain, on = table.gains[k], table.gain_on
+            yield Step(k, t, s, gain, on, counts=(n, m), order=table.order, threshold=threshold)

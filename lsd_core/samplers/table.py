@@ -32,6 +32,9 @@ class StepTable:
     order: tuple[int, ...] | None = None
     """The positions, first unmasked first: for the base sampler `learned_order` alone, on a grid of counts."""
 
+    thresholds: tuple[float, ...] | None = None
+    """One a step, for the base samplers that have one (`entropy_bound`, `threshold`, `klass`), on a grid of counts."""
+
     def __post_init__(self) -> None:
         if (self.times is None) == (self.counts is None):
             raise InputError("table", "have either times or counts", "both" if self.times else "neither")
@@ -59,6 +62,15 @@ class StepTable:
             raise InputError("table.gain_on", "be 'score' or 'log_score'", self.gain_on)
         if self.order is not None:
             self._check_order(self.order)
+        if self.thresholds is not None:
+            self._check_thresholds(self.thresholds)
+
+    def _check_thresholds(self, thresholds: tuple[float, ...]) -> None:
+        if self.counts is None:
+            raise InputError("table.thresholds", "be left out on a grid of times", list(thresholds))
+        if len(thresholds) != len(self.gains) or not all(0 <= each < math.inf for each in thresholds):
+            rule = f"be {len(self.gains)} numbers >= 0, one a step"
+            raise InputError("table.thresholds", rule, list(thresholds))
 
     def _check_order(self, order: tuple[int, ...]) -> None:
         """Raise InputError unless it is a permutation; given tokens leave fewer masked than it has positions."""
@@ -90,16 +102,24 @@ class StepTable:
         return replace(self, gains=gains)
 
     def to_dict(self) -> dict[str, Any]:
-        record = {self.steps_in: list(self.grid), "gains": list(self.gains), "gain_on": self.gain_on}
-        return record if self.order is None else record | {"order": list(self.order)}
+        record: dict[str, Any] = {
+            self.steps_in: list(self.grid),
+            "gains": list(self.gains),
+            "gain_on": self.gain_on,
+        }
+        if self.order is not None:
+            record["order"] = list(self.order)
+        if self.thresholds is not None:
+            record["thresholds"] = list(self.thresholds)
+        return record
 
     @staticmethod
     def from_dict(record: dict[str, Any]) -> "StepTable":
-        unknown = set(record) - {"times", "counts", "gains", "gain_on", "order"}
+        unknown = set(record) - {"times", "counts", "gains", "gain_on", "order", "thresholds"}
         if unknown:
             raise InputError("table", "have times or counts, gains and gain_on", sorted(unknown))
-        times, counts, gains, order = (
-            _numbers(name, record.get(name)) for name in ("times", "counts", "gains", "order")
+        times, counts, gains, order, thresholds = (
+            _numbers(name, record.get(name)) for name in ("times", "counts", "gains", "order", "thresholds")
         )
         if order is not None and counts and len(order) != counts[0]:
             raise InputError("table.order", f"be a permutation of 0 .. {counts[0] - 1}", list(order))
@@ -109,6 +129,7 @@ class StepTable:
             gains=tuple(map(float, gains or ())),
             gain_on=record.get("gain_on", "log_score"),
             order=order,
+            thresholds=None if thresholds is None else tuple(map(float, thresholds)),
         )
 
 

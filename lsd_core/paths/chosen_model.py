@@ -1,0 +1,234 @@
+"""Costs of edges and of steps with a gain along the choices of a sampler that looks at the tokens.
+
+From a state x with n masked, a step to m draws the n - m positions that come first by the sampler's own rule, i_1, i_2,
+.. by increasing doubt, as if they were independent. Reversed, as the certificate is (`certificates.masked`), it costs
+
+    cost(n -> m) = E_x sum_{r < n - m} t_n(r),   t_n(r) = E KL(q_r || p_r(. | x and r tokens drawn from q)),
+
+q_r and p_r the network's distributions at the position that comes after r others, at x and at the later state.
+
+The sets are nested, so one state gives every edge that leaves it. t_n is measured at a few r, one network call
+each, over half as many positions as are known, and taken as linear in between; t_n(0) = 0.
+
+A schedule changes which positions are masked when n are, so the cost of an edge depends on the steps before it through
+the distribution of x. Here x comes from the sampler's own paths in about as many steps as are sought, equal ones, which
+start at every offset and so come by every node. (States of the network's own one-by-one paths mislead few steps: there
+the choices are made anew after each token.) The dynamic program is exact for these costs, not for the certificate,
+which is measured afterwards.
+
+A gain is chosen on the sampler's own states, all positions of its step alike (`certificates.masked`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lsd_core.backbones.protocol import Backbone
+from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import derive_seed
+from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.ranks import ranks
+from lsd_core.paths.divergence import features_at_count, mean_kl
+from lsd_core.paths.model import LEAST_PATHS, Attempt, EdgeCosts, Progress, Reference, empty_costs, silent
+from lsd_core.paths.sampler_paths import own_paths
+from lsd_core.samplers.adaptive import ByPrediction
+from lsd_core.samplers.categorical import pieces
+from lsd_core.samplers.masked import MaskedPrediction
+from lsd_core.samplers.orders import UNIFORM
+from lsd_core.samplers.state import Draws
+from lsd_core.samplers.step import Step
+from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
+from lsd_core.trajectories.replay import state_at_count
+from lsd_core.trajectories.types import Trajectories
+
+NODES_A_STEP = 4  # counts between which schedules are sought, for each step
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ChosenModel:
+    """`PathModel` over some mask counts, as many nodes as there are, along the sampler's own choices."""
+
+    backbone: Backbone
+    method: ByPrediction
+    batch: int
+    """Sequences a network call."""
+    num_steps: int
+    """Steps for which a schedule is sought."""
+    root: int
+    """Seed of the paths."""
+
+    exchangeable = False  # a term is a mean over few positions, and so noisier than over all
+
+    @property
+    def length(self) -> int:
+        return self.backbone.length
+
+    @property
+    def num_nodes(self) -> int:
+        return min(self.length, NODES_A_STEP * self.num_steps)
+
+    @property
+    def stride(self) -> int:
+        """Nodes of a step of the paths on which edges are costed."""
+        return max(1, round(self.num_nodes / self.num_steps))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Masked tokens at each node, equally spaced."""
+        return counts_from_times(uniform_times(self.num_nodes), self.length).counts or ()
+
+    @property
+    def rule(self) -> str:
+        """The sampler that unmasks quotas by the same doubts."""
+        return self.method.by_quota or self.method.name
+
+    @property
+    def learns_gains(self) -> bool:
+        return self.method.gains_before_choice
+
+    def check_steps(self, num_steps: int) -> None:
+        if not 1 <= num_steps <= self.length:
+            rule = f"lie in 1 .. {self.length}, the length, when stepping in counts"
+            raise InputError("nfe", rule, num_steps)
+
+    def table(self, nodes: tuple[int, ...]) -> StepTable:
+        return StepTable(counts=tuple(self.counts[node] for node in nodes))
+
+    def reference(self, max_sequences: int) -> Reference:
+        """Paths along the rule's choices, as many by each node: the same for all samplers of that rule."""
+        a_path = 2 * self.num_nodes + self.stride + sum(len(_stops(n)) for n in self.counts[:-1])
+        wanted = max(LEAST_PATHS, max_sequences // a_path)
+        key = ("choices", self.rule, wanted, self.batch, self.num_steps, self.root)
+        return Reference(key, lambda: self._offset_paths(wanted))
+
+    def _offset_paths(self, wanted: int) -> tuple[Trajectories, int]:
+        """`wanted` paths whose first step goes to node 1, then those to node 2, .. up to the stride."""
+        seed, sequences = derive_seed("path_kl choices", self.root), 0
+        ends, orders = [], []
+        for offset in range(1, self.stride + 1):
+            draws = Draws(seed, torch.arange((offset - 1) * wanted, offset * wanted))
+            table = self.table((0, *range(offset, self.num_nodes, self.stride), self.num_nodes))
+            paths, drawn = own_paths(self.backbone, self.rule, table, draws, self.batch)
+            assert paths.x_end is not None
+            assert paths.rank is not None
+            ends.append(paths.x_end)
+            orders.append(paths.rank)
+            sequences += drawn
+        together = Trajectories(
+            index=torch.arange(self.stride * wanted),
+            num_tokens=self.backbone.process.num_tokens,
+            x_end=torch.cat(ends),
+            rank=torch.cat(orders),
+        )
+        return together, sequences
+
+    def edge_costs(self, paths: Trajectories, progress: Progress = silent) -> EdgeCosts:
+        """Cost: for each node and path one call, and one more for each r at which t_n is measured."""
+        cost, sequences, each = empty_costs(self.num_nodes), 0, len(paths) // self.stride
+        for node, n in enumerate(self.counts[:-1]):
+            terms = torch.zeros(n, dtype=torch.float64)
+            first = (node - 1) % self.stride * each  # of the paths that come by the node; all do by the first
+            for part in pieces(each, self.batch):
+                some = paths.select(slice(first + part.start, min(first + part.stop, first + each)))
+                terms += self._terms(some, node, n)
+            taken = torch.tensor([n - m for m in self.counts[node + 1 :]])
+            cost[node, node + 1 :] = terms.cumsum(0)[taken - 1] / each
+            sequences += (1 + len(_stops(n))) * each
+            progress("edge costs", (node + 1) / self.num_nodes)
+        return EdgeCosts(cost, None, sequences)
+
+    def _terms(self, paths: Trajectories, node: int, n: int) -> Float[Tensor, " n"]:
+        """t_n(0) .. t_n(n - 1), summed over the paths."""
+        x = state_at_count(paths, n)
+        known = torch.full((len(x),), n)
+        features = features_at_count(self.backbone, x, known)
+        seen = MaskedPrediction(self.backbone, x, features)
+        doubts = torch.full(x.shape, torch.inf, dtype=torch.float64)
+        doubts[seen.rows] = self.method.doubts(seen)
+        place = doubts.argsort(dim=1, stable=True).argsort(dim=1)
+        apart = Draws(derive_seed("path_kl apart", self.root), paths.index)
+        drawn = seen.unmask_sizes(known).draw(apart, node)
+        measured = [0.0]
+        for r in _stops(n):
+            after = features_at_count(self.backbone, torch.where(place < r, drawn, x), known - r)
+            where = (place >= r) & (place < min(n, r + max(1, r // 2)))
+            measured.append(float(mean_kl(self.backbone, features, 1.0, after, 1.0, where).sum()))
+        return torch.from_numpy(np.interp(np.arange(n), [0, *_stops(n)], measured))
+
+    def start(self, draws: Draws) -> Int[Tensor, "b l"]:
+        return self.backbone.process.prior(len(draws.trajectory), self.length, draws.trajectory.device)
+
+    def attempts(self, step: Step, x: Int[Tensor, "b l"], draws: Draws) -> Iterator[tuple[Tensor, Attempt]]:
+        """Chains that have nothing masked are sent along: the calls are counted so."""
+        share = inside_of(step, draws)
+        masked = (x == self.backbone.process.mask).sum(1)
+        for rows in torch.arange(len(x)).split(self.batch):
+            own = Draws(draws.seed, draws.trajectory[rows])
+            features = features_at_count(self.backbone, x[rows], masked[rows])
+            yield rows, self._attempt(step, x[rows], features, share[rows], own)
+
+    def calls_per_gain(self, step: Step) -> int:
+        """Where a step is sure to unmask a single token it is never sharpened, and needs no second call."""
+        assert step.counts is not None
+        return int(self.method.varies or step.counts[0] - step.counts[1] > 1)
+
+    def _attempt(self, step: Step, x: Tensor, features: Tensor, share: Tensor, draws: Draws) -> Attempt:
+        def attempt(gain: float) -> tuple[Tensor, Tensor]:
+            gained = replace(step, gain=gain, gain_on="log_score")
+            seen = MaskedPrediction.of(self.backbone, x, features, gained)
+            end = self.method.kernel(seen, gained).draw(draws, step.index)
+            return self._cost(step, x, end, gain, features, share, draws), end
+
+        return attempt
+
+    def _cost(
+        self, step: Step, x: Tensor, end: Tensor, gain: float, features: Tensor, share: Tensor, draws: Draws
+    ) -> Float[Tensor, " b"]:
+        """A step's terms of the bound, path by path: the one at its start, and the others as one at random says.
+
+        What sharpening costs at the step's own state is summed over all its positions; the other term, after 1 ..
+        size - 1 of them in random order, only says what these tokens change.
+        """
+        chosen = end != x
+        size = chosen.sum(1)
+
+        def divergence(network: Tensor, where: Bool[Tensor, "b l"]) -> Float[Tensor, " b"]:
+            return mean_kl(self.backbone, features, gain, network, 1.0, where)
+
+        cost = size * divergence(features, chosen)
+        if not self.calls_per_gain(step):
+            return cost
+        first = first_of(chosen, share, draws)
+        state = torch.where(first, end, x)
+        network = features_at_count(self.backbone, state, (state == self.backbone.process.mask).sum(1))
+        left = chosen & ~first
+        change = divergence(network, left) - divergence(features, left)
+        return cost + (size - 1).clamp(min=0) * change
+
+
+def inside_of(step: Step, draws: Draws) -> Float[Tensor, " b"]:
+    """Where inside a step each path is stopped: shares of its terms, stratified over the paths."""
+    zero = torch.zeros_like(draws.trajectory)
+    shuffle = ranks(uniforms(draws.seed, draws.trajectory, step.index, zero, Purpose.MASK))
+    jitter = uniforms(draws.seed, draws.trajectory, step.index, zero + 1, Purpose.MASK)
+    return (shuffle + jitter) / len(zero)
+
+
+def first_of(chosen: Bool[Tensor, "b l"], share: Float[Tensor, " b"], draws: Draws) -> Bool[Tensor, "b l"]:
+    """The positions of a step that come before the stop: 1 .. size - 1 of them, in random order."""
+    size = chosen.sum(1)
+    keys = torch.where(chosen, UNIFORM.keys(draws, chosen.shape[1]), torch.inf)
+    known = 1 + (share * (size - 1)).long().clamp(max=(size - 2).clamp(min=0))
+    return chosen & (ranks(keys, 1) < known[:, None])
+
+
+def _stops(n: int) -> tuple[int, ...]:
+    """How many tokens are known where t_n is measured: 1, 2, 4, 12, 36, .. and all but one."""
+    grown = [1, 2, 4]
+    while grown[-1] < n:
+        grown.append(3 * grown[-1])
+    return tuple(sorted({*(r for r in grown if r < n), *([n - 1] if n > 1 else [])}))
