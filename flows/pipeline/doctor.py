@@ -154,9 +154,7 @@ def prefect(settings: Settings) -> tuple[str, str]:
         except ObjectNotFound:
             return f"{DEPLOYMENT} is not deployed", "LSD_ROOT=$PWD prefect deploy --all"
         if forgotten := _forgotten(client, deployment.id):
-            words = (
-                f"run {forgotten} is Pending for over {PENDING_S / 60:g} minutes, in the place of all others"
-            )
+            words = f"run {forgotten} has been Pending for {PENDING_S / 60:g} minutes: its worker died, and others wait"
             return words, f"prefect flow-run delete {forgotten}"
     return f"Prefect {theirs} answers, a worker serves {POOL}, {DEPLOYMENT} is deployed", ""
 
