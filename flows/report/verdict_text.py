@@ -93,8 +93,9 @@ def losses(data: PageData) -> list[str]:
 
 def _finding(data: PageData, nfe: int, faster: dict[int, SpeedUp]) -> Finding:
     verdict, plain = data.verdicts[f"nfe{nfe}"], data.baseline(nfe)
-    best = next((e for e in data.at(nfe) if verdict.key in (e.spec.key, e.spec.work.key)), None)
-    best = best or data.champion(nfe)
+    best = data.champion(nfe) or next(
+        (e for e in data.at(nfe) if verdict.key in (e.spec.key, e.spec.work.key)), None
+    )
     sentences: list[str] = []
     if best is not None and plain is not None and best is not plain:
         sentences.append(_speed(faster.get(id(best)), data))
@@ -162,13 +163,23 @@ def _worse(data: PageData, best: Entry, plain: Entry) -> str:
 
 
 def certainty(data: PageData, nfe: int) -> str:
-    """By how much the champion beats the controls, at 95% confidence; or that it is one."""
-    verdict = data.verdicts.get(f"nfe{nfe}")
-    if verdict is None or not verdict.won:
-        return "a control: no learned sampler beats every control" if verdict else ""
+    """By how much the champion beats the controls, at 95% confidence; or that it is one, or was decided before."""
+    verdict, holder = data.verdicts.get(f"nfe{nfe}"), data.champion(nfe)
+    if verdict is None:
+        return "not decided: plain steps were not measured"
+    if holder is not None and verdict.champion not in _names(holder):
+        return f"an earlier decision: of what is measured now {verdict.champion} would hold it"
+    if not verdict.won:
+        return "a control: no learned sampler beats every control"
     uppers = [each.upper for each in verdict.comparisons if each.candidate == verdict.champion]
     least = -max(upper for upper in uppers if upper is not None)
     return f"beats each of {len(uppers)} controls at its entropy, by {least:.2g} or more at 95% confidence"
+
+
+def _names(entry: Entry) -> list[str]:
+    """What verdicts call it, by each base sampler that shares its kernel."""
+    row = entry.row
+    return [f"{row.method} ({sampler}, nfe {row.nfe})" for sampler in row.samplers]
 
 
 def _join(words: list[str]) -> str:

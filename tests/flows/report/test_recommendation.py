@@ -9,15 +9,17 @@ from rich.console import Console
 
 from flows.config import load_grid
 from flows.report import recommendation
+from flows.report.candidates_on_store import specs_on
 from flows.report.html_page import html
-from flows.report.page_data import PageData
+from flows.report.page_data import PageData, make_page_data
 from flows.report.recommendation import recommendations
 from flows.report.results_page import ROOT, block, grid_pages
 from flows.report.samplers_table import in_words, samplers_table
 from lsd_core.cards import Metric
-from lsd_core.numerics.number_text import entropy_text, interval_text, ratio_text, short
+from lsd_core.numerics.number_text import at_most_text, entropy_text, interval_text, ratio_text, short
 from lsd_core.registry import list_versions, pick
 from lsd_core.registry.card_fields import describe
+from lsd_core.storage.store import Store
 
 NAME = "countdown-exact"
 
@@ -68,6 +70,21 @@ def test_confidence_based_unmasking_is_compared_where_it_was_measured(
     )
     [found] = recommendations(crowned)
     assert (found.confidence, found.confidence_text) == (None, "is that itself")
+
+
+def test_an_alias_that_was_decided_before_says_so_and_its_card_is_the_holders(published_home: Path) -> None:
+    store = Store(str(published_home / "store"))
+    data = make_page_data(store, specs_on(store, "countdown-uniform-exact")[0])
+    [found] = recommendations(data)
+    assert found.entry.row.learned
+    assert not data.verdicts["nfe4"].won
+    control = data.verdicts["nfe4"].champion
+    assert found.certainty == f"an earlier decision: of what is measured now {control} would hold it"
+    proved = found.entry.row.certificate_at_most_nats
+    assert proved is not None
+    text = html(data, samples=False).split('<section id="use"')[1].split("</section>")[0]
+    assert f"so at most {at_most_text(proved)}" in text
+    assert f"Its distribution is at most {at_most_text(proved)} nat" in text
 
 
 def test_an_entropy_that_differs_is_said_beside_the_errors(data: PageData) -> None:
