@@ -49,8 +49,10 @@ def order_of(spec: CandidateSpec) -> str | None:
     """The base sampler in whose order a candidate unmasks, or `uniform`.
 
     None where there is no such order before a table is known, or none at all: a learned order, adaptive samplers,
-    processes without a mask.
+    processes without a mask. And none where tokens are given: the rows are of the network with nothing given.
     """
+    if spec.evaluation.conditions is not None:
+        return None
     sampler = get_sampler(spec.sampler, process_from_dict(dict(spec.process)))
     if "absorbing" not in sampler.processes or spec.process["kind"] != "absorbing":
         return None

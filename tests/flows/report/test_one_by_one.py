@@ -164,3 +164,12 @@ def test_a_store_without_it_is_read_as_before(tmp_path: Path):
 def test_one_sample_has_no_standard_error():
     with pytest.raises(InputError, match="one_by_one"):
         parse_grid({"evaluation": {"one_by_one": 1}})
+
+
+def test_a_grid_with_conditions_has_none(tmp_path: Path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text('{"prompt": [9, 8, 7]}\n{"infill": "_ _ 3 _ 1"}\n')
+    asked = {"samplers": ["fixed_counts", "halton"], "methods": ["plain"]}
+    assert one_by_one_jobs(make_plan(load_grid("tiny", **asked)))
+    given = load_grid("tiny", **asked, **{"conditions.source": str(file)})
+    assert one_by_one_jobs(make_plan(given)) == []  # its candidates continue what is given
