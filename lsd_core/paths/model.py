@@ -102,7 +102,7 @@ class PathModel(Protocol):
         ...
 
     def calls_per_gain(self, step: Step) -> int:
-        """Network calls a path for each gain tried in a step, beside the one that all share."""
+        """Network calls a path for each gain tried in a step, at most, beside the one that all share."""
         ...
 
 

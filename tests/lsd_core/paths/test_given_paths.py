@@ -16,7 +16,7 @@ from lsd_core.samplers.conditional import Conditioned, rescaled
 from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable, uniform_times
-from lsd_core.trajectories.replay import state_at_count, timed
+from lsd_core.trajectories.replay import hidden_at_time, state_at_count, timed
 from tests.lsd_core.certificates.enumerated import every_path, path_law, summed_terms
 from tests.lsd_core.given import (
     AT_END,
@@ -50,8 +50,9 @@ def padded(law: Tensor, length: int) -> Tensor:
 
 
 def test_teacher_paths_have_the_distribution_of_bayes_rule_and_keep_what_is_given() -> None:
-    given = conditions(*MIXED)
-    paths = teacher_paths(given, 12_000)
+    given, before = conditions(*MIXED), BACKBONE.sequences
+    paths = teacher_paths(given, 6000)
+    assert BACKBONE.sequences - before == int((~paths.given).sum())  # a call for each free token
     templates = given.at(SEED, paths.index)
     for one in MIXED:
         mine, free = (templates == one).all(1), one == V
@@ -64,7 +65,7 @@ def test_teacher_paths_have_the_distribution_of_bayes_rule_and_keep_what_is_give
         assert bool((paths.rank[mine][:, ~free] < int((~free).sum())).all())
     whole = timed(paths, 0)
     assert bool((state_at_count(whole, 1) == V).sum(1).eq(1).all())
-    assert bool((whole.reveal_time[paths.given] > whole.reveal_time[~paths.given].max()).all())
+    assert torch.equal(hidden_at_time(whole, 1.0), ~paths.given)
 
 
 def test_expected_costs_are_conditional_cross_entropies() -> None:
@@ -123,9 +124,9 @@ def test_a_student_has_the_distribution_of_its_rescaled_table_on_the_free_chain(
     sampler: str, table: StepTable
 ) -> None:
     given = conditions(*MIXED)
-    drawn = generate(BACKBONE, sampler, table, 9000, 5, batch=3000, given=given)
-    templates = given.at(5, torch.arange(9000))
-    paths, _ = own_paths(Conditioned(BACKBONE), sampler, table, Draws(5, torch.arange(9000)), 3000, templates)
+    drawn = generate(BACKBONE, sampler, table, 4500, 5, batch=1500, given=given)
+    templates = given.at(5, torch.arange(4500))
+    paths, _ = own_paths(Conditioned(BACKBONE), sampler, table, Draws(5, torch.arange(4500)), 1500, templates)
     for one in MIXED:
         mine, free = (templates == one).all(1), one == V
         num_free = int(free.sum())
@@ -134,7 +135,7 @@ def test_a_student_has_the_distribution_of_its_rescaled_table_on_the_free_chain(
             assert bool((tokens[mine][:, ~free] == one[~free]).all())
             assert chi_square(tokens[mine][:, free], law, V + 1) > 1e-3
         assert int(drawn.calls[mine].max()) <= min(table.num_steps, num_free)
-    fewer = generate(BACKBONE, sampler, table, 100, 5, batch=3000, given=given)
+    fewer = generate(BACKBONE, sampler, table, 100, 5, batch=1500, given=given)
     assert torch.equal(fewer.tokens, drawn.tokens[:100])
 
 
@@ -156,10 +157,10 @@ def test_certificates_estimate_the_mean_over_templates_of_the_enumerated_ones(
         exact += summed_terms(chain, sampler, steps, paths, weight, kind) / len(MIXED)
     estimate = reverse if kind == "reverse" else forward_swapped
     found = estimate(
-        BACKBONE, sampler, table, num_paths=3000, seed=3, batch=1000, conditions=conditions(*MIXED)
+        BACKBONE, sampler, table, num_paths=1500, seed=3, batch=1500, conditions=conditions(*MIXED)
     )
     assert abs(found.value_nats - exact) < 4 * found.standard_error
-    assert 0 < found.standard_error < 0.05 * max(1.0, exact)
+    assert 0 < found.standard_error < 0.07 * max(1.0, exact)
     assert found.reference.endswith("given the tokens of each template")
 
 
@@ -197,8 +198,8 @@ def test_the_bound_of_the_gains_is_the_certificate(sampler: str) -> None:
     given = conditions(*MIXED)
     assert (MIXED == V).sum(1).tolist() == [2, 3, 1]
     table = StepTable(counts=(4, 3, 0))
-    chosen = choose_gains(model(given=given, sampler=sampler), table, (1.0,), Draws(3, torch.arange(4000)))
-    found = reverse(BACKBONE, sampler, table, num_paths=4000, seed=8, batch=1000, conditions=given)
+    chosen = choose_gains(model(given=given, sampler=sampler), table, (1.0,), Draws(3, torch.arange(1500)))
+    found = reverse(BACKBONE, sampler, table, num_paths=1500, seed=8, batch=1500, conditions=given)
     assert chosen.bound == pytest.approx(found.value_nats, abs=5 * found.standard_error)
     assert chosen.bound > 0.05
 
