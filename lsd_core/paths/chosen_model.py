@@ -88,7 +88,7 @@ class ChosenModel:
 
     @property
     def learns_gains(self) -> bool:
-        """Where a threshold decides how many tokens a step unmasks, a gain changes that, and its cost compares nothing."""
+        """Where a threshold decides how many tokens a step unmasks, a gain changes that, and costs do not compare."""
         return not self.method.varies
 
     def check_steps(self, num_steps: int) -> None:
