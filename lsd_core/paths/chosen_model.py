@@ -88,7 +88,8 @@ class ChosenModel:
 
     @property
     def learns_gains(self) -> bool:
-        return self.method.gains_before_choice
+        """Where a threshold decides how many tokens a step unmasks, a gain changes that, and costs do not compare."""
+        return not self.method.varies
 
     def check_steps(self, num_steps: int) -> None:
         if not 1 <= num_steps <= self.length:

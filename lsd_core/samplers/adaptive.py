@@ -36,8 +36,6 @@ class ByPrediction(OneCall):
     """The sampler that unmasks a step's quota by the same doubts, if it is another."""
     varies: ClassVar[bool] = False
     """Whether chains differ in how many tokens a step unmasks."""
-    gains_before_choice: ClassVar[bool] = True
-    """Whether `kernel` is the whole step, so that it can be tried with several gains."""
 
     @abstractmethod
     def doubts(self, seen: MaskedPrediction) -> Float[Tensor, " r"]:

@@ -26,7 +26,6 @@ class Klass(Threshold):
     """
 
     name: ClassVar[str] = "klass"
-    gains_before_choice: ClassVar[bool] = False
     eps: float = 0.01
     """Largest divergence in nats of a position's prediction from that of the call before."""
 
