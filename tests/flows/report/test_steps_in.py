@@ -39,12 +39,12 @@ def test_in_euler_cells_path_kl_steps_in_counts_and_controls_in_times(page: Page
 def test_page_csv_results_and_tags_agree(page: PageData) -> None:
     listed = {row["label"]: row["steps_in"] for row in csv.DictReader(io.StringIO(numbers(page)))}
     text, shown = block(GRID, "lsd grid orders", [page], "abc"), html(page, samples=False)
-    assert '<th scope="col">steps in</th>' in shown
+    assert re.search("<th[^>]*>steps in</th>", shown)
     for entry in page.entries:
         row, steps = entry.row, entry.row.steps_in
         assert listed[row.label] == steps
         assert re.search(rf"\| \**{re.escape(row.label)}\**[^|]*\| {steps} \|", text)
-        assert re.search(rf"</i>{re.escape(row.label)} \([^)]*\)</td><td>{steps}</td>", shown)
+        assert re.search(rf"</i>{re.escape(row.label)} \([^)]*\)</td><td[^>]*>{steps}</td>", shown)
         version = row_of(page.backbone, 1, tags_of(entry.card, None), {})
         assert row_of_version(version).steps_in == version["steps_in"] == steps
 

@@ -5,7 +5,9 @@ import torch
 
 from lsd_core.backbones.list_operations import list_templates
 from lsd_core.backbones.lists import lists_exact
+from lsd_core.distillation.alignment import update
 from lsd_core.distillation.learned import Problem
+from lsd_core.distillation.lsd import LSDConfig, masked_fit
 from lsd_core.distillation.methods import METHODS, get_method
 from lsd_core.errors import InputError
 from lsd_core.samplers.conditional import Conditioned, rescaled
@@ -18,14 +20,14 @@ from tests.lsd_core.given import AT_END, BACKBONE, SEED, conditions, free_chain,
 GIVEN = conditions(AT_END)
 
 
-def learned(name: str, num_steps: int, settings: dict, *, given: bool):
-    """The table of a method on AT_END, under conditions or on the free chain."""
+def posed(num_steps: int, *, given: bool) -> Problem:
+    """A cell on AT_END, under conditions or on the free chain."""
     if given:
         backbone, paths = Conditioned(BACKBONE), teacher_paths(GIVEN, 32)
     else:
         backbone = free_chain(AT_END)
         paths = first_hitting(backbone, Draws(SEED, torch.arange(32)))
-    problem = Problem(
+    return Problem(
         backbone=backbone,
         sampler="euler",
         num_steps=num_steps,
@@ -35,14 +37,17 @@ def learned(name: str, num_steps: int, settings: dict, *, given: bool):
         batch=64,
         conditions=GIVEN if given else None,
     )
+
+
+def learned(name: str, num_steps: int, settings: dict, *, given: bool):
+    """The table of a method for such a cell."""
     method = get_method(name)
-    return method.fit(problem, method.config(settings))
+    return method.fit(posed(num_steps, given=given), method.config(settings))
 
 
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("lsd", {"gain_on": "log_score", "coupling": "independent"}),
         ("lsd", {"coupling": "independent"}),
         ("lsd_plus", {}),
     ],
@@ -53,6 +58,19 @@ def test_lsd_aligns_with_the_conditional_teacher(name: str, settings: dict) -> N
     assert under.gains == pytest.approx(alone.gains, abs=1e-4)
     assert under.grid == pytest.approx(alone.grid, abs=1e-4)
     assert max(abs(gain - 1) for gain in under.gains) > 0.01
+
+
+def test_the_gradient_of_the_log_score_is_that_of_the_free_chain() -> None:
+    """Half of it, since a loss is a mean over all four positions; before any update, which Adam may amplify."""
+    config = LSDConfig(gain_on="log_score", coupling="independent", zeta=0.0)
+    gradients = []
+    for given in (True, False):
+        problem = posed(3, given=given)
+        student, numbers = masked_fit(problem, config)
+        update(problem, numbers, student, torch.arange(32), 0)
+        gradients.append(numbers.gains.grad)
+    torch.testing.assert_close(2 * gradients[0], gradients[1], rtol=1e-9, atol=1e-12)
+    assert float(gradients[1].abs().max()) > 1e-4
 
 
 def test_path_kl_finds_the_table_of_the_free_chain() -> None:
