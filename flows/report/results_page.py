@@ -116,7 +116,7 @@ def _refusal(page: PageData, alias: str, verdict: Verdict) -> str:
     nearest = next((label for label in labels if label in tried), None)
     lost = [each.sentence for each in verdict.comparisons if each.candidate == nearest and not each.wins]
     lost += [each.sentence for each in verdict.guarded if each.candidate == nearest and not each.passes]
-    more = f" ({len(lost) - 1} more such findings)" if len(lost) > 1 else ""
+    more = f" ({len(lost) - 1} more)" if len(lost) > 1 else ""
     return f" Of the learned ones with the least error: {lost[0]}{more}" if lost else ""
 
 

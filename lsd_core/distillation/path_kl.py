@@ -7,7 +7,8 @@
    paths along that. Where the table holds the order (`learned_order`), it is chosen first (`order_search`). A sampler
    that looks at the tokens has costs along its own choices (`paths.chosen_model`) and, where it decides itself how many
    tokens to unmask, thresholds (`thresholds`).
-3. Each step's gain on the log-score is chosen on the sampler's own states under the reverse bound (`gains`).
+3. Each step's gain on the log-score is chosen on the sampler's own states under the reverse bound (`gains`). Along
+   its own choices a sampler keeps equal quotas where their bound is lower still (`least_bound`).
 
 The bound is a bound, and the entropy that gains cost matters more to some and less to others; so the family has three
 members, which the evaluation judges: `path_kl_schedule` (gains 1), `path_kl` (gains as chosen) and `path_kl_sharp`
@@ -23,6 +24,7 @@ import torch
 from lsd_core.backbones.protocol import is_dense
 from lsd_core.distillation.gains import Gains, Report, choose_gains, noted
 from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.least_bound import of_least_bound
 from lsd_core.distillation.methods import ANY, Method
 from lsd_core.distillation.order_search import OrderSearch, search_orders
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
@@ -193,15 +195,20 @@ def _fit_gains(
         diagnostics["grid_change"] = grid_change(costs, schedule.num_steps)
     else:
         diagnostics["teacher_nats"] = costs.own
-    if not isinstance(config, PathKLConfig) or not model.learns_gains:
-        return Learned(table=table, sequences=sequences, diagnostics=diagnostics)
-    gains = _gains(problem, config, model, table)
-    return Learned(
-        table=_sharpened(gains.table, config.sharpness),
-        sequences=sequences + gains.sequences,
-        history=_history(gains, config.candidates),
-        diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
-    )
+    learned = Learned(table=table, sequences=sequences, diagnostics=diagnostics)
+    if isinstance(config, PathKLConfig) and model.learns_gains:
+        gains = _gains(problem, config, model, table)
+        learned = Learned(
+            table=gains.table,
+            sequences=sequences + gains.sequences,
+            history=_history(gains, config.candidates),
+            diagnostics=diagnostics | {"reverse_bound_nats": gains.bound},
+        )
+    if isinstance(model, ChosenModel | DrawnModel) and table.thresholds is None:
+        learned = of_least_bound(problem, learned, config.price_sequences)
+    if isinstance(config, PathKLConfig):
+        learned = replace(learned, table=_sharpened(learned.table, config.sharpness))
+    return learned
 
 
 def _gains(problem: Problem, config: PathKLConfig, model: PathModel, table: StepTable) -> Gains:

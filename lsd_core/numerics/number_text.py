@@ -2,6 +2,9 @@
 
 import math
 
+NOTHING = 1e-9
+"""nat: an estimate and an error below it are rounding."""
+
 
 def short(value: float | None) -> str:
     """Four digits: `0.02231`."""
@@ -33,8 +36,12 @@ def interval_text(mean: float | None, low: float | None, high: float | None) -> 
 
 def estimate_text(value: float | None, error: float) -> str:
     """`22.3 ± 0.4`: an estimate with its standard error; empty where there is none."""
-    if value is None or error <= 0:
-        return "" if value is None else f"{value:.3g}"
+    if value is None:
+        return ""
+    if not error > 0 or not math.isfinite(value) or not math.isfinite(error):
+        return f"{value:.3g}" if math.isfinite(value) else "not finite"
+    if max(abs(value), error) < NOTHING:
+        return "0"
     power = math.floor(math.log10(error))
     decimals = max(
         0, (1 if error < 2 * 10.0**power else 0) - power

@@ -17,7 +17,7 @@ from lsd_core.errors import InputError
 from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
-from tests.lsd_core.joints import JointBackbone, divergence, mixture
+from tests.lsd_core.joints import JointBackbone, divergence, mixture, permuted_chain
 
 LENGTH, STEPS = 6, 2
 SCHEDULE = PathKLScheduleConfig(price_sequences=3000)
@@ -61,6 +61,18 @@ def test_gains_lower_the_divergence_or_leave_it(backbone: JointBackbone, kept: K
     exact = divergence(backbone, "confidence", found.table)
     assert exact <= divergence(backbone, "confidence", schedule.table) + 1e-3
     assert found.diagnostics["reverse_bound_nats"] == pytest.approx(exact, abs=0.06)
+
+
+@pytest.mark.parametrize("steps", [2, 3])
+def test_where_costs_mislead_equal_quotas_are_kept(steps: int) -> None:
+    """On a chain all positions look alike at first, so that costs along its choices say little."""
+    chain = permuted_chain(0, 3, LENGTH, 0.8)
+    found = fit(problem(chain, "confidence", steps), replace(GAINS, price_sequences=20_000))
+    exact = divergence(chain, "confidence", found.table)
+    assert exact <= divergence(chain, "confidence", plain("confidence", steps, LENGTH)) + 0.02
+    bounds = found.diagnostics["bounds_nats"]
+    assert min(bounds, key=bounds.get) == found.diagnostics["taken"]
+    assert min(bounds.values()) == pytest.approx(exact, abs=0.1)
 
 
 def test_thresholds_are_fitted_to_the_budget(backbone: JointBackbone, kept: Kept) -> None:

@@ -49,3 +49,5 @@ def test_an_estimate_has_the_digits_that_its_standard_error_bears() -> None:
         "22.3",
     ]
     assert estimate_text(None, 1.0) == ""
+    assert [estimate_text(2.5, math.nan), estimate_text(math.inf, math.inf)] == ["2.5", "not finite"]
+    assert estimate_text(-6.1e-15, 9e-16) == "0"  # rounding, not a measurement

@@ -1,0 +1,48 @@
+"""Which table of a sampler that looks at the tokens has the least reverse bound, on paths that chose none of them.
+
+Costs along a sampler's own choices depend on the steps before, so that the schedule they prefer can be worse than equal
+quotas, and gains worse than none: where all positions look alike at first, they say little. So both are measured, and
+the least decides, with the same uniform numbers for all.
+"""
+
+from dataclasses import replace
+
+from lsd_core.certificates.masked import reverse
+from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.numerics.canonical import derive_seed
+from lsd_core.paths.model import LEAST_PATHS
+from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
+
+STOPS = 4
+
+
+def of_least_bound(problem: Problem, learned: Learned, max_sequences: int) -> Learned:
+    """The learned table, the same without gains, or equal quotas; with what was measured counted and recorded.
+
+    About `max_sequences` sequences go through the network, and at least LEAST_PATHS paths of each table.
+    """
+    table = learned.table
+    equal = counts_from_times(uniform_times(table.num_steps), problem.backbone.length)
+    names = {table: "learned", table.with_gains(1.0): "without gains", equal: "equal quotas"}
+    tables = dict[StepTable, str]()
+    for each, name in names.items():
+        tables.setdefault(each, name)
+    num_paths = max(LEAST_PATHS, max_sequences // (len(tables) * (table.num_steps + 2 * STOPS)))
+    seed = derive_seed("least bound", problem.seed)
+    found = {
+        each: reverse(
+            problem.absorbing,
+            problem.sampler,
+            each,
+            num_paths=num_paths,
+            seed=seed,
+            batch=problem.batch,
+            stops=STOPS,
+        )
+        for each in tables
+    }
+    best = min(found, key=lambda each: found[each].value_nats)
+    sequences = learned.sequences + sum(bound.sequences for bound in found.values())
+    bounds = {tables[each]: bound.value_nats for each, bound in found.items()}
+    diagnostics = learned.diagnostics | {"taken": tables[best], "bounds_nats": bounds}
+    return replace(learned, table=best, sequences=sequences, diagnostics=diagnostics)
