@@ -30,6 +30,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray colours its tracebacks
 POLL_S = 0.5  # how soon stop() is heard, and a source that had nothing to do is asked again
 # Spot machines are taken away: an item may lose its worker this often before it is suspected of killing it.
 MAX_TASK_RETRIES = 8
+NODES_S = 15.0  # without any worker, before the cluster's nodes are counted
 MEMORY_REMEDY = "ask for fewer workers or a smaller batch, or give the nodes more memory"
 INTERRUPT_GRACE_S = 10.0  # how long Ctrl-C waits for what is being worked on; a second one does not wait
 
@@ -200,7 +201,7 @@ class Pool(Generic[Item, Result]):
         self._stop = threading.Event()
         self._stop_at = 0.0  # when the grace is over, once stopped
         self._interrupt: KeyboardInterrupt | None = None
-        self._waited_s = 0.0  # for a first worker
+        self._without_since = 0.0  # when the last worker went, or the pool was opened
         self._memory = MemoryWatch()
 
     @property
@@ -215,6 +216,7 @@ class Pool(Generic[Item, Result]):
         )
         self._actors = [host.remote(self._worker_cls, self._init_args) for _ in range(self._num_workers)]
         self._starting = {actor.ready.remote(): actor for actor in self._actors}
+        self._without_since = time.monotonic()
         return self
 
     def __exit__(
@@ -313,15 +315,22 @@ class Pool(Generic[Item, Result]):
         ready = self._poll([*calls, *self._starting])
         for ref in [ref for ref in ready if ref in self._starting]:
             self._take_in(ref)
-        self._waited_s = 0.0 if ready or self._load else self._waited_s + POLL_S
-        if said := self._memory.look(self._waited_s):
+        if self._load:
+            self._without_since = time.monotonic()
+        self._check_wait(time.monotonic() - self._without_since)
+        return [ref for ref in ready if ref in calls]
+
+    def _check_wait(self, waited_s: float) -> None:
+        """Raise RuntimeError where none may come any more, after so long without a worker."""
+        if said := self._memory.look(waited_s):
             raise RuntimeError(f"a worker must find memory, but Ray killed each: {said}; {MEMORY_REMEDY}")
-        if self._waited_s > self._start_timeout_s:
+        if waited_s > NODES_S and not any(node["Alive"] for node in ray.nodes()):
+            raise RuntimeError("a Ray node must be alive, got none: start the same run again to resume it")
+        if waited_s > self._start_timeout_s:
             raise RuntimeError(
                 f"a worker with {self._resources} must start within {self._start_timeout_s:g} s, "
                 "got none; ask for less per worker or add nodes to the Ray cluster"
             )
-        return [ref for ref in ready if ref in calls]
 
     def _poll(self, pending: list[Any]) -> list[Any]:
         """What is ready now, or becomes so within POLL_S; Ctrl-C, the first time, is a stop with some grace."""
@@ -343,6 +352,7 @@ class Pool(Generic[Item, Result]):
             cause = _cause(error)
             raise WorkerNotBuilt(f"worker could not be built: {type(cause).__name__}: {cause}") from cause
         except RayError:
+            heard_meanwhile(lambda: time.sleep(POLL_S))  # where its node is gone, each try fails at once
             self._wait_for(actor)
         else:
             self._load[actor] = 0
