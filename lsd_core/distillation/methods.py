@@ -98,7 +98,7 @@ class Method:
             rule = f"step in times for {self.name} where tokens are given"
             raise InputError("sampler", rule, sampler, "use euler or tweedie")
         if sampler in SAMPLERS and (SAMPLERS[sampler].adaptive or SAMPLERS[sampler].order.learned):
-            rule = f"have an order of its own for {self.name} where tokens are given"
+            rule = "have an order of its own where tokens are given: none is learned under conditions"
             raise InputError("sampler", rule, sampler, "use fixed_counts or halton")
 
     def serves(self, name: str, process: Process, settings: Mapping[str, Any], given: bool = False) -> bool:

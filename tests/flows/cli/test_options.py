@@ -10,9 +10,10 @@ from flows.cli import app
 from flows.cli.grid import grid, plan, submit, teacher
 from flows.cli.options import options_of
 from flows.cli.study import study
-from flows.config import EvaluationConfig, GridConfig, TeacherConfig
+from flows.config import ConditionsConfig, EvaluationConfig, GridConfig, TeacherConfig
 from lsd_core.errors import InputError
 
+SECTIONS = {"teacher": TeacherConfig, "evaluation": EvaluationConfig, "conditions": ConditionsConfig}
 CELLS = "--nfe 4 8 --methods plain lsd --samplers euler --backbones a b --store s"
 CELLS_GIVEN = {
     "nfe": [4, 8],
@@ -95,10 +96,10 @@ def test_options_of_earlier_versions_mean_what_they_did(
 
 def test_every_field_that_a_command_line_can_hold_has_an_option_with_its_description() -> None:
     parameters = inspect.signature(grid).parameters
-    for section, model in (("teacher__", TeacherConfig), ("evaluation__", EvaluationConfig)):
+    for section, model in SECTIONS.items():
         for name, field in model.model_fields.items():
-            assert str(field.description)[:20] in str(parameters[section + name])
-    rest = set(GridConfig.model_fields) - {"name", "teacher", "evaluation", "method_configs"}
+            assert str(field.description)[:20] in str(parameters[f"{section}__{name}"])
+    rest = set(GridConfig.model_fields) - {"name", "method_configs", *SECTIONS}
     assert rest <= set(parameters)
 
 
