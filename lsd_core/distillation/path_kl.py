@@ -265,6 +265,7 @@ RESCALED = Method(
     reads_paths=True,
     grid="counts",
     conditional="rescaled",
+    sweep=True,
 )
 PATH_KL_SCHEDULE = Method(
     name="path_kl_schedule",
