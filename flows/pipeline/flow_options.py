@@ -10,4 +10,3 @@ OPTIONS: dict[str, Any] = {
     "on_cancellation": [close_cancelled],
     "on_crashed": [close_crashed],
 }
-"""Of every flow of ours."""

@@ -27,11 +27,16 @@ def references_of(rows: Sequence[Row]) -> list[str]:
 
 def reference_notes(references: Sequence[str]) -> list[str]:
     """What the certificates of a table compare with, a line each."""
-    marks = [f" {mark}" for mark in MARKS] if len(references) > 1 else [""]
     return [
-        f"nats{marks[k % len(marks)]}: certificate_value_nats ± standard error, from {name}"
-        for k, name in enumerate(references)
+        f"nats{f' {mark}' if mark else ''}: certificate_value_nats ± standard error, from {name}"
+        for mark, name in marked(references)
     ]
+
+
+def marked(references: Sequence[str]) -> list[tuple[str, str]]:
+    """The references of a table with their marks; none for a single one."""
+    alone = len(references) == 1
+    return [("" if alone else MARKS[k % len(MARKS)], name) for k, name in enumerate(references)]
 
 
 def gap_text(row: Row) -> str:

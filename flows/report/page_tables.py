@@ -15,8 +15,8 @@ def comparisons(data: PageData, css: dict[str, str]) -> SortableTable:
     """Every comparison behind the verdicts of budgets."""
     named: dict[str, list[Row]] = {}
     for row in data.rows:
-        for sampler in row.samplers:
-            named.setdefault(f"{row.method} ({sampler}, nfe {row.nfe})", []).append(row)
+        for name in row.candidates:
+            named.setdefault(name, []).append(row)
     lines = []
     for verdict in data.verdicts.values():
         for made in sorted(verdict.comparisons, key=lambda made: made.candidate != verdict.champion):
@@ -75,7 +75,7 @@ def orders_table(data: PageData, css: dict[str, str]) -> SortableTable:
             Cell(row.sampler, row.sampler, css[row.label]),
             Cell(str(row.nfe), row.nfe),
             Cell(metric_text(row.primary), row.mean),
-            Cell(f"{row.entropy:.3f}", row.entropy),
+            Cell(entropy_text(row.entropy), row.entropy),
             *(Cell(estimate_text(nats, error), plain(nats)) for nats, error in both),
             *([Cell("")] * (2 - len(both))),
         )

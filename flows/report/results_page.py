@@ -13,7 +13,7 @@ from pathlib import Path
 
 from flows.config import GridConfig, load_grid
 from flows.pipeline.plan import make_plan
-from flows.report.number_text import MARKS, certificate_cell, gap_text, metric_text
+from flows.report.number_text import certificate_cell, gap_text, marked, metric_text, references_of
 from flows.report.page_data import Entry, PageData, make_page_data
 from flows.report.table_rows import Row
 from lsd_core.errors import InputError
@@ -71,7 +71,7 @@ def ratios(config: GridConfig, pages: Sequence[PageData]) -> str:
 
 def _table(page: PageData) -> Iterator[str]:
     primary = page.task.primary
-    references = sorted({entry.row.certificate_reference for entry in page.entries} - {""})
+    references = references_of(page.rows)
     yield f"| NFE | method | steps in | {primary} | {page.task.diversity} | bound | {primary} / plain |"
     yield "|---|---|---|---|---|---|---|"
     for entry in page.entries:
@@ -86,11 +86,9 @@ def _table(page: PageData) -> Iterator[str]:
         yield f"| {teacher.nfe} | {name} | | {short(teacher.mean)} | {entropy_text(teacher.entropy)} | | |"
     for row in page.one_by_one:
         yield _line(row, row.label, metric_text(row.primary), "", "")
-    marks = [f" marked {mark}" for mark in MARKS] if len(references) > 1 else [""]
-    yield from (
-        "",
-        *(f"Bounds{mark} are from {name}." for mark, name in zip(marks, references, strict=False)),
-    )
+    yield ""
+    for mark, name in marked(references):
+        yield f"Bounds{f' marked {mark}' if mark else ''} are from {name}."
 
 
 def _line(row: Row, name: str, primary: str, bound: str, ratio: str) -> str:
@@ -112,8 +110,7 @@ def _verdicts(page: PageData) -> Iterator[str]:
 def _refusal(page: PageData, alias: str, verdict: Verdict) -> str:
     tried = {each.candidate for each in verdict.comparisons}
     entries = page.at(int(alias.removeprefix("nfe")))  # best first
-    labels = [f"{entry.spec.method} ({entry.spec.sampler}, nfe {entry.spec.nfe})" for entry in entries]
-    nearest = next((label for label in labels if label in tried), None)
+    nearest = next((name for entry in entries for name in entry.row.candidates if name in tried), None)
     lost = [each.sentence for each in verdict.comparisons if each.candidate == nearest and not each.wins]
     lost += [each.sentence for each in verdict.guarded if each.candidate == nearest and not each.passes]
     more = f" ({len(lost) - 1} more)" if len(lost) > 1 else ""

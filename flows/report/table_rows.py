@@ -57,6 +57,11 @@ class Row:
     """Of a one-by-one row: how far the order's own distribution is from the uniform order's."""
 
     @property
+    def candidates(self) -> list[str]:
+        """Its names in comparisons, one for each base sampler that shares its results."""
+        return [f"{self.method} ({sampler}, nfe {self.nfe})" for sampler in self.samplers]
+
+    @property
     def primary(self) -> Metric:
         return self.metrics.get(self.primary_metric, UNKNOWN)
 

@@ -15,6 +15,7 @@ from lsd_core.numerics.canonical import derive_seed
 from lsd_core.processes import process_from_dict
 from lsd_core.samplers.catalog import certifiable as has_certificate
 from lsd_core.samplers.catalog import get_sampler
+from lsd_core.samplers.protocol import Sampler
 from lsd_core.trajectories.conditions import Conditions
 
 KINDS: dict[str, Callable[..., Certificate]] = {
@@ -28,10 +29,9 @@ def certifiable(spec: CandidateSpec) -> bool:
 
     Along a sampler's own choices it is derived for sequences of which nothing is given.
     """
-    sampler = get_sampler(spec.sampler, process_from_dict(dict(spec.process)))
-    if spec.evaluation.conditions is not None and sampler.adaptive:
+    if spec.evaluation.conditions is not None and looks_at_tokens(spec):
         return False
-    return spec.evaluation.certificate_paths > 0 and has_certificate(sampler)
+    return spec.evaluation.certificate_paths > 0 and has_certificate(_sampler_of(spec))
 
 
 def kinds_of(spec: CandidateSpec) -> tuple[str, ...]:
@@ -41,7 +41,11 @@ def kinds_of(spec: CandidateSpec) -> tuple[str, ...]:
 
 def looks_at_tokens(spec: CandidateSpec) -> bool:
     """Whether its base sampler chooses positions by the tokens."""
-    return get_sampler(spec.sampler, process_from_dict(dict(spec.process))).adaptive
+    return _sampler_of(spec).adaptive
+
+
+def _sampler_of(spec: CandidateSpec) -> Sampler:
+    return get_sampler(spec.sampler, process_from_dict(dict(spec.process)))
 
 
 def certify(

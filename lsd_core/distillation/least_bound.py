@@ -8,10 +8,11 @@ the least decides, with the same uniform numbers for all.
 from dataclasses import replace
 
 from lsd_core.certificates.masked import reverse
+from lsd_core.distillation.controls import plain
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.paths.model import LEAST_PATHS
-from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
+from lsd_core.samplers.table import StepTable
 
 STOPS = 4
 
@@ -21,12 +22,10 @@ def of_least_bound(problem: Problem, learned: Learned, max_sequences: int) -> Le
 
     About `max_sequences` sequences go through the network, and at least LEAST_PATHS paths of each table.
     """
-    table = learned.table
-    equal = counts_from_times(uniform_times(table.num_steps), problem.backbone.length)
-    names = {table: "learned", table.with_gains(1.0): "without gains", equal: "equal quotas"}
-    tables = dict[StepTable, str]()
-    for each, name in names.items():
-        tables.setdefault(each, name)
+    table, tables = learned.table, dict[StepTable, str]()
+    tables[table] = "learned"
+    tables.setdefault(table.with_gains(1.0), "without gains")
+    tables.setdefault(plain(problem.sampler, table.num_steps, problem.backbone.length), "equal quotas")
     num_paths = max(LEAST_PATHS, max_sequences // (len(tables) * (table.num_steps + 2 * STOPS)))
     seed = derive_seed("least bound", problem.seed)
     found = {

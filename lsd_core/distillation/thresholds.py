@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lsd_core.distillation.controls import plain
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.paths.chosen_model import ChosenModel
 from lsd_core.paths.divergence import features_at_count
@@ -26,7 +27,7 @@ from lsd_core.samplers.categorical import pieces
 from lsd_core.samplers.masked import MaskedPrediction
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.step import Step, steps_of
-from lsd_core.samplers.table import StepTable, counts_from_times, uniform_times
+from lsd_core.samplers.table import StepTable
 from lsd_core.trajectories.replay import state_at_step
 from lsd_core.trajectories.types import Trajectories
 
@@ -50,7 +51,7 @@ def choose_thresholds(model: ChosenModel, schedule: StepTable, max_sequences: in
     """Thresholds for as many steps as the schedule has; they start from its quotas, and from equal ones."""
     method, num_steps = model.method, schedule.num_steps
     assert isinstance(method, WithinBudget)
-    starts = dict.fromkeys((schedule, counts_from_times(uniform_times(num_steps), model.length)))
+    starts = dict.fromkeys((schedule, plain(model.rule, num_steps, model.length)))
     each = len(starts) * (2 * num_steps + len(FACTORS) * (num_steps + 2 * STOPS))
     num_paths = max(LEAST_PATHS, max_sequences // each)
     draws = Draws(derive_seed("path_kl thresholds", model.root), torch.arange(num_paths))
