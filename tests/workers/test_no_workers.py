@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = textwrap.dedent(
     """
-    import os, subprocess, sys
+    import os, subprocess, sys, time
     import ray
     from workers import memory_watch, pool
 
@@ -19,6 +19,7 @@ SCRIPT = textwrap.dedent(
 
     class Worker:
         def run(self, item):
+            time.sleep(0.1)  # the last item is far away when the worker notices that its node died
             return item
 
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)

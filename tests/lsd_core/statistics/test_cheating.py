@@ -17,6 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.countdown_chain import draw_sequences, exact_backbone
+from lsd_core.backbones.list_operations import draw_lists
 from lsd_core.backbones.markov import MarkovExact
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
@@ -33,6 +34,7 @@ from tests.lsd_core.backbones.published import files, images
 from tests.lsd_core.backbones.published.transformer import random_tensors
 from tests.lsd_core.metrics.antibodies import RESIDUES, variable_domains
 
+LISTS = 33  # an operation, 16 values and the answer
 NUM, SEEDS, LENGTH = 64, 2, 32  # countdown takes MANY: its marginals of 32 start values are noisier
 MANY = 256
 SWEEP = {1.0: 0.25, 0.8: 0.2, 0.6: 0.15}  # temperature -> share of tokens replaced by others
@@ -167,6 +169,11 @@ def antibodies(_: Path) -> Lab:
     return Lab("antibody", backbone, lambda s: variable_domains(s, NUM, 120))
 
 
+def lists(_: Path) -> Lab:
+    backbone = exact_backbone("lists", LISTS, 16)
+    return Lab("lists", backbone, lambda s: draw_lists(s, torch.arange(NUM), LISTS, 16))
+
+
 MADE: dict[str, Callable[[Path], Lab]] = {
     "countdown": countdown,
     "sequences": sequences,
@@ -175,6 +182,7 @@ MADE: dict[str, Callable[[Path], Lab]] = {
     "openwebtext": gpt2_tokens,
     "cifar10": colours,
     "antibody": antibodies,
+    "lists": lists,
 }
 
 
