@@ -9,10 +9,10 @@ from flows.report.number_text import nats_text
 from flows.report.page_data import Entry, PageData
 from flows.report.palette import classes
 from flows.report.shapes import Drawing
-from flows.report.table_rows import ERRORS, REFERENCES, TEACHER, Row
+from flows.report.table_rows import REFERENCES, TEACHER, Row
 from flows.report.verdict_text import speed_ups
 from lsd_core.distillation.methods import TEMPERATURE
-from lsd_core.numerics.number_text import entropy_text, short
+from lsd_core.numerics.number_text import ERRORS, entropy_text, short
 from lsd_core.statistics.pca import principal_plane
 
 FLOOR = 1e-5  # where an error of zero is drawn on a logarithmic axis

@@ -23,7 +23,7 @@ from flows.report.sample_drawings import gallery
 from flows.report.sortable_table import FACETS, facet_values, rules
 from flows.report.verdict_text import findings, losses, summary
 from lsd_core.distillation.methods import METHODS
-from lsd_core.numerics.number_text import at_most_text, entropy_text
+from lsd_core.numerics.number_text import entropy_text
 
 ANSWERS = ("calls", "use", "against plain steps", "against confidence-based unmasking", "how sure")
 
@@ -135,14 +135,14 @@ def _cards(data: PageData, css: dict[str, str]) -> list[dict[str, Any]]:
 def _card(
     data: PageData, found: Recommendation, css: dict[str, str], sentences: Sequence[str]
 ) -> dict[str, Any]:
-    row, proved = found.entry.row, found.entry.row.certificate_at_most_nats
+    row, proved = found.entry.row, found.entry.row.certificate_proves
     return {
         "row": row,
         "found": found,
         "colour": css[row.label],
         "primary": metric_text(row.primary),
         "entropy": f"{entropy_text(row.entropy)} nat",
-        "certificate": "" if proved is None else f"{nats_text(row)}, so at most {at_most_text(proved)}",
+        "certificate": f"{nats_text(row)}, so {proved}" if proved and nats_text(row) != "0" else proved,
         "sentences": sentences,
         "uri": f"models:/{data.backbone}@nfe{row.nfe}{data.entries[0].spec.evaluation.alias_suffix}",
     }

@@ -10,6 +10,7 @@ from lsd_core.candidates.measurement import Measurement
 from lsd_core.candidates.one_by_one import OneByOne
 from lsd_core.cards import Metric, SamplerCard
 from lsd_core.distillation.methods import METHODS
+from lsd_core.numerics.number_text import ERRORS, at_most_text
 from lsd_core.paths.order_gap import OrderGap
 from lsd_core.samplers import place_of
 from lsd_core.samplers.table import StepTable
@@ -18,7 +19,6 @@ from lsd_core.tasks.catalog import Task
 TEACHER, ONE_BY_ONE = "teacher", "one_by_one"  # in the place of a method
 REFERENCES = (TEACHER, ONE_BY_ONE)  # no candidates: what these are held against
 UNKNOWN = Metric(mean=None)
-ERRORS = 2.0  # standard errors between an estimate and what is claimed of it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,6 +38,7 @@ class Row:
     certificate_value_nats: float | None = None
     """The estimate; a Monte-Carlo mean, so that what it proves is `certificate_at_most_nats`."""
     certificate_standard_error: float = 0.0
+    certificate_paths: int = 0
     certificate_reference: str = ""
     """The distribution that the certificate compares with."""
     step_table: StepTable | None = None
@@ -89,6 +90,12 @@ class Row:
         return None if value is None else value + ERRORS * self.certificate_standard_error
 
     @property
+    def certificate_proves(self) -> str:
+        """The same in words; empty where there is no certificate."""
+        value, error = self.certificate_value_nats, self.certificate_standard_error
+        return "" if value is None else at_most_text(value, error, self.certificate_paths)
+
+    @property
     def learned(self) -> bool:
         return self.method in METHODS and METHODS[self.method].learned
 
@@ -113,6 +120,7 @@ def row_of_card(card: SamplerCard, **others: Any) -> Row:
         calls_max=card.calls.max,
         certificate_value_nats=certificate.get("value_nats"),
         certificate_standard_error=certificate.get("standard_error") or 0.0,
+        certificate_paths=certificate.get("num_paths") or 0,
         certificate_reference=str(certificate.get("reference") or ""),
         step_table=card.table,
         steps_in=card.table.steps_in,
@@ -139,6 +147,7 @@ def row_of_version(version: Mapping[str, Any]) -> Row:
         ),
         certificate_value_nats=None if value is None else float(value),
         certificate_standard_error=float(certificate.get("standard_error") or 0.0),
+        certificate_paths=int(certificate.get("num_paths") or 0),
         certificate_reference=certificate.get("reference") or "",
         steps_in=version.get("steps_in") or "",
         seed=version.get("seed"),

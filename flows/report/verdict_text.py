@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flows.report.page_data import Entry, PageData
 from flows.report.table_rows import UNKNOWN
 from lsd_core.distillation.methods import BASELINE
-from lsd_core.numerics.number_text import at_most_text, short
+from lsd_core.numerics.number_text import short
 from lsd_core.statistics.envelope import TOLERANCE
 from lsd_core.statistics.speed_up import Reach, reach
 
@@ -135,14 +135,14 @@ def _teacher(data: PageData, best: Entry) -> str:
 
 def _proof(best: Entry, plain: Entry | None) -> str:
     """What the certificates prove: the estimates with two standard errors."""
-    mine, reference = best.row.certificate_at_most_nats, best.row.certificate_reference or "the network"
-    if mine is None:
+    mine, reference = best.row.certificate_proves, best.row.certificate_reference or "the network"
+    if not mine:
         return ""
-    text = f"Its distribution is at most {at_most_text(mine)} nat from that of {reference}"
-    if plain is None or plain is best or (other := plain.row.certificate_at_most_nats) is None:
+    text = f"Its distribution is {mine} from that of {reference}"
+    if plain is None or plain is best or not (other := plain.row.certificate_proves):
         return f"{text}."
     own = plain.row.certificate_reference != best.row.certificate_reference
-    return f"{text} (plain steps: {at_most_text(other)}{' from that of their own order' if own else ''})."
+    return f"{text} (plain steps: {other}{' from that of their own order' if own else ''})."
 
 
 def _worse(data: PageData, best: Entry, plain: Entry) -> str:

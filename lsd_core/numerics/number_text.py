@@ -2,6 +2,8 @@
 
 import math
 
+ERRORS = 2.0
+"""Standard errors between an estimate and what is claimed of it."""
 NOTHING = 1e-9
 """nat: an estimate and an error below it are rounding."""
 
@@ -49,6 +51,11 @@ def estimate_text(value: float | None, error: float) -> str:
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
-def at_most_text(value: float) -> str:
-    """What a certificate proves, in nats: `47.2`."""
-    return f"{value:.3g}"
+def at_most_text(value: float, error: float, paths: int) -> str:
+    """What an estimated bound proves, the value with two standard errors: `at most 47.2 nat`.
+
+    No standard error says how far zeros alone may be from their expectation: `0 nat on each of 128 paths`.
+    """
+    if paths and max(abs(value), error) < NOTHING:
+        return f"0 nat on each of {paths} paths"
+    return f"at most {value + ERRORS * error:.3g} nat"

@@ -170,9 +170,8 @@ def _certificate(card: SamplerCard) -> str:
     lines = ["Certificate:", "", *(f"- {name}: {value}" for name, value in card.certificate.items())]
     value, error = card.certificate.get("value_nats"), card.certificate.get("standard_error")
     if value is not None and error is not None:
-        lines.append(
-            f"- proved, the value with two standard errors: at most {at_most_text(value + 2 * error)} nat"
-        )
+        proved = at_most_text(value, error, card.certificate.get("num_paths") or 0)
+        lines.append(f"- proved, the value with two standard errors: {proved}")
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from flows.report.recommendation import recommendations
 from flows.report.results_page import ROOT, block, grid_pages
 from flows.report.samplers_table import in_words, samplers_table
 from lsd_core.cards import Metric
-from lsd_core.numerics.number_text import at_most_text, entropy_text, interval_text, ratio_text, short
+from lsd_core.numerics.number_text import entropy_text, interval_text, ratio_text, short
 from lsd_core.registry import list_versions, pick
 from lsd_core.registry.card_fields import describe
 from lsd_core.storage.store import Store
@@ -83,8 +83,8 @@ def test_an_alias_that_was_decided_before_says_so_and_its_card_is_the_holders(pu
     proved = found.entry.row.certificate_at_most_nats
     assert proved is not None
     text = html(data, samples=False).split('<section id="use"')[1].split("</section>")[0]
-    assert f"so at most {at_most_text(proved)}" in text
-    assert f"Its distribution is at most {at_most_text(proved)} nat" in text
+    assert f"so at most {proved:.3g} nat" in text
+    assert f"Its distribution is at most {proved:.3g} nat" in text
 
 
 def test_an_entropy_that_differs_is_said_beside_the_errors(data: PageData) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from lsd_core.numerics.number_text import (
+    at_most_text,
     entropy_text,
     estimate_text,
     interval_text,
@@ -51,3 +52,10 @@ def test_an_estimate_has_the_digits_that_its_standard_error_bears() -> None:
     assert estimate_text(None, 1.0) == ""
     assert [estimate_text(2.5, math.nan), estimate_text(math.inf, math.inf)] == ["2.5", "not finite"]
     assert estimate_text(-6.1e-15, 9e-16) == "0"  # rounding, not a measurement
+
+
+def test_zeros_on_every_path_prove_no_more_than_that_they_were_seen() -> None:
+    assert at_most_text(47.0, 0.11, 128) == "at most 47.2 nat"
+    assert at_most_text(0.0, 0.0, 128) == at_most_text(-6e-15, 9e-16, 128) == "0 nat on each of 128 paths"
+    assert at_most_text(0.0, 0.2, 128) == "at most 0.4 nat"
+    assert at_most_text(0.0, 0.0, 0) == "at most 0 nat"  # a version that does not say how many there were
