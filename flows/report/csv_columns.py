@@ -56,6 +56,8 @@ def _gap(row: Row) -> dict[str, object]:
         "order_gap_standard_error": plain(gap.standard_error),
         "order_gap_back_nats": plain(gap.back_nats),
         "order_gap_back_standard_error": plain(gap.back_standard_error),
+        "order_gap_uniform_nats": plain(gap.uniform_nats),
+        "order_gap_uniform_standard_error": plain(gap.uniform_standard_error),
     }
 
 

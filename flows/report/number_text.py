@@ -40,14 +40,19 @@ def marked(references: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def gap_text(row: Row) -> str:
-    """`halton order is 0.02 ± 0.01 nat from uniform order, 0.03 ± 0.02 back`; empty where it was not measured."""
+    """`halton order is 3.1 ± 0.2 nat a sequence from uniform order, 3.0 ± 0.2 back`, and how far two uniform orders are.
+
+    Empty where it was not measured.
+    """
     gap = row.order_gap
     if gap is None:
         return ""
     there, back = gap.both
+    nats, error = gap.uniform_nats, gap.uniform_standard_error
+    apart = "" if nats is None else f"; two uniform orders are {estimate_text(nats, error)} apart"
     return (
         f"{row.sampler} order is {estimate_text(*there)} nat a sequence from uniform order, "
-        f"{estimate_text(*back)} back, one by one ({gap.samples} samples each way)"
+        f"{estimate_text(*back)} back{apart}; one by one, {gap.samples} samples each way"
     )
 
 

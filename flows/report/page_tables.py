@@ -70,17 +70,18 @@ def orders_table(data: PageData, css: dict[str, str]) -> SortableTable:
     lines = []
     for row in data.one_by_one:
         gap = row.order_gap
-        both = () if gap is None else gap.both
+        estimates = () if gap is None else (*gap.both, (gap.uniform_nats, gap.uniform_standard_error))
         cells = (
             Cell(row.sampler, row.sampler, css[row.label]),
             Cell(str(row.nfe), row.nfe),
             Cell(metric_text(row.primary), row.mean),
             Cell(entropy_text(row.entropy), row.entropy),
-            *(Cell(estimate_text(nats, error), plain(nats)) for nats, error in both),
-            *([Cell("")] * (2 - len(both))),
+            *(Cell(estimate_text(nats, error), plain(nats)) for nats, error in estimates),
+            *([Cell("")] * (3 - len(estimates))),
         )
         lines.append(Line(cells, (), False))
     columns = ("order", "NFE", data.task.primary, data.task.diversity, "nats from uniform order", "and back")
+    columns += ("two uniform orders",)
     return SortableTable("orders", columns, tuple(lines), tuple(range(len(columns))))
 
 

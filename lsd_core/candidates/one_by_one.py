@@ -80,7 +80,7 @@ def result_key(spec: CandidateSpec, order: str, samples: int) -> str:
 
 
 def measure_one_by_one(spec: CandidateSpec, order: str, samples: int, backbone: AnyBackbone) -> OneByOne:
-    """Draw, judge and compare. Cost: l calls a sample, and 5 l more for the gap; computed where the backbone lies."""
+    """Draw, judge and compare. Cost: l calls a sample, and 6 l more for the gap; computed where the backbone lies."""
     masked, device = absorbing(backbone, "one token a call"), device_of(backbone)
     seed = derive_seed("one by one", spec.seed)
 

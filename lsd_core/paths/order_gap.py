@@ -6,7 +6,8 @@ its conditionals agree with each other. Both ways, on samples of the first:
     gap = E_{o, x ~ p_o, u} [log p_o(x) - log p_u(x)] = E_{o, u} KL(p_o || p_u) >= KL(p_along || p_uniform),
 
 o along the order and u a uniform one drawn for the sample, so that -log p_u(x) is an any-order estimate; and back with
-o and u exchanged. Both are 0 on a consistent network, on every sample.
+o and u exchanged. Both are 0 on a consistent network, on every sample. With two uniform orders in their place it is how
+far any two orders are apart, beside which the others are read.
 """
 
 import math
@@ -40,6 +41,9 @@ class OrderGap:
     """Each way."""
     sequences: int
     """Sequences sent through the network, those that drew the samples along the order left out."""
+    uniform_nats: float | None = None
+    """Between two uniform orders; None where an earlier version did not measure it."""
+    uniform_standard_error: float = 0.0
 
     @property
     def both(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -58,19 +62,26 @@ class OrderGap:
 
 @torch.inference_mode()
 def order_gap(along: MaskedModel, uniform: MaskedModel, paths: Trajectories, seed: int) -> OrderGap:
-    """The gap from paths drawn one token at a time along the first. Cost: 5 l calls a path."""
+    """The gap from paths drawn one token at a time along the first. Cost: 6 l calls a path."""
     index, length = torch.arange(len(paths), device=paths.index.device), paths.length
     others, drawn = uniform.one_at_a_time(Draws(derive_seed("uniform order", seed), index))
     fresh = Draws(derive_seed("other order", seed), index)
-    out = _excess(paths, replace(paths, rank=uniform.order.rank(fresh, length)), along)
-    back = _excess(others, replace(others, rank=along.order.rank(fresh, length)), along)
+    shuffled, ordered = uniform.order.rank(fresh, length), along.order.rank(fresh, length)
+
+    def nll(of: Trajectories, rank: Tensor | None) -> Float[Tensor, " b"]:
+        return chain_nll(along, replace(of, rank=rank))
+
+    out, own = nll(paths, shuffled) - nll(paths, paths.rank), nll(others, others.rank)
+    back, apart = nll(others, ordered) - own, nll(others, shuffled) - own
     return OrderGap(
         nats=float(out.mean()),
         standard_error=_error(out),
         back_nats=float(back.mean()),
         back_standard_error=_error(back),
         samples=len(paths),
-        sequences=drawn + 4 * length * len(paths),
+        sequences=drawn + 5 * length * len(paths),
+        uniform_nats=float(apart.mean()),
+        uniform_standard_error=_error(apart),
     )
 
 
@@ -90,11 +101,6 @@ def chain_nll(model: MaskedModel, paths: Trajectories) -> Float[Tensor, " b"]:
             total -= token_log_probs(model.backbone, features, (rows, places[:, node]), tokens)
         parts.append(total)
     return torch.cat(parts)
-
-
-def _excess(own: Trajectories, other: Trajectories, model: MaskedModel) -> Float[Tensor, " b"]:
-    """How much less likely the same sequences are along another order than along that which drew them."""
-    return chain_nll(model, other) - chain_nll(model, own)
 
 
 def _error(values: Float[Tensor, " b"]) -> float:

@@ -75,7 +75,7 @@ def test_page_results_and_tables_show_the_rows_and_the_gap(run, rows):
     text = block(config, "lsd grid orders", [page], "abc")
     assert "| 64 | one by one, halton | counts |" in text
     assert text.count("- halton order is ") == 1
-    assert f"one by one ({gap.samples} samples each way)" in text
+    assert f"apart; one by one, {gap.samples} samples each way" in text
     outcome = Outcome(rows=[*page.rows, *rows], verdicts={}, failures={})
     console = Console(width=300, file=io.StringIO())
     console.print(table_of("countdown-exact", outcome, get_task("countdown")))

@@ -1,6 +1,6 @@
 """The gap between orders: nothing where a network's conditionals agree, what enumeration gives where they do not."""
 
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
 import torch
@@ -41,7 +41,9 @@ def along_each(backbone: Backbone) -> dict[tuple[int, ...], Tensor]:
 @pytest.mark.parametrize("sampler", ["left_to_right", "halton"])
 def test_conditionals_that_agree_leave_no_gap_on_any_sample(sampler: str) -> None:
     gap = measured(exact_backbone(joint_law(4, 3, LENGTH, 2.0)), sampler, samples=50)
-    assert max(abs(nats) + error for nats, error in gap.both) < 1e-12
+    assert gap.uniform_nats is not None
+    found = (*gap.both, (gap.uniform_nats, gap.uniform_standard_error))
+    assert max(abs(nats) + error for nats, error in found) < 1e-12
 
 
 @pytest.mark.parametrize("timed", [False, True])
@@ -49,12 +51,14 @@ def test_conditionals_that_contradict_each_other_leave_what_enumeration_gives(ti
     backbone = misfit_backbone(2, 2, LENGTH, timed=timed)
     gap, laws = measured(backbone, "left_to_right"), along_each(backbone)
     mine, uniform = laws[0, 1, 2], torch.stack(list(laws.values())).mean(0)
-    there, back = (
-        sum(kl(*pair) for pair in pairs) / len(laws)
-        for pairs in ([(mine, law) for law in laws.values()], [(law, mine) for law in laws.values()])
+    every = list(laws.values())
+    there, back, apart = (
+        sum(kl(*pair) for pair in pairs) / len(pairs)
+        for pairs in (list(product([mine], every)), list(product(every, [mine])), list(product(every, every)))
     )
     assert gap.nats == pytest.approx(there, abs=4 * gap.standard_error)
     assert gap.back_nats == pytest.approx(back, abs=4 * gap.back_standard_error)
+    assert gap.uniform_nats == pytest.approx(apart, abs=4 * gap.uniform_standard_error)
     assert min(gap.nats - 4 * gap.standard_error, gap.back_nats - 4 * gap.back_standard_error) > 0
     assert there >= kl(mine, uniform)
     assert back >= kl(uniform, mine)
@@ -76,6 +80,6 @@ def test_it_counts_its_calls_and_survives_json() -> None:
     paths, _ = along.one_at_a_time(Draws(1, torch.arange(8)))
     backbone.sequences = 0
     gap = order_gap(along, model(backbone, "fixed_counts"), paths, seed=2)
-    assert gap.sequences == backbone.sequences == 5 * LENGTH * 8
+    assert gap.sequences == backbone.sequences == 6 * LENGTH * 8
     assert gap.samples == 8
     assert OrderGap.from_dict(gap.to_dict()) == gap
