@@ -40,7 +40,7 @@ def marked(references: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def gap_text(row: Row) -> str:
-    """`halton order is 3.1 ± 0.2 nat a sequence from uniform order, 3.0 ± 0.2 back`, and how far two such are.
+    """`halton order is 3.1 ± 0.2 nat a sequence from uniform order, 3.0 ± 0.2 back`, and two uniform orders'.
 
     Empty where it was not measured.
     """
