@@ -29,7 +29,8 @@ class Done(Generic[Result]):
     """A job's result, and what it took."""
 
     result: Result
-    spent: Spent
+    spent: Spent | None
+    """None where there was nothing to do."""
 
 
 class Stopwatch:

@@ -15,7 +15,7 @@ from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path, generate_shard
 from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
-from lsd_core.distillation.learned import Kept
+from lsd_core.distillation.learned import Kept, Learned
 from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.conditions import read_conditions
@@ -70,8 +70,11 @@ class Worker:
         """Do the job; gives its shard, or the key of its result on the store, and what it took."""
         if isinstance(job, ShardJob):
             return self._shard(job)
+        if isinstance(job, LearnJob) and (key := self._copied(job)) is not None:
+            send(f"{job} before, on this store")
+            return Done(result=key, spent=None)
         done = self._watch.time(lambda: self._do(job))
-        if isinstance(job, LearnJob | CertifyJob | OneByOneJob):  # the long ones; measurements are many
+        if done.spent and isinstance(job, LearnJob | CertifyJob | OneByOneJob):  # the long ones
             send(f"{job} in {done.spent.wall_s:.1f} s")
         return done
 
@@ -88,6 +91,7 @@ class Worker:
             return commit_shard(self.store, teacher, job.shard, data), generate_s
 
         timed = self._watch.time(make)
+        assert timed.spent is not None
         (record, generate_s), commit_s = timed.result, timed.spent.wall_s - timed.result[1]
         send(f"{job} of {teacher.backbone} in {generate_s:.1f} s, stored in {commit_s:.1f} s")
         return ShardDone(
@@ -104,14 +108,7 @@ class Worker:
         measured_on = read_conditions(self.store, spec.evaluation.conditions)
         match job:
             case LearnJob():
-                paths = self._paths(spec)
-                with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
-                    keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
-                    given = read_conditions(self.store, spec.teacher.conditions if spec.teacher else None)
-                    learned = learn(
-                        spec, job.which, backbone, paths, watch=curve, keep=keep, conditions=given
-                    )
-                    results.write_learned(job.which, learned)
+                results.write_learned(job.which, self._learn(job, backbone, key))
             case MeasureJob():
                 number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
                 table = results.read_learned(number)
@@ -140,6 +137,22 @@ class Worker:
                 found = measure_one_by_one(spec, job.order, job.samples, backbone)
                 write_one_by_one(self.store, spec, found)
         return key
+
+    def _copied(self, job: LearnJob) -> str | None:
+        """Key of the table, where a candidate that is only measured otherwise has learned it."""
+        results = Results(self.store, job.spec)
+        learned = results.find_learned(job.which)
+        if learned is None:
+            return None
+        results.write_learned(job.which, learned)
+        return job.key(results)
+
+    def _learn(self, job: LearnJob, backbone: AnyBackbone, key: str) -> Learned:
+        spec, paths = job.spec, self._paths(job.spec)
+        keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
+        given = read_conditions(self.store, spec.teacher.conditions if spec.teacher else None)
+        with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
+            return learn(spec, job.which, backbone, paths, watch=curve, keep=keep, conditions=given)
 
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:
         return None if spec.teacher is None else self._trajectories(spec.teacher, spec.trajectories)

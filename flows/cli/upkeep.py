@@ -55,7 +55,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     """
     from flows.settings import resolve
     from lsd_core.backbones.publish import damaged
-    from lsd_core.candidates.verify import check_cells, damaged_champions
+    from lsd_core.candidates.verify import check_cells, damaged_champions, damaged_copies
     from lsd_core.storage.store import Store as Place
     from lsd_core.trajectories.conditions import damaged_conditions
     from lsd_core.trajectories.verify import verify as check
@@ -68,6 +68,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
         *damaged_conditions(place).values(),
         *cells.problems.values(),
         *damaged_champions(place).values(),
+        *damaged_copies(place).values(),
     ]
     problems += map(str, check(place))
     for problem in problems:

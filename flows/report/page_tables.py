@@ -80,8 +80,8 @@ def orders_table(data: PageData, css: dict[str, str]) -> SortableTable:
             *([Cell("")] * (3 - len(estimates))),
         )
         lines.append(Line(cells, (), False))
-    columns = ("order", "NFE", data.task.primary, data.task.diversity, "nats from uniform order", "and back")
-    columns += ("two uniform orders",)
+    apart = ("nats from uniform order", "and back", "two uniform orders")
+    columns = ("order", "NFE", data.task.primary, data.task.diversity, *apart)
     return SortableTable("orders", columns, tuple(lines), tuple(range(len(columns))))
 
 

@@ -11,6 +11,7 @@ from lsd_core.candidates.reading import across_key, read_across, read_learned, r
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.cards import plain
 from lsd_core.distillation.learned import Learned
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.metrics.across import Across
 from lsd_core.numerics.canonical import digest
 from lsd_core.storage.sealed import write_sealed
@@ -26,6 +27,10 @@ class Results:
 
     def table_key(self, which: int) -> str:
         return f"{self.spec.work.folder}/table-{which}.json"
+
+    def learned_key(self, which: int) -> str:
+        """A copy of the table, for candidates that learn alike and are measured otherwise."""
+        return f"learned/{self.spec.learning}/{which}.json"
 
     def measurement_key(self, part: str, which: int, temperature: float) -> str:
         return f"{self.spec.work.folder}/{part}-{which}-T{temperature:g}.json"
@@ -56,14 +61,25 @@ class Results:
         return f"cells/teacher-{spec.teacher.hash}-{spec.trajectories}-{spec.evaluation.task}{asked}.json"
 
     def write_learned(self, which: int, result: Learned) -> None:
+        """With a copy, where learning it took network calls."""
         record = {
-            "spec": self.spec.work.to_dict(),
             "table": result.table.to_dict(),
             "sequences": result.sequences,
             "history": plain(result.history),
             "diagnostics": plain(result.diagnostics),
         }
-        write_sealed(self.store, self.table_key(which), record)
+        if result.sequences:
+            write_sealed(self.store, self.learned_key(which), record)
+        write_sealed(self.store, self.table_key(which), {"spec": self.spec.work.to_dict()} | record)
+
+    def find_learned(self, which: int) -> Learned | None:
+        """The copy that another candidate left; None where there is none, or a damaged one."""
+        try:
+            return read_learned(self.store, self.learned_key(which))
+        except Unreachable:
+            raise
+        except InputError:
+            return None
 
     def read_learned(self, which: int) -> Learned:
         return read_learned(self.store, self.table_key(which))

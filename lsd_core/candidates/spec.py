@@ -148,6 +148,12 @@ class CandidateSpec:
         shared = kernel_key(self.sampler, process_from_dict(dict(self.process)))
         return self if shared == self.sampler else replace(self, sampler=shared)
 
+    @cached_property
+    def learning(self) -> str:
+        """Names what its tables depend on: all but how they are measured, of which the size of calls matters."""
+        record = self.work.to_dict()
+        return digest(record | {"evaluation": {"batch": record["evaluation"]["batch"]}})[:16]
+
     @property
     def folder(self) -> str:
         return f"cells/{self.key}"

@@ -72,8 +72,21 @@ def check_cells(store: Store, places: Collection[str] | None = None) -> Checked:
 
 
 def damaged_cells(store: Store) -> dict[str, str]:
-    """Files of cells and of champions that are bad, and why: one line each, by key."""
-    return check_cells(store).problems | damaged_champions(store)
+    """Files of cells and of champions, and copies of tables, that are bad, and why: one line each, by key."""
+    return check_cells(store).problems | damaged_champions(store) | damaged_copies(store)
+
+
+def damaged_copies(store: Store) -> dict[str, str]:
+    """Copies of tables that are bad, and why; a run learns anew what it finds no good copy of."""
+    found = dict[str, str]()
+    for key in store.list("learned"):
+        try:
+            read_learned(store, key)
+        except Unreachable:
+            raise
+        except InputError as error:
+            found[key] = f"{error}, or delete this copy"
+    return found
 
 
 def damaged_champions(store: Store) -> dict[str, str]:
