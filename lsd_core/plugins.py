@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from lsd_core.components import DISTRIBUTION, OURS
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import COMPONENT
 
 T = TypeVar("T")
 Recorded = Mapping[str, tuple[str, int]]  # "GROUP:NAME" -> (distribution, version of the component)
@@ -102,6 +103,7 @@ def version(component: Any) -> int:
 def source_of(group: str, name: str) -> Source:
     """Where a known component is defined; raises InputError if two distributions claim its name."""
     first, *others = _sources(group)[name]
+    COMPONENT.check(f"name of a {GROUPS[group]} of {first.distribution}", name)
     if others:
         claimed = ", ".join(each.distribution for each in (first, *others))
         remedy = f"uninstall one: pip uninstall {others[-1].distribution}"

@@ -1,4 +1,4 @@
-"""Whatever is put in works, is refused in one line, or is reported: seven kinds of inputs with fixed seeds."""
+"""Whatever is put in works, is refused in one line, or is reported: eight kinds of inputs with fixed seeds."""
 
 from pathlib import Path
 

@@ -89,6 +89,14 @@ def test_a_name_of_two_distributions_is_one_line(install: Install) -> None:
         parts()["same"]
 
 
+@pytest.mark.parametrize("name", ["../x", "a b", "<b>", "it's", "[red]", "x" * 65])
+def test_a_name_that_is_no_part_of_keys_and_tags_is_refused_unimported(install: Install, name: str) -> None:
+    install("lsd-odd", {name: "odd_parts:A"}, "odd_parts", HERE + "A = Part()")
+    with pytest.raises(InputError, match="name of a method of lsd-odd must be a name of ASCII letters"):
+        parts()[next(each for each in parts() if each == name)]
+    assert "odd_parts" not in sys.modules
+
+
 def test_a_name_of_ours_cannot_be_taken_over(install: Install) -> None:
     install("lsd-taker", {"euler": "taker_parts:A"}, "taker_parts", HERE + "A = Part()", group="lsd.samplers")
     with pytest.raises(
