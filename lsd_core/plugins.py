@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from lsd_core.components import DISTRIBUTION, OURS
 from lsd_core.errors import InputError
-from lsd_core.numerics.names import COMPONENT
+from lsd_core.numerics.names import COMPONENT, PACKAGE
 
 T = TypeVar("T")
 Recorded = Mapping[str, tuple[str, int]]  # "GROUP:NAME" -> (distribution, version of the component)
@@ -128,8 +128,10 @@ def require(components: Recorded) -> None:
     """Raise InputError, with what to install, unless these recorded components are installed at their versions."""
     for key, (distribution, wanted) in components.items():
         group, _, name = key.partition(":")
+        COMPONENT.check("name of a recorded component", name)
         noun = f"{GROUPS.get(group, group)} {name}"
         if distribution not in {source.distribution for source in _sources(group).get(name, ())}:
+            PACKAGE.check(f"distribution of {name}", distribution)  # it stands in a line to be typed
             raise InputError(noun, "be installed", f"no {distribution}", f"pip install {distribution}")
         found = version(load(group, name))
         if found != wanted:

@@ -172,3 +172,13 @@ def test_ours_can_be_loaded(group: str, name: str) -> None:
 def test_names_cost_no_heavy_import() -> None:
     code = "import sys, lsd_core.plugins as p; list(p.Registry('lsd.tasks', None)); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    "distribution", ["x; reboot", "$(reboot)", "x y", "--index-url=elsewhere", "../x", "`x`", ""]
+)
+def test_nothing_that_a_shell_would_run_is_advised_to_install(distribution: str) -> None:
+    with pytest.raises(InputError, match="distribution of best must be the name of a Python distribution"):
+        require({"lsd.methods:best": (distribution, 1)})
+    with pytest.raises(InputError, match="name of a recorded component must be a name of ASCII letters"):
+        require({f"lsd.methods:{distribution}": ("lsd-one", 1)})
