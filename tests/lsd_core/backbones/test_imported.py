@@ -142,6 +142,6 @@ def test_nothing_that_a_shell_would_run_is_advised(
 ) -> None:
     """The remedy of a file that nobody named is a line to be typed."""
     monkeypatch.setenv("LSD_PYTHON_BACKBONES", str(target))
-    with pytest.raises(InputError, match="target of backbone net must be package.module:factory") as caught:
+    with pytest.raises(InputError, match=r"target of backbone net must be package\.module:factory") as caught:
         imported.build("net", {"family": "python", "target": target}, {})
     assert "export" not in str(caught.value)
