@@ -29,9 +29,10 @@ def test_what_is_printed_moves_no_cursor(shown: Any, what: str) -> None:
     with shown.capture() as captured:
         shown.print(content, width=400)
     text = captured.get()
+    words = " ".join(text.split())  # a caption is folded
     assert not set(STEERING[:-1]) & set("\x1b\x07\x9b\r\u202e") & set(text)
-    assert MARKUP in text
-    assert "\\x1b]0;title\\x07" in text
+    assert MARKUP in words
+    assert "\\x1b]0;title\\x07" in words
     assert what != "line" or text.endswith("\nnext\n")
 
 
