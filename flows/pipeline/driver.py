@@ -44,7 +44,7 @@ def check_places(settings: Settings, num_gpus: float = 0, *, with_registry: bool
     Store(settings.store).check()
     check_address(settings.ray_address)
     if settings.ray_address == LOCAL_RAY:
-        check_gpus(num_gpus)
+        check_gpus(float(num_gpus))
     if with_registry:
         registry.check(settings.tracking_uri)
 
