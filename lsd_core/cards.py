@@ -23,15 +23,17 @@ from pydantic import (
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json, digest
-from lsd_core.numerics.names import BackboneName, ComponentName, Fingerprint, Line
+from lsd_core.numerics.names import COMPONENT, LINE, BackboneName, ComponentName, Fingerprint, Line
 from lsd_core.numerics.plain_text import parse_json
 from lsd_core.processes import Absorbing, process_from_dict
 from lsd_core.samplers.table import StepTable
 from lsd_core.settings import explained
 from lsd_core.storage.sealed import seal, unseal
+from lsd_core.trajectories.conditions import check_record
 
 SCHEMA_VERSION = 1
 REMEDY = "restore the card from its store, or distil it again"
+FIGURES = ("value_nats", "standard_error", "num_paths", "sequences")  # of a certificate
 
 
 def plain(value: Any) -> Any:
@@ -176,6 +178,9 @@ class SamplerCard(_Part):
         if self.teacher_hash != expected:
             raise InputError("card.teacher_hash", f"be the teacher's hash {expected}", self.teacher_hash)
         self._check_metrics()
+        _check_certificate("card.certificate", self.certificate or {})
+        if self.evaluation.conditions is not None:
+            check_record(self.evaluation.conditions)
         return self
 
     def _check_process(self) -> None:
@@ -257,6 +262,18 @@ class SamplerCard(_Part):
         for field, value in told.items():
             if value != found[field]:
                 raise InputError(f"card {field}", f"be the backbone's, {found[field]}", value, REMEDY)
+
+
+def _check_certificate(field: str, record: Mapping[str, Any]) -> None:
+    """Raise InputError unless its names can be tags, its texts are lines and its figures are numbers."""
+    for name, value in record.items():
+        where = f"{field}.{COMPONENT.check(f'a name in {field}', name)}"
+        if isinstance(value, Mapping):
+            _check_certificate(where, value)
+        elif isinstance(value, str) and name not in FIGURES:
+            LINE.check(where, value)
+        elif value is not None and type(value) not in (int, float):
+            raise InputError(where, "be a number" if name in FIGURES else "be text or a number", value)
 
 
 def text_sha256(text: str) -> str:

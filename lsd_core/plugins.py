@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from lsd_core.components import DISTRIBUTION, OURS
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import COMPONENT, PACKAGE
 
 T = TypeVar("T")
 Recorded = Mapping[str, tuple[str, int]]  # "GROUP:NAME" -> (distribution, version of the component)
@@ -102,6 +103,7 @@ def version(component: Any) -> int:
 def source_of(group: str, name: str) -> Source:
     """Where a known component is defined; raises InputError if two distributions claim its name."""
     first, *others = _sources(group)[name]
+    COMPONENT.check(f"name of a {GROUPS[group]} of {first.distribution}", name)
     if others:
         claimed = ", ".join(each.distribution for each in (first, *others))
         remedy = f"uninstall one: pip uninstall {others[-1].distribution}"
@@ -126,8 +128,10 @@ def require(components: Recorded) -> None:
     """Raise InputError, with what to install, unless these recorded components are installed at their versions."""
     for key, (distribution, wanted) in components.items():
         group, _, name = key.partition(":")
+        COMPONENT.check("name of a recorded component", name)
         noun = f"{GROUPS.get(group, group)} {name}"
         if distribution not in {source.distribution for source in _sources(group).get(name, ())}:
+            PACKAGE.check(f"distribution of {name}", distribution)  # it stands in a line to be typed
             raise InputError(noun, "be installed", f"no {distribution}", f"pip install {distribution}")
         found = version(load(group, name))
         if found != wanted:

@@ -21,6 +21,7 @@ from flows.pipeline.timing import PoolTiming, Timing
 from flows.pipeline.watcher import end_with_this_process
 from flows.settings import LOCAL_RAY, Settings
 from lsd_core import registry
+from lsd_core.backbones.device import check_gpus
 from lsd_core.backbones.imported import named_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import publish
@@ -35,10 +36,15 @@ from workers.session import check_address, ray_session, workers_for
 from workers.worker import Worker
 
 
-def check_places(settings: Settings, *, with_registry: bool = True) -> None:
-    """Raise InputError unless the store, the cluster, and the registry where one is needed, can be used."""
+def check_places(settings: Settings, num_gpus: float = 0, *, with_registry: bool = True) -> None:
+    """Raise InputError unless the store, the cluster, and the registry where one is needed, can be used.
+
+    A cluster may get its GPUs when they are asked for; a private Ray has those of this machine.
+    """
     Store(settings.store).check()
     check_address(settings.ray_address)
+    if settings.ray_address == LOCAL_RAY:
+        check_gpus(float(num_gpus))
     if with_registry:
         registry.check(settings.tracking_uri)
 
@@ -46,7 +52,7 @@ def check_places(settings: Settings, *, with_registry: bool = True) -> None:
 def prepare(config: GridConfig, settings: Settings, *, with_registry: bool = True) -> Plan:
     """Everything that can be wrong with the input, found before any work starts."""
     plan = make_plan(config, Store(settings.store))
-    check_places(settings, with_registry=with_registry)
+    check_places(settings, config.num_gpus, with_registry=with_registry)
     return plan
 
 

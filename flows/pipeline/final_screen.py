@@ -51,7 +51,7 @@ def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settin
     console.print(f"  browse    {mlflow}", soft_wrap=True)
     _print_next(outcome, console)
     for label, reason in outcome.failures.items():
-        console.print(Text.assemble(("failed", "bold red"), f" {label}: {reason}"))
+        console.print(Text.assemble(("failed", "bold red"), f" {printable(f'{label}: {reason}')}"))
     return 1 if outcome.failures else 0
 
 

@@ -64,6 +64,11 @@ def _gap(row: Row) -> dict[str, object]:
 def write_csv(records: Sequence[Mapping[str, object]], file: TextIO) -> None:
     """One line a record, under every column that any of them has."""
     columns = list(dict.fromkeys(name for one in records for name in one))
-    writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([_cell(name) for name in columns])
+    writer.writerows([_cell(one.get(name, "")) for name in columns] for one in records)
+
+
+def _cell(value: object) -> object:
+    """Text that a spreadsheet would take for a formula gets a quote before it, which spreadsheets do not show."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@") else value

@@ -14,6 +14,7 @@ from flows.report.number_text import certificate_cell, gap_text, reference_notes
 from flows.report.palette import classes
 from flows.report.png import write_png
 from flows.report.table_rows import Row, distinct
+from lsd_core.numerics.markdown import escaped
 from lsd_core.numerics.number_text import entropy_text, short
 from lsd_core.statistics.promotion import Verdict
 from lsd_core.tasks.catalog import Task
@@ -120,5 +121,5 @@ def verdicts_markdown(outcome: Outcome) -> str:
             parts.append("")
     if outcome.failures:
         parts.append("# Failed\n")
-        parts += [f"- {label}: {reason}" for label, reason in outcome.failures.items()]
+        parts += [f"- {label}: {escaped(reason)}" for label, reason in outcome.failures.items()]
     return "\n".join(parts)

@@ -19,6 +19,7 @@ from flows.settings import Settings
 from flows.study.config import StudyConfig
 from flows.study.plan import make_study_plan
 from flows.study.work import do_work
+from lsd_core.errors import printable
 
 Analyse = Callable[[StudyConfig, Sequence[Point], Sequence[Point]], Findings]
 ANALYSES: dict[str, Analyse] = {
@@ -48,7 +49,7 @@ def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
         console.print(findings.sentence)
         console.print(f"  report    {folder} (table.csv, figure.png, verdict.md)", soft_wrap=True)
     for label, reason in failures.items():
-        console.print(Text.assemble(("failed", "bold red"), f" {label}: {reason}"))
+        console.print(Text.assemble(("failed", "bold red"), f" {printable(f'{label}: {reason}')}"))
     return 1 if failures else 0
 
 

@@ -21,7 +21,7 @@ from workers.jobs import CandidateJob, CertifyJob, MeasureJob
 
 def do_work(study: StudyPlan, driver: Driver) -> Run:
     """Have everything on the store; the run says what was there, what was made and what failed."""
-    check_places(driver.settings, with_registry=False)
+    check_places(driver.settings, driver.num_gpus, with_registry=False)
     site, plan = driver.site(), study.plan
     site.check([entry.spec for entry in study.entries], driver.progress.say)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)

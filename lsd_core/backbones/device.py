@@ -37,6 +37,14 @@ def known_device(name: torch.device | str) -> torch.device:
     return device
 
 
+def check_gpus(number: float) -> None:
+    """Raise InputError unless this machine has so many GPUs; Ray would wait for them."""
+    here = torch.cuda.device_count()
+    if number > here:
+        rule = f"be at most the number of GPUs here, {here} with torch {torch.__version__}"
+        raise InputError("num_gpus", rule, f"{number:g}", "leave it out, or name a Ray cluster that has some")
+
+
 def device_kind(device: torch.device) -> str:
     """Name of the hardware: of the card, or of the processor's architecture."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lsd_core.backbones.checkpoint import read_tensors
 from lsd_core.backbones.family import Family, Folder
+from lsd_core.backbones.foreign_code import check_config
 from lsd_core.backbones.layout import Fields
 from lsd_core.backbones.masked_lm import EXTRA, MaskedLM, around
 from lsd_core.backbones.masked_lm_tokens import tokens_with
@@ -107,6 +108,7 @@ class Kind:
             raise InputError(
                 "backbone", "find the extra [text]", f"no transformers for {name}", EXTRA
             ) from None
+        check_config(config["network"], f"backbone {name}")
         model_class = getattr(transformers, self.architecture)
         model_config = model_class.config_class.from_dict(dict(config["network"]))
         with torch.device("meta"), no_init_weights():

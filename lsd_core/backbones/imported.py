@@ -66,6 +66,8 @@ def load(target: str) -> ImportedBackbone:
 def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> ImportedBackbone:
     """The network of a stored configuration, these weights in it; its target must have been named here."""
     target = str(config.get("target"))
+    if not TARGET.fullmatch(target):  # before it stands in a line that a person may paste into a shell
+        raise InputError(f"target of backbone {name}", "be package.module:factory", target)
     if target not in named_targets():
         remedy = (
             f"if you trust that code: export {VARIABLE}={target}, or load_backbone('{NAME}:{target}') first"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lsd_core.backbones.adapted import IMPOSSIBLE
 from lsd_core.backbones.family import Family, Folder
+from lsd_core.backbones.foreign_code import check_config, check_folder
 from lsd_core.backbones.frozen import FrozenNetwork, tensors_once
 from lsd_core.backbones.masked_lm_tokens import Tokens, tokens_of
 from lsd_core.backbones.precision import BODY_DTYPES
@@ -112,6 +113,7 @@ def build(name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> Mask
     """The backbone with these tensors; one that is missing, superfluous or of another shape is named."""
     if config["body_dtype"] not in BODY_DTYPES:
         raise InputError(f"body_dtype of {name}", f"be one of {', '.join(BODY_DTYPES)}", config["body_dtype"])
+    check_config(config["network"], f"backbone {name}")
     model_class, model_config = _classes(config["architecture"], config["network"])
     from transformers.initialization import no_init_weights
 
@@ -148,6 +150,7 @@ def load(folder: Path, name: str, options: Mapping[str, str]) -> MaskedLM:
     Weights are read by transformers (safetensors, sharded or not, or torch files with weights_only), and every one
     must be there: a head that the file lacks would be random.
     """
+    check_folder(folder)
     record = read_config(folder / "config.json")
     model_class, _ = _classes(record["architectures"][0], _plain(record))
     try:

@@ -11,6 +11,7 @@ from lsd_core.backbones.family import FAMILIES
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
+from lsd_core.numerics.names import COMPONENT
 from lsd_core.storage.tensorfile import TensorFile
 
 SIZES = ("dim", "num_blocks", "num_heads", "cond_dim", "width", "level_dim")
@@ -56,7 +57,8 @@ def from_bytes(data: bytes, source: str) -> AnyBackbone:
         if vocabulary is not None and len(vocabulary.tokens) != backbone.process.num_tokens:
             rule = f"write each of the {backbone.process.num_tokens} tokens"
             raise InputError(f"vocabulary in {source}", rule, f"{len(vocabulary.tokens)} of them")
-        return declaring(backbone, file.notes.get("task"))
+        task = file.notes.get("task")
+        return declaring(backbone, None if task is None else COMPONENT.check(f"task in {source}", task))
     except InputError:
         raise
     except Exception as error:  # whatever a damaged configuration leads to

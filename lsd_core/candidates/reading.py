@@ -60,12 +60,16 @@ def _read_measurement(store: Store, key: str) -> Measurement:
     with _explained(store, key, "a measurement"):
         record = read_sealed(store, key)
         scores = decode(store, scores_key(key))["score"]
+        metrics = {name: float("nan") if v is None else v for name, v in record["metrics"].items()}
+        figures = [*metrics.values(), record["calls_mean"], record["calls_max"]]
+        if not all(type(value) in (int, float) for value in figures):
+            raise TypeError("a metric that is no number")
         return Measurement(
-            metrics={name: float("nan") if v is None else v for name, v in record["metrics"].items()},
+            metrics=metrics,
             calls_mean=record["calls_mean"],
             calls_max=record["calls_max"],
             scores=scores,
-            first=tuple(tuple(row) for row in record.get("first", ())),
+            first=tuple(tuple(map(int, row)) for row in record.get("first", ())),
             device_kind=record.get("device_kind", ""),
         )
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lsd_core.cards import Metric, SamplerCard
+from lsd_core.numerics.markdown import code, escaped
+from lsd_core.numerics.names import COMPONENT
 from lsd_core.numerics.number_text import at_most_text, entropy_text, interval_text
 
 Series = list[float | None]
@@ -47,7 +49,14 @@ def tags_of(card: SamplerCard, store_url: str | None) -> dict[str, str]:
 
 
 def row_of(name: str, version: int, tags: Mapping[str, str], aliases: Mapping[str, int]) -> dict[str, Any]:
-    """One version as plain data, from its tags and the aliases of its model."""
+    """One version as plain data, from its tags and the aliases of its model.
+
+    KeyError or ValueError for tags that are none of a card.
+    """
+    for key in ("sampler", "method"):
+        COMPONENT.check(f"tag {key}", tags[key])
+    for key in ("value_nats", "standard_error"):
+        float(tags.get(f"certificate_{key}", 0))
     text = {
         key: tags.get(key)
         for key in ("sampler", "method", "gain_on", "steps_in", "primary_metric", "diversity_metric")
@@ -123,8 +132,8 @@ def _headline(card: SamplerCard) -> str:
         f"Draws from the frozen backbone `{card.backbone.name}` in at most **{card.nfe} network calls** "
         f"(measured: mean {card.calls.mean:.4g}, maximum {card.calls.max}). "
         f"Method `{card.method}` on base sampler `{card.sampler}`. "
-        f"{evaluation.primary} **{_interval(card.primary)}**, "
-        f"{evaluation.diversity} {entropy_text(card.diversity.mean)} nat."
+        f"{escaped(evaluation.primary)} **{_interval(card.primary)}**, "
+        f"{escaped(evaluation.diversity)} {entropy_text(card.diversity.mean)} nat."
     )
 
 
@@ -143,11 +152,11 @@ def _scores(card: SamplerCard) -> str:
     names = [evaluation.primary, evaluation.diversity]
     names += sorted((set(evaluation.report) | set(evaluation.selection)) - set(names))
     rows = [
-        f"| {name} | {_interval(evaluation.report.get(name))} | {_interval(evaluation.selection.get(name))} |"
+        f"| {escaped(name)} | {_interval(evaluation.report.get(name))} | {_interval(evaluation.selection.get(name))} |"
         for name in names
     ]
     caption = (
-        f"{evaluation.samples} samples for each of {len(card.seeds)} seeds, judged by `{evaluation.judge}`; "
+        f"{evaluation.samples} samples for each of {len(card.seeds)} seeds, judged by {code(evaluation.judge)}; "
         f"ships seed {card.seed}, the median one. The selection seeds chose, the report seeds are fresh."
     )
     return "\n".join(["| metric | report | selection |", "|---|---|---|", *rows, "", caption])
@@ -167,7 +176,7 @@ def _steps(card: SamplerCard) -> str:
 def _certificate(card: SamplerCard) -> str:
     if card.certificate is None:
         return ""
-    lines = ["Certificate:", "", *(f"- {name}: {value}" for name, value in card.certificate.items())]
+    lines = ["Certificate:", "", *(f"- {name}: {escaped(value)}" for name, value in card.certificate.items())]
     value, error = card.certificate.get("value_nats"), card.certificate.get("standard_error")
     if value is not None and error is not None:
         proved = at_most_text(value, error, card.certificate.get("num_paths") or 0)

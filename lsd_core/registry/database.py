@@ -7,6 +7,7 @@ MLflow opens again, and processes that meet an empty place at once disturb each 
 import fcntl
 import logging
 import os
+import re
 import sqlite3
 import time
 import uuid
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from lsd_core.errors import InputError
 
+FIRST = {"experiments", "runs", "tags", "metrics", "params"}  # tables that MLflow makes before its migrations
 PATIENCE_S = 300  # a build takes seconds; a lock that is held longer belongs to a process that hangs
 
 
@@ -29,10 +31,9 @@ def ensure_database(file: Path) -> None:
             if not _is_unfinished(file):
                 return
             os.replace(file, file.with_name(f"{file.name}.unfinished"))
-        for left in file.parent.glob(
-            f".{file.name}-*"
-        ):  # of builders that were killed, since we hold the lock
-            left.unlink(missing_ok=True)
+        for left in file.parent.iterdir():  # of builders that were killed, since we hold the lock
+            if re.fullmatch(rf"\.{re.escape(file.name)}-[0-9a-f]{{32}}(-journal|-wal|-shm)?", left.name):
+                left.unlink(missing_ok=True)
         scratch = file.with_name(f".{file.name}-{uuid.uuid4().hex}")
         _build(scratch)
         os.replace(scratch, file)
@@ -47,13 +48,18 @@ def _checked_once(file: Path, inode: int) -> bool:
 def _is_unfinished(file: Path) -> bool:
     """Whether a database lacks what MLflow adds last, its default experiment: then nothing was ever logged in it.
 
-    What is no database at all is left for MLflow to complain about, and one that is busy counts as whole.
+    What is no database at all or another program's is left for MLflow to complain about, and one that is busy counts
+    as whole.
     """
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {name for (name,) in found if not name.startswith("sqlite_")}
+            if not (tables <= FIRST or {"alembic_version", "runs"} <= tables):
+                return False
+            if "experiments" not in tables:
+                return True
             return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is None
-    except sqlite3.OperationalError as error:
-        return "no such table" in str(error)
     except sqlite3.DatabaseError:
         return False
 
@@ -78,7 +84,7 @@ def _build(file: Path) -> None:
 def _locked(lock: Path) -> Iterator[None]:
     """Hold a lock file; the system gives it free when its holder ends, however that happens."""
     deadline = time.monotonic() + PATIENCE_S
-    with lock.open("w") as file:
+    with lock.open("a") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,5 +1,6 @@
 """Queries of the registry: versions, aliases, and the best sampler within a budget."""
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -11,10 +12,18 @@ from lsd_core.registry.connect import connect
 
 
 def list_versions(backbone: str, *, tracking_uri: str | None = None) -> list[dict[str, Any]]:
-    """Every version of a backbone's samplers as plain data, by NFE, sampler, then primary metric."""
+    """Every version of a backbone's samplers as plain data, by NFE, sampler, then primary metric.
+
+    A version without the tags of a card is left out.
+    """
     client = connect(tracking_uri, reading=True)
     aliases = aliases_of(client, backbone)
-    rows = [row_of(backbone, int(v.version), v.tags, aliases) for v in versions_of(client, backbone)]
+    rows = []
+    for found in versions_of(client, backbone):
+        try:
+            rows.append(row_of(backbone, int(found.version), found.tags, aliases))
+        except (KeyError, ValueError):  # another program's, or somebody changed its tags
+            logging.getLogger("lsd").warning("left out: version %s of %s is no card", found.version, backbone)
     return sorted(rows, key=rank)
 
 

@@ -8,6 +8,7 @@ Positions after the end of a prompt or template are free. Lines with nothing but
 templates one is kept.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def _placed(backbone: AnyBackbone, given: Any) -> list[Any]:
         raise InputError("given", "name a token for at least one position", given)
     row, vocabulary = [None] * backbone.length, Vocabulary.of(backbone.config)
     for position, token in given.items():
-        if not (position.isascii() and position.isdigit()) or int(position) >= backbone.length:
+        if not re.fullmatch("[0-9]{1,9}", position) or int(position) >= backbone.length:
             raise InputError("given", f"name positions in 0..{backbone.length - 1}", position)
         if isinstance(token, str) and vocabulary is not None:
             token = vocabulary.number(token, f"given[{position}]")

@@ -55,6 +55,8 @@ _PASSING_CODES = {
     getattr(errno, "EREMOTEIO", errno.EIO),
     errno.ETIMEDOUT,
 }
+_REFUSALS = (errno.EINVAL, errno.EBUSY, errno.ENOSYS)
+"""How s3fs passes on a server's refusal of a condition: 412, 409 or 400, and 501 of one that has no conditions."""
 _ALIASES = {"s3a": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}
 
 
@@ -170,7 +172,7 @@ class Store:
             except (FileExistsError, FileNotFoundError):
                 return False
             except OSError as error:
-                if error.errno in (errno.EINVAL, errno.EBUSY):  # how some servers' refusals arrive
+                if error.errno in _REFUSALS or "ConditionalRequestConflict" in str(error):
                     return False
                 raise
         return True

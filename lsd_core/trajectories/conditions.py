@@ -195,6 +195,16 @@ def check_record(record: Any) -> None:
     SPEC_HASH.check("conditions.digest", record["digest"])
     if record["part"] not in get_args(Part):
         raise InputError("conditions.part", f"be one of {', '.join(get_args(Part))}", record["part"])
+    for name in ("held_out", "unconditional"):
+        if type(record[name]) not in (int, float) or not 0 <= record[name] < 1:
+            raise InputError(f"conditions.{name}", "be a number in [0, 1)", record[name])
+    if type(record["templates"]) is not int or record["templates"] < 1:
+        raise InputError("conditions.templates", "be an integer >= 1", record["templates"])
+    free = record["free"]
+    if not isinstance(free, list | tuple) or [type(each) for each in free] != [int, int]:
+        raise InputError("conditions.free", "be the least and the most free positions", free)
+    if not 1 <= free[0] <= free[1]:
+        raise InputError("conditions.free", "be two numbers >= 1, the least first", free)
 
 
 def conditioned(trajectories: Trajectories, conditions: Conditions, seed: int) -> Trajectories:

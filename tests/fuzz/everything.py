@@ -11,18 +11,19 @@ from lsd_core.storage.store import Store
 from tests.fuzz.cards import cards
 from tests.fuzz.commands import commands
 from tests.fuzz.configs import grids, studies
+from tests.fuzz.given import given
 from tests.fuzz.outcomes import Case
-from tests.fuzz.stored import stored
+from tests.fuzz.stored import TEMPLATES, stored
 from tests.fuzz.weights import checkpoints, weights
 
 PUBLISHED = Path(__file__).parents[1] / "published" / "home.tar.xz"
 
 
-KINDS = ("grid", "study", "card", "stored", "weights", "checkpoint", "command")
+KINDS = ("grid", "conditions", "study", "card", "stored", "weights", "checkpoint", "command")
 
 
 def all_cases(folder: Path, seed: int = 0, times: int = 1, kinds: Collection[str] = KINDS) -> Iterator[Case]:
-    """About 900 of them, `times` as many."""
+    """About 1100 of them, `times` as many."""
     made = {kind: folder / kind for kind in KINDS}
     for each in made.values():
         each.mkdir()
@@ -32,6 +33,7 @@ def all_cases(folder: Path, seed: int = 0, times: int = 1, kinds: Collection[str
     )
     makers: dict[str, Callable[[Path, Random, int], Iterator[Case]]] = {
         "grid": grids,
+        "conditions": given,
         "study": studies,
         "card": partial(cards, store.read_bytes(card).decode()),
         "stored": partial(stored, store),
@@ -41,6 +43,7 @@ def all_cases(folder: Path, seed: int = 0, times: int = 1, kinds: Collection[str
     }
     numbers = {
         "grid": 200,
+        "conditions": 50,
         "study": 80,
         "card": 140,
         "stored": 12,
@@ -63,6 +66,7 @@ def _published(folder: Path) -> Store:
         members = [member for member in archive if member.name.lstrip("./").startswith("store/")]
         archive.extractall(folder, members, filter="data")
     store = Store(str(folder / "store"))
+    TEMPLATES.publish(store)
     held = {"nfe4": "0" * 64}
     write_sealed(store, "fuzz/champions.json", {"backbone": "x", "fingerprint": "0" * 64, "champions": held})
     write_sealed(store, "fuzz/batch.json", {"batch": 8, "memory_bytes": 2**30, "backbone": "x"})

@@ -1,4 +1,4 @@
-"""Files of a store, each read as the program reads it: manifests, tables, measurements, champions, rates, batches."""
+"""Files of a store, each read as the program reads it: manifests, tables, champions, templates and others."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,18 +7,22 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import torch
+
 from flows.pipeline.champions import read_champions
 from flows.pipeline.teacher_batches import _read as read_batch
 from lsd_core.candidates.reading import read_across, read_learned, read_measurement, read_spec
 from lsd_core.candidates.verify import damaged_cells
 from lsd_core.storage.sealed import seal
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.conditions import TemplateSet, damaged_conditions, read_template_set
 from lsd_core.trajectories.manifest import MANIFEST, parse_manifest
 from lsd_core.trajectories.verify import verify
 from tests.fuzz.outcomes import Case
 from tests.fuzz.values import changed, spoiled
 
 Reader = Callable[[Store, str], object]
+TEMPLATES = TemplateSet(templates=torch.tensor([[2, 4, 4, 1], [4, 0, 4, 4], [0, 4, 2, 4]]), num_tokens=4)
 
 
 def _manifest(store: Store, key: str) -> object:
@@ -41,6 +45,10 @@ READERS: dict[str, tuple[Reader, ...]] = {
     "card.json": (lambda store, key: damaged_cells(Store(store.url)),),
     "champions.json": (read_champions,),
     "batch.json": (read_batch,),
+    f"{TEMPLATES.digest}.json": (
+        lambda store, key: damaged_conditions(store),
+        lambda store, key: read_template_set(store, TEMPLATES.digest),
+    ),
 }
 
 

@@ -1,6 +1,7 @@
 """The S3 server that the other tests stand on: it starts, keeps what it is given, checks keys, and ends."""
 
-import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,21 @@ def test_a_start_ends_what_an_earlier_one_left_running(swift: Swift, tmp_path: P
 
 def test_only_processes_of_the_folder_are_stopped(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    number_of_another = Process(os.getpid(), born=0)
-    number_of_another.write(tmp_path / "run" / "swift-proxy.json")
-    stop_swift(tmp_path)  # or this test would end here
+    file = tmp_path / "run" / "swift-proxy.json"
+    sleep = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(sleep, start_new_session=True) as other:
+        try:
+            own = Process.of(other.pid)
+            assert own is not None
+            Process(other.pid, born=own.born - 1).write(file)  # an earlier process had its number
+            stop_swift(tmp_path)
+            assert own.alive
+            assert not file.exists()
+            own.write(file)
+            stop_swift(tmp_path)
+            assert not own.alive
+        finally:
+            other.kill()
 
 
 def test_a_taken_port_is_one_line(swift: Swift, tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_a_name_of_two_distributions_is_one_line(install: Install) -> None:
         parts()["same"]
 
 
+@pytest.mark.parametrize("name", ["../x", "a b", "<b>", "it's", "[red]", "x" * 65])
+def test_a_name_that_is_no_part_of_keys_and_tags_is_refused_unimported(install: Install, name: str) -> None:
+    install("lsd-odd", {name: "odd_parts:A"}, "odd_parts", HERE + "A = Part()")
+    with pytest.raises(InputError, match="name of a method of lsd-odd must be a name of ASCII letters"):
+        parts()[next(each for each in parts() if each == name)]
+    assert "odd_parts" not in sys.modules
+
+
 def test_a_name_of_ours_cannot_be_taken_over(install: Install) -> None:
     install("lsd-taker", {"euler": "taker_parts:A"}, "taker_parts", HERE + "A = Part()", group="lsd.samplers")
     with pytest.raises(
@@ -164,3 +172,13 @@ def test_ours_can_be_loaded(group: str, name: str) -> None:
 def test_names_cost_no_heavy_import() -> None:
     code = "import sys, lsd_core.plugins as p; list(p.Registry('lsd.tasks', None)); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    "distribution", ["x; reboot", "$(reboot)", "x y", "--index-url=elsewhere", "../x", "`x`", ""]
+)
+def test_nothing_that_a_shell_would_run_is_advised_to_install(distribution: str) -> None:
+    with pytest.raises(InputError, match="distribution of best must be the name of a Python distribution"):
+        require({"lsd.methods:best": (distribution, 1)})
+    with pytest.raises(InputError, match="name of a recorded component must be a name of ASCII letters"):
+        require({f"lsd.methods:{distribution}": ("lsd-one", 1)})

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from lsd_core.backbones.device import worker_device
+from lsd_core.backbones.foreign_code import check_folder
 from lsd_core.errors import InputError
 from lsd_core.storage.home import weights_dir
 
@@ -38,6 +39,7 @@ def load_judge(folder: Path) -> Any:
     """The causal language model in a local folder, frozen; safetensors only, and no code from it."""
     import transformers
 
+    check_folder(folder)
     auto: Any = transformers.AutoModelForCausalLM
     try:
         model, loaded = auto.from_pretrained(

@@ -132,3 +132,16 @@ def test_what_makes_no_backbone_is_refused_in_one_line(target: str, said: str) -
     with pytest.raises(InputError, match=said):
         load_backbone(f"python:{target}")
     assert imported.named_targets() == ()
+
+
+@pytest.mark.parametrize(
+    "target", ["os:system; reboot", "$(reboot)", "a:b\nc", "a.b:c()", "`x`:y", "..x:y", None]
+)
+def test_nothing_that_a_shell_would_run_is_advised(
+    target: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The remedy of a file that nobody named is a line to be typed."""
+    monkeypatch.setenv("LSD_PYTHON_BACKBONES", str(target))
+    with pytest.raises(InputError, match=r"target of backbone net must be package\.module:factory") as caught:
+        imported.build("net", {"family": "python", "target": target}, {})
+    assert "export" not in str(caught.value)

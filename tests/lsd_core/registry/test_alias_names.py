@@ -34,7 +34,8 @@ def test_others_are_no_aliases(alias: str) -> None:
 def test_an_alias_for_conditions_takes_their_versions_alone(sqlite_registry, make) -> None:
     uri, name, plain = sqlite_registry, make.name, make()
     record = plain.model_dump(mode="json", exclude={"components"})
-    given = {"digest": "0123abcd" * 2, "part": "held_out", "templates": 3}
+    given = {"digest": "0123abcd" * 2, "part": "held_out", "held_out": 0.5, "templates": 3, "free": [1, 2]}
+    given |= {"unconditional": 0.0}
     record["evaluation"]["conditions"] = given
     conditional = type(plain).model_validate(record)
     for card in (plain, conditional):

@@ -54,6 +54,7 @@ def test_text_is_in_the_tokens_of_the_backbone(tmp_path: Path) -> None:
         ('{"given": {}}', "line 2, given must name a token"),
         ('{"given": {"4": 1}}', r"line 2, given must name positions in 0\.\.3, got 4"),
         ('{"given": {"-1": 1}}', "line 2, given must name positions"),
+        (f'{{"given": {{"{"9" * 5000}": 1}}}}', "line 2, given must name positions"),
         ('{"given": {"1": "x"}}', r"line 2, given\[1\] must be a token"),
         ('{"given": {"1": 2, "1": 3}}', "line 2 must be JSON, got .*given twice"),
         ("[1, 2]", "line 2 must be {.prompt"),

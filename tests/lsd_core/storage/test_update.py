@@ -2,8 +2,13 @@
 
 import json
 from threading import Thread
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from fsspec.asyn import sync
+from s3fs import S3FileSystem
+from s3fs.errors import translate_boto_error
 
 from lsd_core.storage.store import Store
 from lsd_core.storage.update import CONDITIONAL, update
@@ -65,3 +70,39 @@ def test_a_server_that_refuses_every_condition_is_written_to_all_the_same(
     update(store, "a", adding("mine"))
     assert json.loads(store.read_bytes("a")) == ["mine"]
     assert len(refused) == CONDITIONAL
+
+
+REFUSALS = {
+    "PreconditionFailed": 412,
+    "412": 412,
+    "ConditionalRequestConflict": 409,  # of two conditional writes at once
+    "OperationAborted": 409,
+    "NoSuchKey": 404,  # If-Match on what was removed since
+    "NotImplemented": 501,  # a server without conditions
+    "InvalidRequest": 400,
+    "InvalidArgument": 400,
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("always", [True, False], ids=["every condition", "the first"])
+def test_however_a_server_refuses_a_condition_the_change_is_made(
+    code: str, always: bool, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers differ in what they answer to If-Match and If-None-Match."""
+    refused = list[str]()
+
+    def answer(self: S3FileSystem, path: str, data: bytes, **condition: str) -> None:
+        if condition and (always or not refused):
+            refused.append(code)
+            status = {"HTTPStatusCode": REFUSALS[code]}
+            response: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": status}
+            raise translate_boto_error(ClientError(response, "PutObject"))
+        sync(self.loop, self._pipe_file, path, data, **condition)
+
+    monkeypatch.setattr(S3FileSystem, "pipe_file", answer)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    store = Store(f"{bucket}/lsd")
+    update(store, "a", adding("mine"))
+    assert json.loads(store.read_bytes("a")) == ["mine"]
+    assert len(refused) == (CONDITIONAL if always else 1)
