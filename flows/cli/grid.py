@@ -98,17 +98,23 @@ def plan(
     name: Ready = "countdown",
     *,
     rate: float | None = None,
+    flops_per_s: float | None = None,
     simulate: bool = False,
     json_: Json = False,
     given: Mapping[str, Any],
 ) -> int:
-    """Show what a grid would do and cost, without doing it.
+    """Show what a grid would do and cost, without doing it: shards, network calls, memory and hours.
+
+    Of LLaDA and Dream a folder with config.json is enough.
 
     Parameters
     ----------
     rate:
         trajectories a second that one worker makes, as `lsd teacher` shows it; else the rate last measured for
         this store, else that of a few network calls made now.
+    flops_per_s:
+        floating-point operations a second that one worker reaches, such as 2e14: a sequence takes twice the
+        network's parameters times its tokens. For a network that does not run here, or has no weights here.
     simulate:
         also lay out ever larger grids, to 10 000 cells and 1 000 000 trajectories, and show the driver's time
         and memory.
@@ -117,10 +123,12 @@ def plan(
     from flows.pipeline.costs import plan_cost
     from flows.pipeline.plan import make_plan
     from flows.settings import resolve
+    from lsd_core.backbones.outline import load_or_outline
     from lsd_core.storage.store import Store as Place
 
     config = load_grid(name, **given)
-    cost = plan_cost(make_plan(config), Place(resolve(config=config.places).store), rate)
+    store = Place(resolve(config=config.places).store)
+    cost = plan_cost(make_plan(config, load=load_or_outline), store, rate, flops_per_s)
     if simulate:
         from flows.pipeline.simulate import SIZES, simulated_rows
 

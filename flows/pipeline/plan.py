@@ -1,6 +1,6 @@
 """From a GridConfig to its work: teachers, candidates, jobs. Bad input ends here."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -88,12 +88,14 @@ class Plan:
         return any(spec.teacher is not None for spec in self.candidates)
 
 
-def make_plan(config: GridConfig, store: Store | None = None) -> Plan:
+def make_plan(
+    config: GridConfig, store: Store | None = None, load: Callable[[str], AnyBackbone] = load_backbone
+) -> Plan:
     """Check everything that can be checked without work, and lay the work out.
 
     A teacher's batch that the grid leaves open is looked up on the store, or resolved and frozen there.
     """
-    backbones = tuple(load_backbone(name) for name in config.backbones)
+    backbones = tuple(load(name) for name in config.backbones)
     _check_different(config, backbones)
     if not config.num_gpus:  # what workers would say goes to Ray's files
         for backbone in backbones:

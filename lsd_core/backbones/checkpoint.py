@@ -23,6 +23,11 @@ from lsd_core.numerics.plain_text import parse_json
 INDEX = ".index.json"
 _AGAIN = "download it again"
 _DAMAGED = (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError)
+CONVERT = (  # a training framework keeps its settings as objects beside the weights
+    "nothing in it was run; if you trust who made it, convert it: import torch; "
+    "all = torch.load(FILE, weights_only=False); "
+    "torch.save({key: all[key] for key in ('state_dict', 'ema') if key in all}, FILE)"
+)
 AVERAGES = ("ema", "ema_state_dict", "model_ema", "ema_model", "ema_weights")  # keys of averaged weights
 _AVERAGED = re.compile(r"(?:^|[_.])ema(?:$|[_.])|averaged?(?:$|[_.])|shadow", re.IGNORECASE)
 Averages = list[Any] | dict[str, Tensor]
@@ -184,8 +189,7 @@ def _read_torch(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         shown = f"a pickle that asks for {asked[1]}" if asked else "a pickle of something else"
-        remedy = "nothing in it was run; save its state dict, best as safetensors"
-        raise InputError(str(path), "hold tensors alone", shown, remedy) from None
+        raise InputError(str(path), "hold tensors alone", shown, CONVERT) from None
     except _DAMAGED as error:
         raise InputError(str(path), "be a whole torch file of tensors", _one_line(error), _AGAIN) from None
 

@@ -74,5 +74,14 @@ def place(backbone: B, device: torch.device) -> B:
     placed = copy.copy(backbone)
     for name, value in vars(backbone).items():
         if isinstance(value, nn.Module):
-            setattr(placed, name, copy.deepcopy(value).to(device))
+            setattr(placed, name, _moved(value, device))
     return placed
+
+
+def _moved(network: nn.Module, device: torch.device) -> nn.Module:
+    """A copy on a device, its tensors straight from where they lie: no second copy in this machine's memory."""
+    memo: dict[int, Any] = {
+        id(each): nn.Parameter(each.to(device), each.requires_grad) for each in network.parameters()
+    }
+    memo |= {id(each): each.to(device) for each in network.buffers()}
+    return copy.deepcopy(network, memo)

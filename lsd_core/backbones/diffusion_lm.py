@@ -75,11 +75,30 @@ class Kind:
 
     def load(self, folder: Path, name: str, options: Mapping[str, str]) -> MaskedLM:
         """The network in a folder, in the precision of its weights, which stay mapped from the file."""
+        published = read_tensors(find_weights(folder), widen=False)
+        tensors = {self.named(key): value for key, value in published.items()}
         fields = Fields(read_config(folder / "config.json"), str(folder / "config.json"))
+        return self._from(folder, name, options, fields, tensors)
+
+    def outline(self, folder: Path, name: str, options: Mapping[str, str]) -> MaskedLM:
+        """Its sizes alone, from the configuration: tensors without memory, in the precision that it names."""
+        fields = Fields(read_config(folder / "config.json"), str(folder / "config.json"))
+        dtype = fields.get("torch_dtype", str, fields.get("dtype", str, "bfloat16"))
+        if dtype not in BODY_DTYPES:
+            raise InputError(f"torch_dtype in {fields.source}", f"be one of {', '.join(BODY_DTYPES)}", dtype)
+        sizes = self._empty(name, self._network(fields)).state_dict()
+        tensors = {key: tensor.to(getattr(torch, dtype)) for key, tensor in sizes.items()}
+        return self._from(folder, name, options, fields, tensors)
+
+    def _from(
+        self,
+        folder: Path,
+        name: str,
+        options: Mapping[str, str],
+        fields: Fields,
+        tensors: dict[str, Tensor],
+    ) -> MaskedLM:
         network = self._network(fields)
-        tensors = {
-            self.named(key): value for key, value in read_tensors(find_weights(folder), widen=False).items()
-        }
         record = {
             "vocab_size": _count(folder, network["vocab_size"]),
             "max_position_embeddings": network["max_position_embeddings"],
@@ -101,6 +120,18 @@ class Kind:
 
     def build(self, name: str, config: dict[str, Any], tensors: dict[str, Tensor]) -> MaskedLM:
         """The backbone with these tensors, none of them copied that has the body's precision already."""
+        network = self._empty(name, config["network"])
+        rotary = type(network.model.rotary_emb)
+        network.model.rotary_emb = rotary(config=network.config)  # no tensor of the file
+        check_tensors(f"a {self.family} network", tensors, network.state_dict(), source=name)
+        dtype = getattr(torch, config["body_dtype"])
+        network.load_state_dict({key: value.to(dtype) for key, value in tensors.items()}, assign=True)
+        for layer in network.model.layers:
+            layer.self_attn.is_causal = False
+        return MaskedLM(name, config, network)
+
+    def _empty(self, name: str, network: Mapping[str, Any]) -> Any:
+        """transformers' model without memory."""
         try:
             import transformers
             from transformers.initialization import no_init_weights
@@ -110,18 +141,8 @@ class Kind:
             ) from None
         check_config(config["network"], f"backbone {name}")
         model_class = getattr(transformers, self.architecture)
-        model_config = model_class.config_class.from_dict(dict(config["network"]))
         with torch.device("meta"), no_init_weights():
-            network = model_class(model_config)
-        network.model.rotary_emb = type(network.model.rotary_emb)(
-            config=model_config
-        )  # no tensor of the file
-        check_tensors(f"a {self.family} network", tensors, network.state_dict(), source=name)
-        dtype = getattr(torch, config["body_dtype"])
-        network.load_state_dict({key: value.to(dtype) for key, value in tensors.items()}, assign=True)
-        for layer in network.model.layers:
-            layer.self_attn.is_causal = False
-        return MaskedLM(name, config, network)
+            return model_class(model_class.config_class.from_dict(dict(network)))
 
     def _network(self, fields: Fields) -> dict[str, Any]:
         """transformers' configuration of the body."""
@@ -220,7 +241,9 @@ _DREAM = Kind(
 
 
 def _family(kind: Kind) -> Family:
-    folder = Folder(recognises=kind.recognises, load=kind.load, options=("length", "mask"))
+    folder = Folder(
+        recognises=kind.recognises, load=kind.load, outline=kind.outline, options=("length", "mask")
+    )
     return Family(name=kind.family, build=kind.build, folder=folder)
 
 

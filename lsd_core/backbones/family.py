@@ -35,6 +35,8 @@ class Folder:
     """Whether a folder holds a network of the family."""
     load: Callable[[Path, str, Mapping[str, str]], AnyBackbone]
     """(folder, name, options of the address) -> the frozen backbone."""
+    outline: Callable[[Path, str, Mapping[str, str]], AnyBackbone] | None = None
+    """The same from a folder without weights: a network on the meta device, to plan with."""
     options: tuple[str, ...] = ()
     """Options of an address, `?NAME=VALUE`, that it takes."""
 

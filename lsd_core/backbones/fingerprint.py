@@ -10,10 +10,16 @@ from lsd_core.numerics.canonical import canonical_json
 
 
 def fingerprint(tensors: dict[str, Tensor], config: dict[str, Any]) -> str:
-    """SHA-256 over the configuration and, by sorted name, each tensor's name, dtype, shape and bytes."""
+    """SHA-256 over the configuration and, by sorted name, each tensor's name, dtype, shape and bytes.
+
+    Tensors without memory, of a network that is planned and not loaded, have no bytes.
+    """
     state = hashlib.sha256(canonical_json(config).encode())
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
+        tensor = tensors[name].detach()
         state.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        state.update(tensor.flatten().view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
+        if not tensor.is_meta:
+            state.update(
+                tensor.cpu().contiguous().flatten().view(torch.uint8).numpy()
+            )  # NumPy has no bfloat16
     return state.hexdigest()

@@ -28,6 +28,8 @@ def head_rows(backbone: Headed, rows: Tensor) -> Tensor:
 
 def finite(backbone: Any, values: Tensor) -> Tensor:
     """Log-weights or scores (..., v), if the maximum over v is a number everywhere. Cost: one pass over them."""
+    if values.is_meta:  # sizes alone, as a plan has them
+        return values
     top = values.detach().amax(-1).flatten()
     bad = ~torch.isfinite(top)
     if bool(bad.any()):

@@ -17,7 +17,8 @@ def tensors_once(network: nn.Module) -> dict[str, Tensor]:
     found: dict[int, str] = {}
     state = network.state_dict()
     for name, tensor in state.items():
-        found.setdefault(tensor.data_ptr() if tensor.numel() else id(tensor), name)
+        where = tensor.untyped_storage()._cdata if tensor.is_meta else tensor.data_ptr()
+        found.setdefault(where if tensor.numel() else id(tensor), name)
     return {name: state[name] for name in found.values()}
 
 

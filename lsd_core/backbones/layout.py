@@ -1,5 +1,6 @@
 """Published layouts: a family's own configuration and tensor names, converted to ours."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +80,14 @@ class Layout:
     """Ours, as `storage.build` takes it."""
     prefix: str = ""
     """What stands before our names in the published file."""
+    prefixes: tuple[str, ...] = ()
+    """Or one of these, where files of the layout differ in it."""
     task: str | None = None
     """The task that the configuration declares by its training data."""
+
+    def prefix_in(self, names: Collection[str], first: str) -> str:
+        """What stands before our names in a file with these, where the tensor `first` tells it."""
+        return next((each for each in self.prefixes if each + first in names), self.prefix)
 
 
 def transformer_config(

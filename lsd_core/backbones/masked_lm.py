@@ -61,7 +61,10 @@ class MaskedLM(FrozenNetwork[nn.Module]):
         parts = [x.new_tensor(around).expand(len(x), -1) for around in (self.before, self.after)]
         inputs = torch.cat([parts[0], shown, parts[1]], dim=1)
         body: nn.Module = self.network.base_model  # type: ignore[assignment]
-        hidden = body(input_ids=inputs, attention_mask=torch.ones_like(inputs))[0]
+        seen = (
+            None if inputs.is_meta else torch.ones_like(inputs)
+        )  # all of them, which sizes alone do not say
+        hidden = body(input_ids=inputs, attention_mask=seen)[0]
         if self.shifted:
             hidden = torch.cat([hidden[:, :1], hidden[:, :-1]], dim=1)
         begin = len(self.before)

@@ -4,6 +4,7 @@ Published as `kuleshov-group/mdlm-owt`: a flat configuration, names under `backb
 `vocab_size` states. Without time conditioning the constant 0 still passes through the sigma map.
 """
 
+from lsd_core.backbones import distilled
 from lsd_core.backbones.ddit_backbone import ddit_family, expected
 from lsd_core.backbones.family import Published
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
@@ -22,12 +23,15 @@ SIZES = {
 
 
 def recognises(fields: Fields, names: set[str]) -> bool:
-    """A flat configuration that says so."""
-    return fields.has("hidden_dim") and str(fields.get("model_type", object, "")).lower() == "mdlm"
+    """A flat configuration that says so, or one of training."""
+    flat = fields.has("hidden_dim") and str(fields.get("model_type", object, "")).lower() == "mdlm"
+    return flat or distilled.in_training(fields)
 
 
 def layout(fields: Fields) -> Layout:
     """Log-linear noise; `time_conditioning` decides what the network is conditioned on."""
+    if distilled.in_training(fields):
+        return distilled.layout(fields)
     timed = fields.get("time_conditioning", bool)
     process = Absorbing(fields.get("vocab_size", int) - 1).to_dict()
     config = transformer_config(

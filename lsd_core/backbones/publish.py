@@ -1,21 +1,27 @@
-"""Backbones on the store: published once by the driver, fetched into a local cache for sampling."""
+"""Backbones on the store: published once by the driver, fetched into a local cache once a node.
 
-import os
+One file holds weights of up to `shards.SHARD_BYTES`; larger ones lie in shards.
+"""
+
+import shutil
 import uuid
 from pathlib import Path
 
-from lsd_core.backbones import storage
+from lsd_core.backbones import shards, storage
 from lsd_core.backbones.catalog import addresses_of, load_backbone
 from lsd_core.backbones.protocol import AnyBackbone
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.names import FINGERPRINT
 from lsd_core.storage.home import cache_dir
 from lsd_core.storage.store import Store
+from lsd_core.storage.tensorfile import TensorFile
+
+ROOT = "backbones"
 
 
 def backbone_key(fingerprint: str) -> str:
-    """Where a backbone lies on the store."""
-    return f"backbones/{_checked_name(fingerprint)}"
+    """Where a backbone of one file lies on the store."""
+    return f"{ROOT}/{_checked_name(fingerprint)}"
 
 
 def _checked_name(fingerprint: str) -> str:
@@ -23,17 +29,32 @@ def _checked_name(fingerprint: str) -> str:
     return f"{FINGERPRINT.check('fingerprint of a backbone', fingerprint)}.safetensors"
 
 
-def publish(backbone: AnyBackbone, store: Store) -> str:
-    """Put a backbone on the store, unless it is there and intact, and return its key."""
-    key = backbone_key(backbone.fingerprint)
-    if _damage(store, key) is not None:
-        store.write_bytes(key, storage.to_bytes(backbone))
-    return key
+def publish(backbone: AnyBackbone, store: Store, limit: int = shards.SHARD_BYTES) -> str:
+    """Put a backbone on the store, unless it is there and intact, and return the key of its file or its index.
+
+    More than `limit` bytes of weights are written in shards of at most so many.
+    """
+    key, folder = backbone_key(backbone.fingerprint), f"{ROOT}/{backbone.fingerprint}"
+    if sum(tensor.nbytes for tensor in backbone.tensors().values()) <= limit:
+        if _damage(store, key) is not None:
+            store.write_bytes(key, storage.to_bytes(backbone))
+        return key
+    if store.exists(key) and _damage(store, key) is None:  # by a version that wrote one file of any size
+        return key
+    if shards.damage(store, folder) is not None:
+        shards.write(store, folder, storage.file_of(backbone), limit)
+    return f"{folder}/{shards.INDEX}"
 
 
 def damaged(store: Store) -> dict[str, str]:
     """The published backbones that are not what their names say, and why: one line each, by key."""
-    found = {key: _damage(store, key) for key in store.list("backbones")}
+    found = dict[str, str | None]()
+    for key in store.list(ROOT):
+        folder, _, name = key.rpartition("/")
+        if folder == ROOT:
+            found[key] = _damage(store, key)
+        elif name == shards.INDEX:
+            found[key] = shards.damage(store, folder)
     return {key: reason for key, reason in found.items() if reason is not None}
 
 
@@ -52,25 +73,56 @@ def _damage(store: Store, key: str) -> str | None:
 
 
 def fetch(fingerprint: str, store: Store, cache: Path | None = None) -> AnyBackbone:
-    """The backbone with this fingerprint, from the local cache or the store; its content must bear it out."""
+    """The backbone with this fingerprint, from the local cache or the store; its content must bear it out.
+
+    Its weights are mapped from the cache, so the processes of a node read them once and share their memory; while
+    one downloads, others wait for it.
+    """
     cached = (cache or cache_dir()) / _checked_name(fingerprint)
-    if cached.is_file():
-        try:
-            return checked(storage.load_file(cached), fingerprint, str(cached))
-        except InputError:
-            cached.unlink(missing_ok=True)  # a damaged cache is not worth a word
-    key = backbone_key(fingerprint)
-    try:
-        data = store.read_bytes(key)
-    except FileNotFoundError:
-        remedy = "name the store it was distilled on (--store or LSD_STORE)"
-        raise InputError("store", f"hold backbone {fingerprint[:12]}", store.url, remedy) from None
-    backbone = checked(storage.from_bytes(data, store.locate(key)), fingerprint, store.locate(key))
     cached.parent.mkdir(parents=True, exist_ok=True)
-    scratch = cached.with_name(f".{uuid.uuid4().hex}")
-    scratch.write_bytes(data)
-    os.replace(scratch, cached)
-    return backbone
+    with Store(str(cached.parent)).locked(cached.name):
+        if cached.is_file():
+            try:
+                return _mapped(cached, fingerprint, str(cached))
+            except InputError:
+                cached.unlink(missing_ok=True)  # a damaged cache is not worth a word
+        try:
+            return _download(fingerprint, store, cached)
+        except FileNotFoundError:
+            remedy = "name the store it was distilled on (--store or LSD_STORE)"
+            raise InputError("store", f"hold backbone {fingerprint[:12]}", store.url, remedy) from None
+
+
+def _mapped(path: Path, fingerprint: str, source: str) -> AnyBackbone:
+    return checked(storage.from_file(TensorFile.mapped(path, source), source), fingerprint, source)
+
+
+def _download(fingerprint: str, store: Store, cached: Path) -> AnyBackbone:
+    """The backbone of the store, its file or shards put into the cache; FileNotFoundError where there is none."""
+    key, scratch = backbone_key(fingerprint), cached.with_name(f".{uuid.uuid4().hex}")
+    try:
+        store.download(key, scratch)
+        backbone = _mapped(scratch, fingerprint, store.locate(key))
+        scratch.replace(cached)
+        return backbone
+    except FileNotFoundError:
+        return _download_shards(fingerprint, store, cached.with_suffix(""))
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _download_shards(fingerprint: str, store: Store, cached: Path) -> AnyBackbone:
+    folder = f"{ROOT}/{fingerprint}"
+    source, kept = store.locate(f"{folder}/{shards.INDEX}"), cached.is_dir()
+    try:
+        return checked(storage.from_file(shards.download(store, folder, cached), source), fingerprint, source)
+    except Unreachable:
+        raise
+    except InputError:
+        if not kept:
+            raise
+        shutil.rmtree(cached)  # what an earlier download left may have been changed since
+        return _download_shards(fingerprint, store, cached)
 
 
 def find(name: str, fingerprint: str, store: Store | None) -> AnyBackbone:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lsd_core.backbones import storage
-from lsd_core.backbones.checkpoint import read_tensors
+from lsd_core.backbones.checkpoint import INDEX, read_tensors, shard_names
 from lsd_core.backbones.family import FAMILIES, Published
 from lsd_core.backbones.layout import Fields
 from lsd_core.backbones.protocol import AnyBackbone
@@ -71,14 +71,16 @@ def convert(weights: Path, config: Path, name: str) -> AnyBackbone:
     fields, tensors = Fields(read_config(config), str(config)), read_tensors(weights)
     published = recognise(fields, set(tensors))
     layout = published.layout(fields)
+    expected = dict(published.expected(layout.config))
+    prefix = layout.prefix_in(tensors, next(iter(expected)))
     check_tensors(
         f"a published {layout.config['family']} network",
         tensors,
-        dict(published.expected(layout.config)),
-        prefix=layout.prefix,
+        expected,
+        prefix=prefix,
         source=str(weights),
     )
-    ours = {key.removeprefix(layout.prefix): tensor for key, tensor in tensors.items()}
+    ours = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
     return storage.declaring(storage.build(name, layout.config, ours), layout.task)
 
 
@@ -99,6 +101,16 @@ def find_weights(path: Path) -> Path:
         remedy = "name the file" if found else f"put {WEIGHTS[0]} and config.json there"
         raise InputError(f"folder {path}", "hold one weight file", shown, remedy)
     return found[0]
+
+
+def holds_weights(folder: Path) -> bool:
+    """Whether a folder holds a weight file, all shards of it where it is an index."""
+    try:
+        file = find_weights(folder)
+        names = shard_names(file) if file.name.endswith(INDEX) else []
+    except InputError:
+        return False
+    return all((folder / name).is_file() for name in names)
 
 
 def find_config(folder: Path) -> Path:

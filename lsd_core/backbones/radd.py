@@ -6,6 +6,7 @@ modulation, LayerNorms with a bias. The first V channels' log-softmax is log p(x
 
 from lsd_core.backbones import sedd
 from lsd_core.backbones.ddit_backbone import ddit_family, expected
+from lsd_core.backbones.distilled import in_training
 from lsd_core.backbones.family import Published
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.precision import BODY_DTYPES
@@ -18,7 +19,8 @@ READING = Reading(kind="absorbing", conditioned_on="nothing", normalised=True, l
 
 def recognises(fields: Fields, names: set[str]) -> bool:
     """A nested configuration, and no modulation."""
-    return fields.has("model.hidden_size") and not any("adaLN_modulation" in name for name in names)
+    plain = not any("adaLN_modulation" in name for name in names)
+    return fields.has("model.hidden_size") and plain and not in_training(fields)
 
 
 def layout(fields: Fields) -> Layout:

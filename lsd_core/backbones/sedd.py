@@ -5,6 +5,7 @@ training run keeps `model` and, positionally, `ema.shadow_params` in checkpoints
 """
 
 from lsd_core.backbones.ddit_backbone import ddit_family, expected
+from lsd_core.backbones.distilled import in_training
 from lsd_core.backbones.family import Published
 from lsd_core.backbones.layout import Fields, Layout, transformer_config
 from lsd_core.backbones.reading import Reading, scaled_weights
@@ -28,7 +29,8 @@ def recognises(fields: Fields, names: set[str]) -> bool:
 
 def nested(fields: Fields, names: set[str]) -> bool:
     """Whether a configuration is laid out as SEDD's, on either graph."""
-    return fields.has("model.hidden_size") and any("adaLN_modulation" in name for name in names)
+    modulated = any("adaLN_modulation" in name for name in names)
+    return fields.has("model.hidden_size") and modulated and not in_training(fields)
 
 
 def trained_on(fields: Fields) -> str | None:

@@ -36,20 +36,28 @@ def with_body_dtype(backbone: AnyBackbone, body_dtype: str) -> AnyBackbone:
     return declaring(build(backbone.name, config, backbone.tensors()), getattr(backbone, "task", None))
 
 
-def to_bytes(backbone: AnyBackbone, notes: dict[str, Any] | None = None) -> bytes:
-    """Safetensors bytes: the tensors, and as metadata the name, the configuration and training notes."""
+def file_of(backbone: AnyBackbone, notes: dict[str, Any] | None = None) -> TensorFile:
+    """What is stored of a backbone: its tensors, its name, its configuration and training notes."""
     if backbone.family == AdaptedBackbone.family:
         rule, remedy = "be rebuilt from its tensors alone", "use it in the process that made it"
         raise InputError(f"backbone {backbone.name}", rule, "a network of your own code", remedy)
     task = getattr(backbone, "task", None)
     noted = ({} if task is None else {"task": task}) | (notes or {})
-    file = TensorFile(name=backbone.name, config=backbone.config, tensors=backbone.tensors(), notes=noted)
-    return file.to_bytes()
+    return TensorFile(name=backbone.name, config=backbone.config, tensors=backbone.tensors(), notes=noted)
+
+
+def to_bytes(backbone: AnyBackbone, notes: dict[str, Any] | None = None) -> bytes:
+    """Safetensors bytes: the tensors, and as metadata the name, the configuration and training notes."""
+    return file_of(backbone, notes).to_bytes()
 
 
 def from_bytes(data: bytes, source: str) -> AnyBackbone:
     """The backbone in a file written by `to_bytes`; `source` names it in errors."""
-    file = TensorFile.from_bytes(data, source)
+    return from_file(TensorFile.from_bytes(data, source), source)
+
+
+def from_file(file: TensorFile, source: str) -> AnyBackbone:
+    """The backbone that a file describes; `source` names it in errors."""
     try:
         _check_sizes(file)
         backbone = build(file.name, file.config, file.tensors)

@@ -7,14 +7,14 @@ A repository is laid out as a store: `card.json`, `README.md`, and the backbone'
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lsd_core.backbones import storage
-from lsd_core.backbones.publish import backbone_key
+from lsd_core.backbones.publish import publish
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.export.formats import export_diffusers, export_json, scheduler_config
 from lsd_core.numerics.names import REPOSITORY
 from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
+from lsd_core.storage.store import Store
 
 
 def push(sampler: LoadedSampler, repository: str, *, private: bool = False) -> str:
@@ -48,9 +48,7 @@ def write_repository(sampler: LoadedSampler, repository: str, folder: Path) -> N
     export_json(sampler, folder)
     if _has_scheduler(sampler):
         export_diffusers(sampler, folder)
-    weights = folder / backbone_key(sampler.backbone.fingerprint)
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    weights.write_bytes(storage.to_bytes(sampler.backbone))
+    publish(sampler.backbone, Store(str(folder)))
     (folder / "README.md").write_text(model_card(sampler.card, repository))
 
 

@@ -60,9 +60,8 @@ def mean_kl(
     total = torch.zeros(len(where), dtype=torch.float64, device=where.device)
     gain_q, gain_p = (torch.as_tensor(g, device=where.device).expand(len(where)) for g in (gain_q, gain_p))
     for b, i in row_chunks(where, backbone.process.num_tokens):
-        log_q = _log_probs(backbone, features_q[b, i], gain_q[b, None])
-        log_p = _log_probs(backbone, features_p[b, i], gain_p[b, None])
-        total.index_add_(0, b, _kl(log_q, log_p))
+        kl = row_kl(backbone, features_q[b, i], gain_q[b, None], features_p[b, i], gain_p[b, None])
+        total.index_add_(0, b, kl)
     return total / where.sum(1).clamp(min=1)
 
 
@@ -75,8 +74,15 @@ def position_kl(
     """KL(q_i || p_i) in nats at each position i chosen by `where`, all masked, float64; 0 elsewhere."""
     out = torch.zeros(where.shape, dtype=torch.float64, device=where.device)
     for b, i in row_chunks(where, backbone.process.num_tokens):
-        out[b, i] = _kl(*(_log_probs(backbone, features[b, i], 1.0) for features in (features_q, features_p)))
+        out[b, i] = row_kl(backbone, features_q[b, i], 1.0, features_p[b, i], 1.0)
     return out
+
+
+def row_kl(
+    backbone: Backbone, rows_q: Tensor, gain_q: float | Tensor, rows_p: Tensor, gain_p: float | Tensor
+) -> Float[Tensor, " r"]:
+    """KL(q || p) in nats of each row, from the features (r, d) of either's call."""
+    return _kl(_log_probs(backbone, rows_q, gain_q), _log_probs(backbone, rows_p, gain_p))
 
 
 def _kl(log_q: Float[Tensor, "r v"], log_p: Float[Tensor, "r v"]) -> Float[Tensor, " r"]:

@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lsd_core.backbones.device import device_of
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.errors import InputError
 from lsd_core.samplers.recording import record_states, record_steps
@@ -79,8 +80,9 @@ def call_bytes(backbone: AnyBackbone, method: str, batch: int) -> int:
     with LiveBytes() as live:
         if method == "data":
             return 0
-        if method in ("first_hitting", "uniformisation"):
-            one_call(backbone, batch)
+        device = device_of(backbone)
+        if device.type == "meta" or method in ("first_hitting", "uniformisation"):
+            one_call(backbone, batch, device)
         elif is_dense(backbone):
             record_states(backbone, method, 1, 1, Draws(0, torch.arange(batch)))
         else:

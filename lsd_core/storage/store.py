@@ -117,6 +117,11 @@ class Store:
         with self._explained():
             return self._fs.cat_file(self._path(key))
 
+    def download(self, key: str, path: Path) -> None:
+        """Copy a file onto this machine, piece by piece."""
+        with self._explained():
+            self._fs.get_file(self._path(key), str(path))
+
     def read_json(self, key: str) -> Any:
         """The content of a JSON file; raises InputError where it is none."""
         return parse_json(self.read_bytes(key), self.locate(key), "hold JSON")

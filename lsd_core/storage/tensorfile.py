@@ -1,11 +1,14 @@
 """Weights at rest: a safetensors file that carries its own name and configuration. Nothing is pickled."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import safetensors
 from safetensors.torch import load as load_tensors
+from safetensors.torch import load_file as map_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
@@ -13,6 +16,8 @@ from lsd_core.errors import LONGEST, InputError
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.numerics.names import BACKBONE
 from lsd_core.numerics.plain_text import parse_json
+
+MOST_HEADER = 100_000_000  # bytes, as the format has it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,22 +42,49 @@ class TensorFile:
     @staticmethod
     def from_bytes(data: bytes, source: str, what: str = "backbone") -> "TensorFile":
         """Read what `to_bytes` wrote; anything else is an InputError that begins with `source`."""
-        try:
-            metadata = _metadata(data)
-            config = parse_json(metadata["config"], "configuration")
-            notes = parse_json(metadata.get("notes", "{}"), "notes")
-            if not isinstance(config, dict) or not isinstance(notes, dict):
-                raise TypeError("no configuration")
-            name = BACKBONE.check(f"name in {source}", metadata["name"])
-            return TensorFile(name=name, config=config, tensors=load_tensors(data), notes=notes)
-        except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, InputError) and error.field.startswith("name in "):
-                raise
-            reason = str(error) if isinstance(error, InputError) else repr(error)
-            remedy = "write it with `lsd train`, or fetch it from the store again"
-            raise InputError(
-                source, f"be a whole {what} in safetensors", f"a file with {reason[:LONGEST]}", remedy
-            ) from None
+        return _read(lambda: (_metadata(data), load_tensors(data)), source, what)
+
+    @staticmethod
+    def mapped(path: Path, source: str) -> "TensorFile":
+        """The same of a file on this machine, its tensors mapped: processes that map it share its memory.
+
+        Such a file may be replaced, and must not be changed in place.
+        """
+        return _read(lambda: (_metadata(_head(path)), map_tensors(path)), source, "backbone")
+
+    @staticmethod
+    def described(metadata: dict[str, str], tensors: dict[str, Tensor], source: str) -> "TensorFile":
+        """Tensors whose metadata are kept apart from them."""
+        return _read(lambda: (metadata, tensors), source, "backbone")
+
+
+def _read(
+    content: Callable[[], tuple[dict[str, str], dict[str, Tensor]]], source: str, what: str
+) -> TensorFile:
+    """The file whose (metadata, tensors) are `content`, or InputError."""
+    try:
+        metadata, tensors = content()
+        config = parse_json(metadata["config"], "configuration")
+        notes = parse_json(metadata.get("notes", "{}"), "notes")
+        if not isinstance(config, dict) or not isinstance(notes, dict):
+            raise TypeError("no configuration")
+        name = BACKBONE.check(f"name in {source}", metadata["name"])
+        return TensorFile(name=name, config=config, tensors=tensors, notes=notes)
+    except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError) and error.field.startswith("name in "):
+            raise
+        reason = str(error) if isinstance(error, InputError) else repr(error)
+        remedy = "write it with `lsd train`, or fetch it from the store again"
+        raise InputError(
+            source, f"be a whole {what} in safetensors", f"a file with {reason[:LONGEST]}", remedy
+        ) from None
+
+
+def _head(path: Path) -> bytes:
+    """The header of a file, and the eight bytes before it that say its length."""
+    with path.open("rb") as file:
+        size = file.read(8)
+        return size + file.read(min(int.from_bytes(size, "little"), MOST_HEADER))
 
 
 def _metadata(data: bytes) -> dict[str, str]:
@@ -69,7 +101,7 @@ def _canonical_header(data: bytes) -> bytes:
     size = int.from_bytes(data[:8], "little")
     header = canonical_json(json.loads(data[8 : 8 + size])).encode()
     header += b" " * (-len(header) % 8)  # tensors begin at a multiple of eight
-    return len(header).to_bytes(8, "little") + header + data[8 + size :]
+    return b"".join((len(header).to_bytes(8, "little"), header, memoryview(data)[8 + size :]))  # one copy
 
 
 def check_tensors(
