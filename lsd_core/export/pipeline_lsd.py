@@ -25,7 +25,7 @@ class LSDPipelineOutput(BaseOutput):
     tokens: torch.Tensor
 
 
-class LSDPipeline(DiffusionPipeline):  # type: ignore[misc]
+class LSDPipeline(DiffusionPipeline):
     """From all masked to finished sequences, one network call a step of the learned table.
 
     Args:
