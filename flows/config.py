@@ -13,10 +13,20 @@ from pydantic import (
     StrictInt,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_after_validator_function
 
+from flows.form_choices import (
+    BackboneName,
+    Choices,
+    MethodName,
+    MetricName,
+    SamplerName,
+    TaskName,
+    TeacherName,
+)
 from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
 from lsd_core.numerics.plain_text import parse_yaml
@@ -70,7 +80,7 @@ class Section(BaseModel):
 class TeacherConfig(Section):
     """The trajectories that the methods learn from."""
 
-    method: str = Field("exact", description="exact, data, or a base sampler with `steps`")
+    method: TeacherName = Field("exact", description="exact, data, or a base sampler with `steps`")
     steps: Count | None = Field(None, description="steps of an N-step teacher; none for an exact one")
     nodes: Count = Field(64, description="times at which states are kept where the process has no mask")
     trajectories: Count = Field(256, description="trajectories that each cell reads")
@@ -97,7 +107,7 @@ class EvaluationConfig(Section):
         [1.25, 1.1, 1.0, 0.9, 0.8, 0.7, 0.6],
         description="temperatures at which controls are measured, to compare at matched entropy",
     )
-    metrics: list[str] = Field(
+    metrics: list[MetricName] = Field(
         default_factory=list,
         description="metrics beside the task's own: distinct, self_bleu, generative_perplexity:MODEL, "
         "mauve:MODEL:REFERENCE, fid:WEIGHTS:REFERENCE, inception_score:WEIGHTS",
@@ -141,14 +151,14 @@ class GridConfig(Section):
     """A grid of cells (backbone x NFE x base sampler) and the methods that fill them."""
 
     name: RunName = Field("countdown", description="shows in run names and reports")
-    backbones: list[str] = Field(
+    backbones: list[BackboneName] = Field(
         ["countdown"],
         min_length=1,
         description="names, hf://OWNER/NAME, python:MODULE:FACTORY, folders or files",
     )
     nfe: list[Calls] = Field([4, 8, 16], min_length=1, description="budgets of network calls")
-    samplers: list[str] = Field(["euler", "tweedie"], min_length=1, description="base samplers")
-    methods: list[str] = Field(
+    samplers: list[SamplerName] = Field(["euler", "tweedie"], min_length=1, description="base samplers")
+    methods: list[MethodName] = Field(
         ["plain", "cosine", "temperature", "lsd"],
         min_length=1,
         description="what fills a cell, or `all`; `plain` is always there, as the baseline",
@@ -156,7 +166,7 @@ class GridConfig(Section):
     method_configs: Annotated[dict[str, dict[str, Any]], MethodSettings()] = Field(
         default_factory=dict, description="settings of a method other than its defaults"
     )
-    task: str | None = Field(
+    task: TaskName | None = Field(
         None, description="what the backbones are judged on; what each declares if left out"
     )
     conditions: ConditionsConfig | None = Field(
@@ -179,6 +189,17 @@ class GridConfig(Section):
         """The URLs it names, as `settings.resolve` takes them."""
         return {"store": self.store, "tracking_uri": self.tracking_uri, "ray_address": self.ray_address}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        """The name of a ready grid stands for what its file says."""
+        if not isinstance(given, str):
+            return given
+        # No path: that is for the machine of whoever types it, so for `lsd grid` alone.
+        if given not in grid_names():
+            raise InputError("grid", f"be one of {', '.join(grid_names())}", given)
+        return read_yaml("grid", given, GRIDS, {})
+
     @field_validator("backbones", "nfe", "samplers", "methods")
     @classmethod
     def _no_duplicates(cls, values: list[Any]) -> list[Any]:
@@ -188,6 +209,10 @@ class GridConfig(Section):
 def grid_names() -> list[str]:
     """The ready grids."""
     return sorted(path.stem for path in GRIDS.glob("*.yaml"))
+
+
+GridChoice = Annotated[GridConfig, Choices(grid_names, others="settings of a grid")]
+"""A parameter of a flow: in its form a ready grid is chosen by name, or settings are given."""
 
 
 def load_grid(name: str, **overrides: Any) -> GridConfig:

@@ -11,13 +11,13 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from prefect.states import State
 
-from flows.config import GridConfig
+from flows.config import GridChoice, GridConfig
 from flows.pipeline.flow_options import OPTIONS
 from flows.settings import resolve
 
 
 @flow(name="lsd", flow_run_name="{config.name}", validate_parameters=True, **OPTIONS)
-def lsd(config: GridConfig = GridConfig()) -> State[Any]:
+def lsd(config: GridChoice = GridConfig()) -> State[Any]:
     """Distil samplers for every (backbone, NFE, base sampler) of a grid and register the best."""
     # Here and not above: whoever cancels a run imports this file for its hooks alone.
     from flows.pipeline.grid_flow import final_state, run_grid

@@ -6,13 +6,13 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
-from flows.config import GridConfig
+from flows.config import GridChoice, GridConfig
 from flows.pipeline.flow_options import OPTIONS
 from flows.settings import resolve
 
 
 @flow(name="teacher", flow_run_name="teacher {config.name}", **OPTIONS)
-def teacher(config: GridConfig = GridConfig()) -> State[Any]:
+def teacher(config: GridChoice = GridConfig()) -> State[Any]:
     """Generate and publish the trajectories of every backbone of a grid."""
     # Here and not above: whoever cancels a run imports this file for its hooks alone.
     from flows.pipeline import tasks

@@ -129,6 +129,7 @@ def pick(
     *,
     max_nfe: Whole,
     min_entropy: float | None = None,
+    given: str | None = None,
     registry: Registry = None,
 ) -> int:
     """Print the URI of the best sampler within a budget; what it is and scored goes to standard error.
@@ -139,11 +140,13 @@ def pick(
         most network calls a sample may use.
     min_entropy:
         least unigram entropy, in nats.
+    given:
+        the set of conditions, by the digits in which its aliases end: ad4f8059 for nfe4-given-ad4f8059.
     """
     from flows.report.samplers_table import in_words
     from lsd_core.registry import pick as choose
 
-    found = choose(backbone, max_nfe=max_nfe, min_entropy=min_entropy, tracking_uri=registry)
+    found = choose(backbone, max_nfe=max_nfe, min_entropy=min_entropy, given=given, tracking_uri=registry)
     complaints.print(in_words(found))
     print(found["uri"])
     return 0

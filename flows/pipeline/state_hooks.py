@@ -32,6 +32,7 @@ def _close(flow_run: FlowRun, state: State[Any], *also: StateType) -> None:
     with suppress(Exception):  # the registry may be away, and its curves are but for watching
         from lsd_core import registry  # MLflow takes seconds to import, and the tasks above come first
 
-        given = (flow_run.parameters.get("config") or {}).get("tracking_uri")
-        uri = resolve(config={"tracking_uri": given}).tracking_uri
+        given = flow_run.parameters.get("config")  # or the name of a ready grid, which names no places
+        places = {"tracking_uri": given.get("tracking_uri")} if isinstance(given, dict) else {}
+        uri = resolve(config=places).tracking_uri
         registry.end_curves(str(flow_run.id), tracking_uri=uri)

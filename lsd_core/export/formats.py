@@ -1,5 +1,6 @@
 """`lsd export`: a sampler as files that need none of our code."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.confidence import Confidence, Entropy, Margin
 from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
+from lsd_core.samplers.entropy_bound import EntropyBound
 from lsd_core.samplers.one_call import Unmasking
 from lsd_core.samplers.orders import Order
 from lsd_core.samplers.orders.blocks import Blocks
@@ -22,10 +24,14 @@ from lsd_core.samplers.orders.halton_2d import Halton2D, cell_ranks
 from lsd_core.samplers.orders.uniform import UniformOrder
 from lsd_core.samplers.protocol import Sampler, names_of
 from lsd_core.samplers.step import steps_of
+from lsd_core.samplers.threshold import Threshold
 
 SCHEDULER = Path(__file__).with_name("scheduling_lsd.py")
+PIPELINE = Path(__file__).with_name("pipeline_lsd.py")
 ORDERS = (UniformOrder, HaltonOrder, Halton2D, FixedOrder)
-LOOKING = (Confidence, Margin, Entropy, ConfidenceDrawn)
+BOUNDED = {EntropyBound: "gamma", Threshold: "tau"}
+"""Samplers with a threshold, which a table holds for each step or they themselves under this name."""
+LOOKING = (Confidence, Margin, Entropy, ConfidenceDrawn, *BOUNDED)
 """Samplers that look at the tokens, and that the scheduler knows by name."""
 
 
@@ -48,7 +54,7 @@ def export_json(sampler: LoadedSampler, folder: Path) -> list[Path]:
 
 
 def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
-    """A scheduler folder for diffusers' `from_pretrained`: its configuration, and the class as one file."""
+    """A folder for diffusers: the scheduler alone, its configuration beside its class, and a pipeline around it."""
     config = scheduler_config(sampler.card, sampler.backbone)
     try:
         from lsd_core.export.scheduling_lsd import LSDScheduler
@@ -61,7 +67,19 @@ def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
     LSDScheduler(**config).save_pretrained(folder)
     code = folder / SCHEDULER.name
     code.write_text(SCHEDULER.read_text())
-    return [folder / "scheduler_config.json", code, *files]
+    return [folder / "scheduler_config.json", code, *_write_pipeline(folder), *files]
+
+
+def _write_pipeline(folder: Path) -> list[Path]:
+    """What `DiffusionPipeline.from_pretrained` reads: an index, the class, and its scheduler in a folder of its own."""
+    component, code = folder / "scheduler", folder / PIPELINE.name
+    component.mkdir(exist_ok=True)
+    for name in ("scheduler_config.json", SCHEDULER.name):
+        (component / name).write_bytes((folder / name).read_bytes())
+    code.write_text(PIPELINE.read_text())
+    index = {"_class_name": [PIPELINE.stem, "LSDPipeline"], "scheduler": [SCHEDULER.stem, "LSDScheduler"]}
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
+    return [folder / "model_index.json", code]
 
 
 def exportable(sampler: Sampler) -> bool:
@@ -101,9 +119,14 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
         "mask_token_id": backbone.process.mask,
         "network_times": [step.t for step in steps],
         "gains": [step.gain if step.gain_on == "log_score" else 1.0 for step in steps],
+        "length": backbone.length,
     }
     if type(method) in LOOKING:
-        return config | {"counts": list(table.counts or ()), "reveal_order": method.name}
+        config |= {"counts": list(table.counts or ()), "reveal_order": method.name}
+        if (threshold := BOUNDED.get(type(method))) is not None:
+            own = (getattr(method, threshold),) * len(steps)
+            config["thresholds"] = list(table.thresholds or own)
+        return config
     if table.counts is not None:
         order = method.order.of_table(table.order)
         return config | {"counts": list(table.counts), **order_config(order, backbone.length)}

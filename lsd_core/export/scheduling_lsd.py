@@ -6,9 +6,10 @@ This file needs torch and diffusers alone. It lies beside `scheduler_config.json
     scheduler.set_timesteps()
     sample = torch.full((batch, length), scheduler.config.mask_token_id)
     for t in scheduler.timesteps:
-        sample = scheduler.step(network(sample, t), t, sample, generator=generator).prev_sample
+        logits = network(sample, scheduler.network_time(t, sample))
+        sample = scheduler.step(logits, t, sample, generator=generator).prev_sample
 
-`network` gives logits of the clean token at each position; `t` runs from 1 (all masked) towards 0.
+`network` gives logits of the clean token at each position; its time runs from 1 (all masked) towards 0.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,10 @@ def _entropy(log_probs: torch.Tensor) -> torch.Tensor:
 
 BLIND = ("uniform", "halton", "halton_2d", "fixed")
 LOOKING = {"confidence": _confidence, "margin": _margin, "entropy": _entropy, "confidence_drawn": _confidence}
+LOOKING |= {"entropy_bound": _entropy, "threshold": _confidence}
 """Orders that look at the logits, with the key of each masked row."""
+BOUNDED = ("entropy_bound", "threshold")
+"""Those that decide by the logits how many tokens a step reveals."""
 
 
 @dataclass
@@ -57,6 +61,12 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
       or whose distribution has the least entropy;
     - "confidence_drawn": a token is drawn at every masked position, and the most probable draws stay.
 
+    In two orders the number depends on the logits and `thresholds[k]`, is at least one and in the last step all; of
+    `counts` their number alone is read:
+
+    - "entropy_bound": positions in ascending entropy while the sum of the entropies before them is at most that;
+    - "threshold": those whose likeliest token is at least so probable.
+
     With `block`, blocks of so many positions come left to right, in that order inside each. A token is drawn from
     softmax(gains[k] * logits): a gain above 1 sharpens the network. Draws are by inversion in float64.
 
@@ -70,6 +80,8 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         positions (`list[int]`, *optional*): "fixed": the positions, first revealed first. "halton_2d": the rank of each
             cell of the square, row by row.
         block (`int`, *optional*): positions of a block; not for orders that look at the logits.
+        thresholds (`list[float]`, *optional*): "entropy_bound" and "threshold": one a step, as above.
+        length (`int`, *optional*): positions of a sequence, for the pipeline.
     """
 
     order = 1
@@ -85,6 +97,8 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         reveal_order: str = "uniform",
         positions: list[int] | None = None,
         block: int | None = None,
+        thresholds: list[float] | None = None,
+        length: int | None = None,
     ):
         if (reveal_chances is None) == (counts is None):
             raise ValueError("give either reveal_chances or counts")
@@ -98,6 +112,9 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             )
         if block is not None and (block < 1 or reveal_order in LOOKING):
             raise ValueError(f"block must be at least 1, and is not for {reveal_order} order, got {block}")
+        wanted = len(gains) if reveal_order in BOUNDED else None
+        if (None if thresholds is None else len(thresholds)) != wanted:
+            raise ValueError(f"thresholds, one a step, are for {' and '.join(BOUNDED)}: {reveal_order}")
         self._first_choice: torch.Tensor | None = None  # of chains that a generator draws: their order
         self.timesteps = torch.tensor(network_times, dtype=torch.float64)
         self.num_inference_steps = len(network_times)
@@ -118,6 +135,16 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
     ) -> torch.Tensor:
         """The sample as it is: tokens have no scale."""
         return sample
+
+    def network_time(self, timestep: float | torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
+        """Time input (batch,) of the network for tokens (batch, length): the step's own.
+
+        Where chains differ in how many tokens are masked, n of l, it is n / (l + 1), and 1 where all are.
+        """
+        masked, length = (sample == self.config["mask_token_id"]).sum(dim=1).double(), sample.shape[1]
+        if self.config["thresholds"] is None:
+            return torch.full_like(masked, float(timestep))
+        return torch.where(masked == length, 1.0, masked / (length + 1))
 
     def step(
         self,
@@ -142,10 +169,25 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
             keys = self._keys(k, choice, inversion, model_output, masked)
             priority = torch.where(masked, keys, torch.full_like(keys, torch.inf))
             rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
-            revealed = masked & (rank < self.config["counts"][k] - self.config["counts"][k + 1])
+            revealed = masked & (rank < self._sizes(k, priority)[:, None])
         prev_sample = sample.clone()
         prev_sample[revealed] = self._draw(k, model_output[revealed], inversion[revealed]).to(sample.dtype)
         return LSDSchedulerOutput(prev_sample=prev_sample) if return_dict else (prev_sample,)
+
+    def _sizes(self, k: int, priority: torch.Tensor) -> torch.Tensor:
+        """How many tokens each chain reveals, (batch,), from keys (batch, length), infinite where nothing is masked."""
+        order, thresholds = self.config["reveal_order"], self.config["thresholds"]
+        quota = self.config["counts"][k] - self.config["counts"][k + 1]
+        if thresholds is None or k + 1 == len(self):
+            size = quota if thresholds is None else priority.shape[1]
+            return torch.full((len(priority),), size, device=priority.device)
+        if order == "threshold":
+            allowed = -priority >= thresholds[k]
+        else:
+            ascending = priority.sort(dim=1, stable=True).values
+            before = torch.nn.functional.pad(ascending.cumsum(1)[:, :-1], (1, 0))
+            allowed = ascending.isfinite() & (before <= thresholds[k])
+        return allowed.sum(dim=1).clamp(min=1)
 
     def _weighted(self, k: int, logits: torch.Tensor) -> torch.Tensor:
         """Logits of the tokens under the step's gain, float64."""

@@ -79,6 +79,7 @@ def row_of(name: str, version: int, tags: Mapping[str, str], aliases: Mapping[st
         "fingerprint": tags.get("fingerprint"),
         "card_sha256": tags.get("card_sha256"),
         "store": tags.get("store"),
+        "given": tags.get("given"),
     }
 
 

@@ -28,18 +28,30 @@ def list_versions(backbone: str, *, tracking_uri: str | None = None) -> list[dic
 
 
 def pick(
-    backbone: str, *, max_nfe: int, min_entropy: float | None = None, tracking_uri: str | None = None
+    backbone: str,
+    *,
+    max_nfe: int,
+    min_entropy: float | None = None,
+    given: str | None = None,
+    tracking_uri: str | None = None,
 ) -> dict[str, Any]:
     """The row of `list_versions` with the lowest primary metric within the budget and current fingerprint.
 
     With `min_entropy` (nats) every version that is diverse enough is a choice; without it only the champions
-    `nfe<N>`, since the coldest sampler would win by drawing the same thing over and over.
+    `nfe<N>`, since the coldest sampler would win by drawing the same thing over and over. `given` are the first
+    digits of a set of conditions, as its aliases `nfe<N>-given-<digits>` end: only versions measured on that set
+    compare, and without it only those measured with nothing given.
     """
-    rows = list_versions(backbone, tracking_uri=tracking_uri)
+    every = list_versions(backbone, tracking_uri=tracking_uri)
+    rows = [row for row in every if row["given"] == given]
+    if every and not rows:
+        sets = listed({row["given"] for row in every} - {None})
+        raise InputError("given", f"be a set of conditions, of which there are: {sets}", given or "nothing")
     current = current_fingerprint(connect(tracking_uri, reading=True), backbone)
     known = [row for row in rows if row["primary"] is not None and current in (None, row["fingerprint"])]
     if min_entropy is None:
-        fit = [row for row in known if any(re.fullmatch(r"nfe\d+", alias) for alias in row["aliases"])]
+        champion = r"nfe\d+" + ("" if given is None else f"-given-{re.escape(given)}")
+        fit = [row for row in known if any(re.fullmatch(champion, alias) for alias in row["aliases"])]
         rule = "leave a champion within the budget"
     else:
         fit = [row for row in known if row["entropy"] is not None and row["entropy"] >= min_entropy]

@@ -20,7 +20,8 @@ from tests.published.unpacked import unpack_home
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("lsd_core", "workers", "flows")
 EXTRAS = ("text", "antibody", "images", "export", "metrics", "stack")
-SCHEDULER = "lsd_core/export/scheduling_lsd.py"  # goes as text into an exported folder; diffusers imports it
+EXPORTED = tuple(f"lsd_core/export/{name}_lsd.py" for name in ("scheduling", "pipeline"))
+"""Files that go as text into an exported folder, where diffusers imports them."""
 EVERYTHING = """
 import sys
 from importlib.metadata import distribution
@@ -168,6 +169,6 @@ def test_what_the_packages_import_is_installed_with_them() -> None:
             continue
         for module, inside in imports(ast.parse((ROOT / name).read_text())):
             brings = {normal(found) for found in of_module.get(module, [module])}
-            if module not in own and not brings & (somehow if inside or name == SCHEDULER else always):
+            if module not in own and not brings & (somehow if inside or name in EXPORTED else always):
                 missing.add((name, module))
     assert missing == set()

@@ -101,6 +101,93 @@ def test_every_order_and_confidence_draw_our_tokens_from_the_same_uniforms(sampl
     assert torch.equal(x, ours.sample(n, seed=seed))
 
 
+BOUNDS = StepTable(counts=(64, 40, 20, 9, 3, 0), thresholds=(0.4, 2.0, 0.7, 0.1, 0.0))
+SURE = StepTable(counts=BOUNDS.counts, gains=(1.0, 2.0, 2.5, 1.5, 1.0), thresholds=(0.9, 0.2, 0.6, 0.4, 0.9))
+
+
+@pytest.mark.parametrize("name", ["countdown", "countdown-radd"])
+@pytest.mark.parametrize(
+    ("base", "table"),
+    [
+        ("entropy_bound", BOUNDS),
+        ("entropy_bound", StepTable(counts=BOUNDS.counts)),
+        ("threshold", SURE),
+        ("threshold", StepTable(counts=BOUNDS.counts)),
+    ],
+    ids=["entropy_bound, learned", "entropy_bound", "threshold, learned", "threshold"],
+)
+def test_thresholds_draw_our_tokens_from_the_same_uniforms(sampler, tmp_path, base, table, name):
+    ours = sampler(table, base=base, name=name)
+    export(ours, "diffusers", tmp_path)
+    scheduler = scheduler_from(tmp_path)
+    backbone, seed, n = ours.backbone, 11, 16
+    trajectory, x = torch.arange(n), torch.full((n, backbone.length), scheduler.config.mask_token_id)
+    choice, token = (
+        uniform_grid(seed, trajectory, 0, backbone.length, purpose)
+        for purpose in (Purpose.ORDER, Purpose.TOKEN)
+    )
+    masked = [x.shape[1] * n]
+    for t in scheduler.timesteps:
+        logits = log_weights(backbone, x, scheduler.network_time(t, x))
+        x = scheduler.step(logits, t, x, uniforms=(choice, token)).prev_sample
+        masked.append(int((x == scheduler.config.mask_token_id).sum()))
+    assert torch.equal(x, ours.sample(n, seed=seed))
+    assert masked[-1] == 0
+    assert masked[:-1] == sorted(set(masked[:-1]), reverse=True)  # a step reveals at least one
+
+
+def test_a_threshold_decides_how_many_tokens_a_step_reveals_and_the_network_is_told(sampler, tmp_path):
+    table = StepTable(counts=(64, 32, 0), thresholds=(0.5, 0.0))
+    export(sampler(table, base="entropy_bound"), "diffusers", tmp_path)
+    scheduler = scheduler_from(tmp_path)
+    x, first = torch.full((3, 64), 32), scheduler.timesteps[0]
+    logits = torch.zeros(3, 64, 32)
+    for chain, sure in enumerate((5, 9, 0)):  # one token certain: no entropy
+        logits[chain, :sure, 0] = 1e4
+    after = scheduler.step(logits, first, x, generator=torch.Generator().manual_seed(0)).prev_sample
+    revealed = (after != 32).sum(1)
+    assert revealed.tolist() == [6, 10, 1]  # the largest entropy of a step does not count
+    assert scheduler.network_time(first, x).tolist() == [1.0, 1.0, 1.0]
+    told = scheduler.network_time(scheduler.timesteps[1], after)
+    assert torch.equal(told, (64 - revealed).double() / 65)
+
+
+def test_the_folder_is_a_diffusers_pipeline_around_the_scheduler(sampler, tmp_path, monkeypatch):
+    modules = "diffusers.utils.dynamic_modules_utils.HF_MODULES_CACHE"
+    monkeypatch.setattr(modules, str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", [*sys.path])
+    ours = sampler(BOUNDS, base="entropy_bound")
+    folder = tmp_path / "exported"
+    export(ours, "diffusers", folder)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, trust_remote_code=True)
+    assert isinstance(pipeline, diffusers.DiffusionPipeline)
+    pipeline.set_progress_bar_config(disable=True)
+    calls = []
+
+    def network(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        calls.append(t)
+        return log_weights(ours.backbone, x, t)
+
+    draw = lambda **given: pipeline(network, 3, torch.Generator().manual_seed(5), **given).tokens  # noqa: E731
+    tokens = draw()
+    assert len(calls) == 5
+    assert tokens.shape == (3, 64)
+    assert int(tokens.max()) < 32
+    assert torch.equal(draw(num_inference_steps=5, length=64), tokens)
+    scheduler, x = scheduler_from(folder), torch.full((3, 64), 32)
+    generator = torch.Generator().manual_seed(5)
+    for t in scheduler.timesteps:
+        x = scheduler.step(network(x, scheduler.network_time(t, x)), t, x, generator=generator).prev_sample
+    assert torch.equal(x, tokens)
+    with pytest.raises(ValueError, match="num_inference_steps must be 5"):
+        draw(num_inference_steps=8)
+    again = tmp_path / "saved"
+    pipeline.save_pretrained(again)
+    assert json.loads((again / "scheduler" / "scheduler_config.json").read_text())["thresholds"] == [
+        *BOUNDS.thresholds
+    ]
+
+
 def test_a_scheduler_with_contradicting_orders_is_refused(sampler, tmp_path):
     export(sampler(COUNTS), "diffusers", tmp_path)
     scheduler = type(scheduler_from(tmp_path))
@@ -112,6 +199,9 @@ def test_a_scheduler_with_contradicting_orders_is_refused(sampler, tmp_path):
             "block must be at least 1, and is not for margin order, got 8",
         ),
         ({"block": 0}, "block must be at least 1"),
+        ({"thresholds": [0.1]}, "thresholds, one a step, are for entropy_bound and threshold: uniform"),
+        ({"reveal_order": "entropy_bound"}, "thresholds, one a step, are for entropy_bound and threshold"),
+        ({"reveal_order": "threshold", "thresholds": [0.5, 0.5]}, "thresholds, one a step"),
     ):
         with pytest.raises(ValueError, match=said):
             scheduler(32, [1.0], [1.0], counts=[2, 0], **wrong)

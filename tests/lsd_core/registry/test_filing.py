@@ -93,6 +93,7 @@ def test_the_list_tells_all_without_a_download(uri, make):
         "fingerprint": card.backbone.fingerprint,
         "card_sha256": card.sha256,
         "store": "/data/store",
+        "given": None,
     }
     json.dumps(rows)
 

@@ -31,6 +31,38 @@ def test_pick_takes_the_best_champion_within_the_budget(uri, make):
         pick(max_nfe=4, min_entropy=1.5)
 
 
+def test_pick_compares_what_was_measured_on_the_same_conditions(sqlite_registry, make):
+    uri, name, plain = sqlite_registry, make.name, make(error=0.25)
+
+    def conditional(digest: str, **changes):
+        record = make(**changes).model_dump(mode="json", exclude={"components"})
+        record["evaluation"]["conditions"] = {"digest": digest * 2, "part": "held_out", "templates": 3}
+        return type(plain).model_validate(record)
+
+    pick = lambda **limits: registry.pick(name, tracking_uri=uri, **limits)["version"]  # noqa: E731
+    for card in (
+        conditional("0123abcd", error=0.2),
+        conditional("0123abcd", error=0.1, **at_nfe(4)),
+        conditional("ffffffff", error=0.01),
+    ):
+        registry.register(card, tracking_uri=uri)
+    held = {"nfe2-given-0123abcd": 1, "nfe4-given-0123abcd": 2, "nfe2-given-ffffffff": 3}
+    registry.set_champions(name, plain.backbone.fingerprint, held, tracking_uri=uri)
+    with pytest.raises(
+        InputError, match=r"given must be a set .* there are: 0123abcd, ffffffff, got nothing"
+    ):
+        pick(max_nfe=8)
+    registry.register(plain, tracking_uri=uri)
+    registry.set_champions(name, plain.backbone.fingerprint, {"nfe2": 4}, tracking_uri=uri)
+    # the others have less error, on other data
+    assert pick(max_nfe=8) == pick(max_nfe=8, min_entropy=0.0) == 4
+    assert pick(max_nfe=8, given="0123abcd") == pick(max_nfe=8, given="0123abcd", min_entropy=0.0) == 2
+    assert pick(max_nfe=2, given="0123abcd") == 1
+    assert pick(max_nfe=2, given="ffffffff") == 3
+    with pytest.raises(InputError, match=r"given must be a set .* got 89abcdef"):
+        pick(max_nfe=8, given="89abcdef")
+
+
 def test_pick_passes_by_what_was_made_for_other_weights(sqlite_registry, make):
     old, new = "0" * 64, "1" * 64
     for card in (make(old, error=0.01), make(new, error=0.25)):
