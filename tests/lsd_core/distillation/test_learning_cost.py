@@ -14,9 +14,9 @@ from lsd_core.processes import Absorbing
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.state import Draws
 
-LENGTH, PATHS, ORDERS, CANDIDATES = 16, 64, 4, 7
+LENGTH, PATHS, ORDERS = 16, 64, 4
 PLACES = [5, 12, 1, 9, 14, 3, 7, 0, 11, 15, 2, 8, 13, 6, 10, 4]
-OURS = PathKLConfig(price_sequences=32 * LENGTH, gain_paths=16)
+OURS = PathKLConfig(price_sequences=32 * LENGTH, gain_paths=16, candidates=(1.0, 1.5, 2.7))
 
 
 class Counted(MarkovExact):
@@ -62,12 +62,12 @@ def test_all_budgets_together_cost_less_than_one_cell_of_lsd_plus_and_are_certif
     assert cost == search + sum(each.sequences - search for each in ours.values())
     # l calls a path for the dependence and 2 l for each order compared; a call a step and path, one more a gain
     assert search <= 32 * LENGTH + ORDERS * 8 * 2 * LENGTH
-    assert cost - search <= 16 * ((1 + CANDIDATES) * (2 + 4 + 8) + 16)
+    assert cost - search <= 16 * ((1 + len(OURS.candidates)) * (2 + 4 + 8) + 16)
     assert ours[4].diagnostics["order"] != UNLEARNED
     euler = Problem(
         backbone=backbone, sampler="euler", num_steps=4, trajectories=paths, seed=3, teacher_seed=1, batch=64
     )
-    theirs = lsd_plus.fit(euler, lsd_plus.LSDPlusConfig())
+    theirs = lsd_plus.fit(euler, lsd_plus.LSDPlusConfig(paths_per_update=64))
     assert theirs.sequences == backbone.sequences
     assert cost < theirs.sequences
     mine = reverse(backbone, "learned_order", ours[4].table, num_paths=200, seed=5, batch=200)

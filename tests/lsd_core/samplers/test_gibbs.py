@@ -190,7 +190,9 @@ def test_with_the_corrector_off_it_draws_what_the_ancestral_sampler_draws(table:
     draws, off = Draws(2, torch.arange(300)), Gibbs(0.0)
     ours = theirs = start(MISFIT, draws)
     for step in steps_of(table, LENGTH):
-        ours, theirs = (each.step(MISFIT, state, step, draws) for each, state in ((off, ours), (plain, theirs)))
+        ours, theirs = (
+            each.step(MISFIT, state, step, draws) for each, state in ((off, ours), (plain, theirs))
+        )
     assert torch.equal(ours.x, theirs.x)
     assert torch.equal(ours.calls, theirs.calls)
 
