@@ -36,6 +36,9 @@ OURS: dict[str, dict[str, str]] = {
         "remdm_rescale": f"{_SAMPLERS}.remdm:ReMDMRescale",
         "remdm_confidence": f"{_SAMPLERS}.remdm:ReMDMConfidence",
         "remdm_loop": f"{_SAMPLERS}.remdm:ReMDMLoop",
+        "psi": f"{_SAMPLERS}.psi:Psi",
+        "gibbs": f"{_SAMPLERS}.gibbs:Gibbs",
+        "stratified_hazards": f"{_SAMPLERS}.stratified_hazards:StratifiedHazards",
     },
     "lsd.orders": {
         "uniform": f"{_SAMPLERS}.orders.uniform:UNIFORM",

@@ -63,6 +63,14 @@ def _countdown(kind: str, length: int) -> BackboneEntry:
     return _trained("countdown", f"countdown, length {length}: {text}", EARLIER)
 
 
+def _scattered(length: int, num_values: int) -> BackboneEntry:
+    return BackboneEntry(
+        task="countdown",
+        description=f"exact conditionals of countdown from {num_values}, its {length} positions permuted: an oracle",
+        make=lambda name: countdown.scattered_backbone(name, length, num_values),
+    )
+
+
 def _noisy(process: Process, length: int) -> BackboneEntry:
     return BackboneEntry(
         task="countdown",
@@ -132,6 +140,7 @@ BACKBONES: dict[str, BackboneEntry] = {
     "countdown-256": _countdown("sedd", 256),
     "countdown-256-radd": _countdown("radd", 256),
     "countdown-256-exact": _countdown("markov", 256),
+    "countdown-scattered": _scattered(32, 16),
     "countdown-uniform-exact": _noisy(Uniform(countdown.NUM_VALUES), 64),
     "countdown-gaussian-exact": _noisy(countdown.ORDINAL, 64),
     "lists": _lists(8),

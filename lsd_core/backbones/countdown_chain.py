@@ -49,6 +49,19 @@ def exact_backbone(name: str, length: int, num_values: int = NUM_VALUES) -> Mark
     return backbone
 
 
+def scattered_backbone(name: str, length: int, num_values: int) -> MarkovExact:
+    """The perfect backbone of countdowns whose positions are permuted at random, once and for all.
+
+    Dependence is as in countdown, and no matter of distance: no order by place helps.
+    """
+    straight = exact_backbone(name, length, num_values)
+    zero = torch.zeros(1, dtype=torch.long)
+    positions = uniform_grid(0, zero, 0, length, Purpose.ORDER)[0].argsort().tolist()
+    backbone = MarkovExact(name, straight.config | {"positions": positions}, straight.tensors())
+    backbone.task = "countdown"
+    return backbone
+
+
 def exact_noisy_backbone(name: str, length: int, process: Process) -> HiddenMarkov:
     """The perfect backbone where tokens are corrupted to other tokens: posteriors of a hidden Markov model.
 

@@ -177,9 +177,14 @@ def calls_a_path(spec: TeacherSpec) -> int:
 def _data_draw(backbone: AnyBackbone) -> DrawData:
     """How the data of the backbone's task are drawn; InputError for tasks whose data cannot be drawn."""
     entry = BACKBONES.get(backbone.name)
-    draw = None if entry is None else TASKS[entry.task].draw
+    scattered = "positions" in backbone.config  # data are drawn from left to right
+    draw = None if entry is None or scattered else TASKS[entry.task].draw
     if draw is None:
-        known = [name for name, entry in BACKBONES.items() if TASKS[entry.task].draw is not None]
+        known = [
+            name
+            for name, entry in BACKBONES.items()
+            if TASKS[entry.task].draw is not None and name != backbone.name
+        ]
         rule = f"be `data` only for tasks whose data can be drawn, of the backbones {', '.join(known)}"
         raise InputError("teacher.method", rule, f"data for {backbone.name}")
     return draw

@@ -12,13 +12,20 @@ from lsd_core.tasks.specimen import Specimen, Strip
 from lsd_core.tasks.task import Task
 
 
+def along_the_chain(tokens: Tensor, backbone: AnyBackbone) -> Tensor:
+    """The tokens (n, l) in the order of the chain, where the backbone's positions are permuted."""
+    positions = backbone.config.get("positions")
+    return tokens if positions is None else tokens[:, positions]
+
+
 def evaluate_countdown(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     """Rule, start values, diversity, and on absorbing the likelihood under the frozen network; one call each."""
-    errors = countdown.error(tokens)
+    chain = along_the_chain(tokens, backbone)
+    errors = countdown.error(chain)
     metrics = {
         "error": float(errors.mean()),
-        "error_published": float(countdown.error_published(tokens).mean()),
-        "start_tv": countdown.start_tv(tokens, backbone.process.num_tokens),
+        "error_published": float(countdown.error_published(chain).mean()),
+        "start_tv": countdown.start_tv(chain, backbone.process.num_tokens),
         "unigram_entropy": entropy.unigram_entropy(tokens),
         "sequence_entropy": float(entropy.sequence_entropy(tokens).mean()),
         **own_likelihood(backbone, tokens, seed),
@@ -37,7 +44,8 @@ def later_start(tokens: Tensor, num_tokens: int) -> dict[str, Tensor]:
 
 
 def show_countdown(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
-    """A strip a sequence; a token is wrong where it does not follow from the one before it."""
+    """A strip a sequence, in the order of the chain; a token is wrong where it does not follow from the last one."""
+    tokens = along_the_chain(tokens, backbone)
     broken = torch.nn.functional.pad(countdown.violations(tokens), (1, 0))
     top = backbone.process.num_tokens - 1
     return [

@@ -120,9 +120,10 @@ TABLES = {
 }
 
 
+MASKED = [name for name, each in SAMPLERS.items() if "absorbing" in each.processes]
 PAIRS = [
     (sampler, kind)
-    for sampler in (*SAMPLERS, *COMPATIBILITY)
+    for sampler in (*MASKED, *COMPATIBILITY)
     for kind in TABLES
     if ("counts" if kind == "counts" else "times") in get_sampler(sampler, BACKBONE.process).grids
 ]

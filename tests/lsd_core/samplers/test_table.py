@@ -80,7 +80,8 @@ def test_steps_walk_the_table_and_time_of_count_starts_at_one() -> None:
 
 def test_a_budget_pays_for_whole_steps() -> None:
     process = exact_backbone(joint_law(0, 2, 2, 1.0)).process
-    for name, sampler in SAMPLERS.items():
+    masked = {name: each for name, each in SAMPLERS.items() if "absorbing" in each.processes}
+    for name, sampler in masked.items():
         for nfe in (sampler.calls_per_step, 7, 8):
             steps = num_steps(name, nfe, process)
             assert steps * sampler.calls_per_step <= nfe < (steps + 1) * sampler.calls_per_step

@@ -11,6 +11,7 @@ from lsd_core.samplers.full import predict
 from lsd_core.samplers.full_kernels import reverse_rates
 from lsd_core.samplers.step import Step
 from tests.lsd_core.oracles import all_states, number_of, product_law
+from tests.lsd_core.samplers.choices import chances_of_sets
 
 
 class ExactScores:
@@ -82,6 +83,11 @@ def step_matrix(method: Any, backbone: ScoreBackbone, step: Step) -> Tensor:
     """Transition (N, N) of one step, summed over the middle states of a second stage."""
     x = all_states(backbone.process.num_states, backbone.length)
     seen = predict(backbone, x, step.t, step)
+    if method.name == "gibbs":
+        scores = backbone.score(x, torch.full((len(x),), step.s, dtype=torch.float64))
+        given = scores / scores.sum(-1, keepdim=True)
+        size = max(1, round(method.share * backbone.length))
+        return product_law(seen.tweedie(step.s).probs) @ gibbs_matrix(given, x, size, method.temperature)
     if method.calls_per_step == 1:
         return product_law(method.kernel(seen, step).probs)
     first = product_law(method.first(seen, step).probs)
@@ -89,6 +95,21 @@ def step_matrix(method: Any, backbone: ScoreBackbone, step: Step) -> Tensor:
     start, middle = (first > 0).nonzero(as_tuple=True)
     law = method.second(seen[start], seen_mid[middle], step)
     return torch.zeros_like(first).index_add_(0, start, first[start, middle, None] * product_law(law.probs))
+
+
+def gibbs_matrix(given: Tensor, x: Tensor, size: int, temperature: float) -> Tensor:
+    """Transition (N, N) by the definition: choose by the log-margin, draw each chosen position given the others."""
+    own = given.gather(-1, x[..., None])[..., 0]
+    others = given.scatter(-1, x[..., None], 0.0).amax(-1)
+    weights = (own / others) ** (-1 / temperature)
+    stay = torch.nn.functional.one_hot(x, given.shape[-1]).double()
+    matrix = torch.zeros(len(x), len(x), dtype=torch.float64)
+    for state in range(len(x)):
+        for chosen, chance in chances_of_sets(weights[state], size).items():
+            each = stay[state].clone()
+            each[list(chosen)] = given[state, list(chosen)]
+            matrix[state] += chance * product_law(each[None])[0]
+    return matrix
 
 
 def push_dense(method: Any, backbone: ScoreBackbone, start: Tensor, t: float, s: float, steps: int) -> Tensor:
