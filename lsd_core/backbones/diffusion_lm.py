@@ -139,7 +139,7 @@ class Kind:
             raise InputError(
                 "backbone", "find the extra [text]", f"no transformers for {name}", EXTRA
             ) from None
-        check_config(config["network"], f"backbone {name}")
+        check_config(network, f"backbone {name}")
         model_class = getattr(transformers, self.architecture)
         with torch.device("meta"), no_init_weights():
             return model_class(model_class.config_class.from_dict(dict(network)))

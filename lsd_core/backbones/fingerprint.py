@@ -19,7 +19,6 @@ def fingerprint(tensors: dict[str, Tensor], config: dict[str, Any]) -> str:
         tensor = tensors[name].detach()
         state.update(canonical_json([name, str(tensor.dtype), list(tensor.shape)]).encode())
         if not tensor.is_meta:
-            state.update(
-                tensor.cpu().contiguous().flatten().view(torch.uint8).numpy()
-            )  # NumPy has no bfloat16
+            flat = tensor.cpu().contiguous().flatten().view(torch.uint8)  # NumPy has no bfloat16
+            state.update(flat.numpy().data)
     return state.hexdigest()
