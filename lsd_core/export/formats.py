@@ -29,7 +29,7 @@ from lsd_core.samplers.threshold import Threshold
 SCHEDULER = Path(__file__).with_name("scheduling_lsd.py")
 PIPELINE = Path(__file__).with_name("pipeline_lsd.py")
 ORDERS = (UniformOrder, HaltonOrder, Halton2D, FixedOrder)
-BOUNDED = {EntropyBound: "gamma", Threshold: "tau"}
+BOUNDED: dict[type, str] = {EntropyBound: "gamma", Threshold: "tau"}
 """Samplers with a threshold, which a table holds for each step or they themselves under this name."""
 LOOKING = (Confidence, Margin, Entropy, ConfidenceDrawn, *BOUNDED)
 """Samplers that look at the tokens, and that the scheduler knows by name."""
