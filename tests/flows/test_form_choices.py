@@ -55,7 +55,10 @@ def test_the_form_refuses_unknown_names_and_takes_other_addresses(form: dict[str
     wrong_settings = ({"samplers": ["ruler"]}, {"methods": ["magic"]}, {"task": "mazes"}, {"colour": "red"})
     for wrong in (*wrong_settings, "huge"):
         assert validate({"config": wrong}, form)
-    others = {"backbones": ["hf://OWNER/NAME", "folder"], "evaluation": {"metrics": ["fid:WEIGHTS:REFERENCE"]}}
+    others = {
+        "backbones": ["hf://OWNER/NAME", "folder"],
+        "evaluation": {"metrics": ["fid:WEIGHTS:REFERENCE"]},
+    }
     assert validate({"config": others}, form) == []
 
 
