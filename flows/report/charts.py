@@ -15,6 +15,7 @@ from flows.report.shapes import Circle, Drawing, Path, Point, Shape, Text
 
 WIDTH, HEIGHT = 350, 270
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 26, 42
+LINE = 12  # between lines of words
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,13 @@ class Chart:
         ends = tuple(((at - 3, y), (at + 3, y)) for y in (top, bottom))
         self.shapes.append(Path(f"whisker c-{colour}", (*ends, ((at, top), (at, bottom)))))
 
-    def level(self, y: float, label: str) -> None:
-        """A dotted line across, named at its right end."""
-        (_, at), right = self.at((self.x.low, y)), self.width - RIGHT
-        self.shapes.append(Path("level", (((LEFT, at), (right, at)),)))
-        self.shapes.append(Text("note", (right - 2, at - 5), label, "end"))
+    def levels(self, named: Sequence[tuple[float, str]]) -> None:
+        """Dotted lines across, each named above its right end and above the names of the lines below."""
+        right, lowest = self.width - RIGHT, math.inf
+        for at, label in sorted(((self.at((self.x.low, y))[1], label) for y, label in named), reverse=True):
+            lowest = min(at - 5, lowest - LINE)
+            self.shapes.append(Path("level", (((LEFT, at), (right, at)),)))
+            self.shapes.append(Text("note", (right - 2, lowest), label, "end"))
 
     def note(self, x: float, y: float, text: str) -> None:
         """Words at a place of the chart's values."""

@@ -41,8 +41,7 @@ def quality(rows: Sequence[Row], css: Mapping[str, str], title: str = "") -> Dra
             chart.whisker(row.nfe, low, high, css[label])
             holds = f"nfe{row.nfe}" in row.aliases
             chart.dot((row.nfe, max(row.mean, FLOOR)), css[label], hover(row), big=holds)
-    for row in references:
-        chart.level(max(row.mean, FLOOR), row.label)
+    chart.levels([(max(row.mean, FLOOR), row.label) for row in references])
     return chart.drawn()
 
 
@@ -106,7 +105,7 @@ def tables(rows: Sequence[Row], css: Mapping[str, str], prefix: str = "") -> lis
                 ("gain by step", "gains", axis([1.0, *(g for _, t in mine for g in t.gains)], "gain", "log")),
             )
         )
-        gain.level(1.0, "no gain")
+        gain.levels([(1.0, "no gain")])
         for row, table in sorted(reversed(mine), key=lambda each: f"nfe{nfe}" in each[0].aliases):
             colour, shares = (
                 css[row.label],

@@ -1,13 +1,16 @@
 """Figures of a run: every curve has a name and a look of its own."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from flows.report import figures
+from flows.report.charts import Chart, axis
 from flows.report.palette import classes, colour
 from flows.report.png import write_png
 from flows.report.shapes import Path as Strokes
+from flows.report.shapes import Text
 from flows.report.table_rows import Row, distinct
 from lsd_core.cards import Metric
 from lsd_core.distillation.methods import METHODS
@@ -55,6 +58,16 @@ def test_every_method_has_a_look_of_its_own_and_controls_are_dashed(tmp_path: Pa
     assert all(drawn[name] == {"solid"} for name in set(METHODS) - dashed)
     write_png([figures.quality(rows, css)], tmp_path / "quality.png", css)
     assert (tmp_path / "quality.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_levels_that_lie_together_have_names_apart() -> None:
+    chart = Chart("", axis([4, 8], "x"), axis([0.0, 1.0], "y"))
+    chart.levels([(0.5, "one"), (0.5, "two"), (0.51, "three"), (0.9, "four")])
+    names = {shape.text: shape.at[1] for shape in chart.shapes if isinstance(shape, Text)}
+    heights = sorted(names.values())
+    assert min(b - a for a, b in pairwise(heights)) >= 12
+    assert names["four"] == chart.at((4, 0.9))[1] - 5
+    assert len([shape for shape in chart.shapes if isinstance(shape, Strokes)]) == 4
 
 
 def test_base_samplers_are_named_where_they_differ_and_twins_are_one_curve() -> None:

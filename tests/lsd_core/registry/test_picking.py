@@ -31,12 +31,15 @@ def test_pick_takes_the_best_champion_within_the_budget(uri, make):
         pick(max_nfe=4, min_entropy=1.5)
 
 
+CONDITIONS = {"part": "held_out", "held_out": 0.5, "templates": 3, "free": [1, 2], "unconditional": 0.0}
+
+
 def test_pick_compares_what_was_measured_on_the_same_conditions(sqlite_registry, make):
     uri, name, plain = sqlite_registry, make.name, make(error=0.25)
 
     def conditional(digest: str, **changes):
         record = make(**changes).model_dump(mode="json", exclude={"components"})
-        record["evaluation"]["conditions"] = {"digest": digest * 2, "part": "held_out", "templates": 3}
+        record["evaluation"]["conditions"] = CONDITIONS | {"digest": digest * 2}
         return type(plain).model_validate(record)
 
     pick = lambda **limits: registry.pick(name, tracking_uri=uri, **limits)["version"]  # noqa: E731
