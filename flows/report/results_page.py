@@ -57,16 +57,16 @@ def block(config: GridConfig, command: str, pages: Sequence[PageData], revision:
 
 
 def ratios(config: GridConfig, pages: Sequence[PageData]) -> str:
-    """For the README: what holds each budget, as a share of plain steps' errors."""
-    parts = []
+    """For the README: what holds each budget, as a share of plain steps' errors; a line a backbone."""
+    lines = []
     for page in pages:
         clauses = [
             f"{ratio} at {nfe} calls ({champion.row.label})"
             for nfe in page.budgets
             if (champion := page.champion(nfe)) is not None and (ratio := _ratio(page, champion))
         ]
-        parts.append(f"{page.backbone}: {', '.join(clauses)}")
-    return f"Errors as a share of plain steps', of what holds the alias. {'; '.join(parts)}."
+        lines.append(f"- `{page.backbone}`, {page.task.primary} over plain steps': {', '.join(clauses)}")
+    return "\n".join(lines)
 
 
 def _table(page: PageData) -> Iterator[str]:

@@ -49,7 +49,8 @@ def test_a_page_is_written_from_cards_and_prose_stays(store: Path, tmp_path: Pat
     ratio = f"{mine[holder.spec.method].primary.mean / mine['plain'].primary.mean:.3f}"  # type: ignore[operator]
     assert ratio in text
     said = readme.read_text()
-    assert f"countdown-uniform-exact: {ratio} at 4 calls ({holder.row.label})" in said
+    assert f"- `countdown-uniform-exact`, error over plain steps': {ratio} at 4 calls" in said
+    assert f"{ratio} at 4 calls ({holder.row.label})" in said
     assert _numbers(said) <= _numbers(text)
     once = text, said
     assert main(arguments) == 0
