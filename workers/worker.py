@@ -15,7 +15,7 @@ from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path, generate_shard
 from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
-from lsd_core.distillation.learned import Kept, Learned
+from lsd_core.distillation.learned import Kept
 from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.conditions import read_conditions
@@ -108,7 +108,7 @@ class Worker:
         measured_on = read_conditions(self.store, spec.evaluation.conditions)
         match job:
             case LearnJob():
-                results.write_learned(job.which, self._learn(job, backbone, key))
+                self._learn(job, backbone, results)
             case MeasureJob():
                 number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
                 table = results.read_learned(number)
@@ -147,12 +147,14 @@ class Worker:
         results.write_learned(job.which, learned)
         return job.key(results)
 
-    def _learn(self, job: LearnJob, backbone: AnyBackbone, key: str) -> Learned:
+    def _learn(self, job: LearnJob, backbone: AnyBackbone, results: Results) -> None:
+        """Learn and publish a table; its curve is open until the table lies on the store."""
         spec, paths = job.spec, self._paths(job.spec)
         keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
         given = read_conditions(self.store, spec.teacher.conditions if spec.teacher else None)
-        with Curve(key=key, backbone=spec.backbone.name, title=job.title) as curve:
-            return learn(spec, job.which, backbone, paths, watch=curve, keep=keep, conditions=given)
+        with Curve(key=job.key(results), backbone=spec.backbone.name, title=job.title) as curve:
+            learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep, conditions=given)
+            results.write_learned(job.which, learned)
 
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:
         return None if spec.teacher is None else self._trajectories(spec.teacher, spec.trajectories)
