@@ -144,7 +144,7 @@ class Worker:
         learned = results.find_learned(job.which)
         if learned is None:
             return None
-        results.write_learned(job.which, learned)
+        results.write_learned(job.which, learned, copy=False)
         return job.key(results)
 
     def _learn(self, job: LearnJob, backbone: AnyBackbone, results: Results) -> None:

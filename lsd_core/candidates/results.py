@@ -60,15 +60,15 @@ class Results:
         asked = f"-{digest(list(spec.evaluation.metrics))[:8]}" if spec.evaluation.metrics else ""
         return f"cells/teacher-{spec.teacher.hash}-{spec.trajectories}-{spec.evaluation.task}{asked}.json"
 
-    def write_learned(self, which: int, result: Learned) -> None:
-        """With a copy, where learning it took network calls."""
+    def write_learned(self, which: int, result: Learned, *, copy: bool = True) -> None:
+        """With a copy, where learning it took network calls and the result is not such a copy itself."""
         record = {
             "table": result.table.to_dict(),
             "sequences": result.sequences,
             "history": plain(result.history),
             "diagnostics": plain(result.diagnostics),
         }
-        if result.sequences:
+        if copy and result.sequences:
             write_sealed(self.store, self.learned_key(which), record)
         write_sealed(self.store, self.table_key(which), {"spec": self.spec.work.to_dict()} | record)
 
