@@ -42,7 +42,7 @@ class TensorFile:
     @staticmethod
     def from_bytes(data: bytes, source: str, what: str = "backbone") -> "TensorFile":
         """Read what `to_bytes` wrote; anything else is an InputError that begins with `source`."""
-        return _read(lambda: (_metadata(data), load_tensors(data)), source, what)
+        return _read(lambda: _metadata(data), lambda: load_tensors(data), source, what)
 
     @staticmethod
     def mapped(path: Path, source: str) -> "TensorFile":
@@ -50,26 +50,29 @@ class TensorFile:
 
         Such a file may be replaced, and must not be changed in place.
         """
-        return _read(lambda: (_metadata(_head(path)), map_tensors(path)), source, "backbone")
+        return _read(lambda: _metadata(_head(path)), lambda: map_tensors(path), source, "backbone")
 
     @staticmethod
     def described(metadata: dict[str, str], tensors: dict[str, Tensor], source: str) -> "TensorFile":
         """Tensors whose metadata are kept apart from them."""
-        return _read(lambda: (metadata, tensors), source, "backbone")
+        return _read(lambda: metadata, lambda: tensors, source, "backbone")
 
 
 def _read(
-    content: Callable[[], tuple[dict[str, str], dict[str, Tensor]]], source: str, what: str
+    read_metadata: Callable[[], dict[str, str]],
+    read_tensors: Callable[[], dict[str, Tensor]],
+    source: str,
+    what: str,
 ) -> TensorFile:
-    """The file whose (metadata, tensors) are `content`, or InputError."""
+    """The file of these two parts, or InputError; its name is checked before the tensors are read."""
     try:
-        metadata, tensors = content()
+        metadata = read_metadata()
         config = parse_json(metadata["config"], "configuration")
         notes = parse_json(metadata.get("notes", "{}"), "notes")
         if not isinstance(config, dict) or not isinstance(notes, dict):
             raise TypeError("no configuration")
         name = BACKBONE.check(f"name in {source}", metadata["name"])
-        return TensorFile(name=name, config=config, tensors=tensors, notes=notes)
+        return TensorFile(name=name, config=config, tensors=read_tensors(), notes=notes)
     except (safetensors.SafetensorError, KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, InputError) and error.field.startswith("name in "):
             raise

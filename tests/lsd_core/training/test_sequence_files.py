@@ -155,7 +155,7 @@ def test_a_broken_gzip_file_is_named(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_spool, "CHUNK", 1000)
     peaks = []
-    for count in (1_000, 4_000):
+    for count in (1_000, 20_000):
         path = tmp_path / f"{count}.csv.gz"
         with gzip.open(path, "wt") as file:
             file.write("id,sequence\n")
@@ -166,7 +166,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.
         tracemalloc.stop()
         assert len(lines.train) + len(lines.held_out) == count
         assert lines.length == 16
-    assert peaks[1] < peaks[0] + 16_000  # 3,000 rows more are 48 kB as bytes, and 0.6 MB as lists of tokens
+    # 19,000 rows more are 0.3 MB as bytes, and 4 MB as lists of tokens; other threads of the process are traced too.
+    assert peaks[1] < peaks[0] + 200_000
 
 
 def test_a_line_that_no_memory_holds_is_left_out(tmp_path: Path) -> None:
