@@ -130,42 +130,44 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:
 
 def describe(card: SamplerCard, uri: str) -> str:
     """The card as Markdown: what it is, how to use it, what it scored, its steps and its proof."""
-    return f"# {card.title}\n\n{_described(card, uri)}"
+    evaluation = card.evaluation
+    scores = (
+        f"{escaped(evaluation.primary)} **{_interval(card.primary)}**, "
+        f"{escaped(evaluation.diversity)} {entropy_text(card.diversity.mean)} nat."
+    )
+    return f"# {card.title}\n\n{_budget(card)} {scores}\n\n{_details(card, uri)}"
 
 
 def version_page(card: SamplerCard, uri: str) -> str:
-    """The card as Markdown for a page that has a title; its first line is what a list of versions shows of it."""
-    return f"{_scored(card)}.\n\n{_described(card, uri)}"
+    """The same below a title that MLflow brings; its list of versions shows the beginning of the first line."""
+    return f"{_summary(card)}\n\n{_budget(card)}\n\n{_details(card, uri)}"
 
 
 def run_note(card: SamplerCard, uri: str) -> str:
-    """The card in two lines and how to load it, for the pages of its run and of its logged model."""
-    return f"{_scored(card)}. Registered as {code(uri)}.\n\n{_usage(uri)}\n"
+    """The card in a line and how to load it, for the pages of its run and of its logged model."""
+    return f"{_summary(card)} Registered as {code(uri)}.\n\n{_usage(uri)}\n"
 
 
-def _scored(card: SamplerCard) -> str:
+def _summary(card: SamplerCard) -> str:
     evaluation = card.evaluation
     return (
         f"{escaped(evaluation.primary)} {short(card.primary.mean)} at {card.nfe} calls: "
         f"{card.method} ({card.sampler}), "
-        f"{escaped(evaluation.diversity)} {entropy_text(card.diversity.mean)} nat"
+        f"{escaped(evaluation.diversity)} {entropy_text(card.diversity.mean)} nat."
     )
 
 
-def _described(card: SamplerCard, uri: str) -> str:
-    parts = [_headline(card), _usage(uri), _scores(card), _steps(card), _certificate(card), _origin(card)]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _headline(card: SamplerCard) -> str:
-    evaluation = card.evaluation
+def _budget(card: SamplerCard) -> str:
     return (
         f"Draws from the frozen backbone `{card.backbone.name}` in at most **{card.nfe} network calls** "
         f"(measured: mean {card.calls.mean:.4g}, maximum {card.calls.max}). "
-        f"Method `{card.method}` on base sampler `{card.sampler}`. "
-        f"{escaped(evaluation.primary)} **{_interval(card.primary)}**, "
-        f"{escaped(evaluation.diversity)} {entropy_text(card.diversity.mean)} nat."
+        f"Method `{card.method}` on base sampler `{card.sampler}`."
     )
+
+
+def _details(card: SamplerCard, uri: str) -> str:
+    parts = [_usage(uri), _scores(card), _steps(card), _certificate(card), _origin(card)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _usage(uri: str) -> str:
@@ -207,7 +209,10 @@ def _steps(card: SamplerCard) -> str:
 def _certificate(card: SamplerCard) -> str:
     if card.certificate is None:
         return ""
-    lines = ["Certificate:", "", *(f"- {name}: {escaped(value)}" for name, value in card.certificate.items())]
+    facts = {
+        name: short(value) if isinstance(value, float) else value for name, value in card.certificate.items()
+    }
+    lines = ["Certificate:", "", *(f"- {name}: {escaped(value)}" for name, value in facts.items())]
     value, error = card.certificate.get("value_nats"), card.certificate.get("standard_error")
     if value is not None and error is not None:
         proved = at_most_text(value, error, card.certificate.get("num_paths") or 0)
