@@ -37,10 +37,11 @@ def about_experiment(name: str) -> dict[str, str]:
     return {NOTE: text, "mlflow.experimentKind": "custom_model_development"}
 
 
-def charts_of(experiment: str) -> str:
-    """Where MLflow draws the metrics over network calls."""
-    chosen = quote(f'tags.kind = "{OVER_NFE}"')
-    return f"#/experiments/{experiment}/runs?searchFilter={chosen}&compareRunsMode=CHART"
+def charts_of(experiment: str, metric: str) -> str:
+    """Where MLflow draws the metrics over network calls, the lines with the lowest metric at their end first."""
+    chosen, order = quote(f'tags.kind = "{OVER_NFE}"'), quote(f"metrics.`{metric}`")
+    sort = f"orderByKey={order}&orderByAsc=true"
+    return f"#/experiments/{experiment}/runs?searchFilter={chosen}&{sort}&compareRunsMode=CHART"
 
 
 def model_page(name: str, description: str, rows: Sequence[Mapping[str, Any]], experiment: str) -> str:
@@ -49,7 +50,14 @@ def model_page(name: str, description: str, rows: Sequence[Mapping[str, Any]], e
     The numbers are those of `lsd samplers`, to the same digits.
     """
     about, kept = _parts_of(name, description)
-    parts = [about, _how_to_read(), _champions(name, rows), _load(name, rows), _more(name, experiment), END]
+    parts = [
+        about,
+        _how_to_read(),
+        _champions(name, rows),
+        _load(name, rows),
+        _more(name, rows, experiment),
+        END,
+    ]
     return "\n\n".join(part for part in [*parts, kept] if part) + "\n"
 
 
@@ -119,9 +127,10 @@ def _load(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _more(name: str, experiment: str) -> str:
+def _more(name: str, rows: Sequence[Mapping[str, Any]], experiment: str) -> str:
+    metric = next((row["primary_metric"] for row in rows if row["primary_metric"]), "primary")
     return (
         f"In a terminal: `lsd samplers {name}` lists the versions, `lsd pick {name} --max-nfe 8` names the best within "
-        f"a budget. Here: [metrics over network calls]({charts_of(experiment)}), "
+        f"a budget. Here: [metrics over network calls]({charts_of(experiment, metric)}), "
         f"[all runs and reports](#/experiments/{experiment}/runs)."
     )

@@ -41,20 +41,16 @@ def log_over_nfe(client: Any, experiment: str, rows: Sequence[Mapping[str, Any]]
 
 
 def lines_of(rows: Sequence[Mapping[str, Any]], fingerprint: str) -> dict[str, Points]:
-    """Title -> budget -> metrics of the newest version, for the versions of these weights with nothing given.
-
-    In order of the primary metric at the largest budget, worst first: MLflow lists the newest run first and draws
-    the first ten.
-    """
+    """Title -> budget -> metrics of the newest version, for the versions of these weights with nothing given."""
     lines: dict[str, Points] = {}
     for row in sorted(rows, key=lambda row: row["version"]):
         if row["fingerprint"] == fingerprint and row["given"] is None and row["primary"] is not None:
             lines.setdefault(f"{row['sampler']} {row['method']}", {})[row["nfe"]] = _values(row)
-    return dict(sorted(lines.items(), key=lambda line: _last(line[1]), reverse=True))
+    return lines
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that a list of versions knows, the primary one first."""
+    """The metrics that a list of versions knows."""
     found = {
         row["primary_metric"] or "primary": row["primary"],
         row["diversity_metric"] or "entropy": row["entropy"],
@@ -68,7 +64,3 @@ def _series(points: Points) -> dict[str, Series]:
     names = dict.fromkeys(name for values in points.values() for name in values)
     budgets = range(max(points) + 1)
     return {name: [points.get(nfe, {}).get(name) for nfe in budgets] for name in names}
-
-
-def _last(points: Points) -> float:
-    return next(iter(points[max(points)].values()))
