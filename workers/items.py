@@ -64,6 +64,5 @@ class Queue(Generic[Item]):
         return None if item is None else (item, 0)
 
     def give_back(self, call: Call[Item]) -> None:
-        """An item whose worker died."""
-        deaths = call.deaths + 1
-        (self._again if deaths <= MAX_TASK_RETRIES else self.alone).append((call.item, deaths))
+        """An item whose worker died; its count of deaths says whether it may have been the cause."""
+        (self._again if call.deaths <= MAX_TASK_RETRIES else self.alone).append((call.item, call.deaths))

@@ -9,12 +9,12 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from lsd_core.numerics.allocator import keep_freed_memory
 from workers.items import Call, Item, Listed, Queue, Source
@@ -207,13 +207,14 @@ class Pool(Generic[Item, Result]):
                 for ref in self._wait(calls):
                     call = calls.pop(ref)
                     outcome = _outcome(ref, call)
-                    if outcome is None or (outcome.failure is not None and outcome.failure.lost_worker):
+                    if isinstance(outcome, Call):
+                        self._restarting(call.actor)
+                        queue.give_back(outcome)
+                        continue
+                    if outcome.failure is not None and outcome.failure.lost_worker:
                         self._restarting(call.actor)
                     elif call.actor in self._load:
                         self._finished(call.actor)
-                    if outcome is None:
-                        queue.give_back(call)
-                        continue
                     finished += 1
                     if progress is not None:
                         progress(finished, outcome)
@@ -333,16 +334,17 @@ def _only_running(calls: dict[Any, Call[Any]]) -> None:
         actors.add(call.actor)
 
 
-def _outcome(ref: Any, call: Call[Item]) -> Outcome[Item, Any] | None:
-    """What became of a finished call; None where its worker died and the item deserves a try alone."""
+def _outcome(ref: Any, call: Call[Item]) -> Outcome[Item, Any] | Call[Item]:
+    """What became of a finished call; one to make again where its worker died and the item deserves another try."""
     try:
         return Outcome(item=call.item, result=heard_meanwhile(lambda: ray.get(ref)))
     except RayError as error:
-        if not call.alone and not isinstance(error, RayTaskError):
-            return None
+        lost = not isinstance(error, RayTaskError)
+        announced = isinstance(error, ActorDiedError) and error.preempted  # it went with a drained node
+        if announced or (lost and not call.alone):
+            return replace(call, deaths=call.deaths + (not announced))
         cause = _cause(error)
         details = _COLOUR.sub("", str(error))
-        lost = not isinstance(error, RayTaskError)
         message = f"{cause}; where memory ran out, {MEMORY_REMEDY}" if lost else str(cause)
         failure = Failure(kind=type(cause).__name__, message=message, details=details, lost_worker=lost)
         return Outcome(item=call.item, failure=failure)
