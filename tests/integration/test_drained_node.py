@@ -42,13 +42,13 @@ class Source:
         self.number += 1
         return None if self.closed else self.number - 1
 
-give_back = pool._Queue.give_back
+give_back = pool.Queue.give_back
 
 def watched(queue, call):
     print(json.dumps({"lost": call.item, "deaths": call.deaths}), flush=True)
     give_back(queue, call)
 
-pool._Queue.give_back = watched
+pool.Queue.give_back = watched
 ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
 heads = [node["NodeID"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"]]
 with pool.Pool(Square, num_workers=2) as squares:
