@@ -5,6 +5,7 @@ Tutorials and docs/extending.md are run whole elsewhere; what no other test runs
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.config import ConditionsConfig, EvaluationConfig, GridConfig, TeacherConfig
+from flows.config import ConditionsConfig, EvaluationConfig, GridConfig, TeacherConfig, grid_names
+from flows.study.config import study_names
 from infra.docs_site import ROOT
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.cards import Evaluation, SamplerCard
@@ -122,6 +124,14 @@ def test_every_variable_named_is_read_by_the_code() -> None:
     for page in PAGES:
         for name in re.findall(r"\bLSD_[A-Z_]+\b", page.read_text()):
             assert re.search(rf"\b{name}\b", source) or f'"{name.removeprefix("LSD_")}' in source, name
+
+
+def test_every_component_grid_and_study_that_ships_is_documented() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    named = {name for group in groups for name in groups[group] if group != "lsd.backbones"}
+    text = "".join(page.read_text() for page in PAGES)
+    for name in sorted(named | {*grid_names(), *study_names()}):
+        assert re.search(rf"(?<![\w-]){name}(?![\w-])", text), name
 
 
 def card_of(backbone_name: str, folder: Path) -> str:
