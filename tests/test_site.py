@@ -84,6 +84,16 @@ def test_every_link_of_a_built_page_leads_to_a_file_and_an_anchor(site: Path) ->
                 assert fragment in ids(file), f"{page}: {link}"
 
 
+def test_no_markdown_is_shown_as_text(site: Path) -> None:
+    """A list or table needs an empty line before it here, which it does not on GitHub."""
+    for page in pages(site):
+        shown = re.sub(r"<(pre|code|script)\b.*?</\1>", "", html(page), flags=re.DOTALL)
+        for paragraph in re.findall(r"<p>(.*?)</p>", shown, flags=re.DOTALL):
+            text = re.sub(r"<[^>]+>", "", paragraph)
+            left = re.search(r"^(?:\||- |\d+\. ).*|\*\*.*|.*\]\(.*|```", text, flags=re.MULTILINE)
+            assert not left, f"{page}: {left}"
+
+
 def test_a_page_loads_nothing_from_other_places(site: Path) -> None:
     for page in site.rglob("*.html"):
         loaded = re.findall(r"<(?:script|img|iframe|source|link)\b[^>]*", html(page))
