@@ -7,7 +7,10 @@ from typing import Any
 
 from lsd_core.errors import InputError
 from lsd_core.registry.connect import connect
-from lsd_core.registry.lookup import aliases_of, current_fingerprint, listed, version_of
+from lsd_core.registry.lookup import aliases_of, current_fingerprint, listed, rows_of, version_of
+from lsd_core.registry.model_page import model_page
+from lsd_core.registry.over_nfe import log_over_nfe
+from lsd_core.registry.writing import ensure_experiment
 
 GIVEN = "given"  # the tag of a version for conditions: the first digits of their digest
 ALIAS = rf"nfe(?P<nfe>[1-9]\d*)(-(?P<sampler>(?!given-)[\w-]+?))?(-given-(?P<{GIVEN}>[0-9a-f]{{8}}))?"
@@ -27,11 +30,14 @@ def set_champions(
         _check_fingerprint(backbone, alias, version, fingerprint)
     client.set_registered_model_tag(backbone, "fingerprint", fingerprint)
     held = aliases_of(client, backbone)
-    return {
+    moved = {
         alias: held.get(alias)
         for alias, version in checked.items()
         if _move(client, backbone, alias, int(version.version))
     }
+    rows = _describe(client, backbone)
+    log_over_nfe(client, ensure_experiment(client, backbone), rows, fingerprint)
+    return moved
 
 
 def promote(backbone: str, alias: str, version: int | str, *, tracking_uri: str | None = None) -> int | None:
@@ -41,6 +47,7 @@ def promote(backbone: str, alias: str, version: int | str, *, tracking_uri: str 
     _check_fingerprint(backbone, alias, chosen, current_fingerprint(client, backbone))
     previous = aliases_of(client, backbone).get(alias)
     _move(client, backbone, alias, int(chosen.version))
+    _describe(client, backbone)
     return previous
 
 
@@ -60,6 +67,7 @@ def rollback(backbone: str, alias: str, *, tracking_uri: str | None = None) -> i
     _check_fingerprint(backbone, alias, previous, current_fingerprint(client, backbone))
     client.set_registered_model_alias(backbone, alias, previous.version)
     client.set_registered_model_tag(backbone, _history_tag(alias), json.dumps(earlier[:-1]))
+    _describe(client, backbone)
     return earlier[-1]
 
 
@@ -95,6 +103,16 @@ def _move(client: Any, backbone: str, alias: str, version: int) -> bool:
         client.set_registered_model_tag(backbone, _history_tag(alias), json.dumps([*history, holder]))
     client.set_registered_model_alias(backbone, alias, str(version))
     return True
+
+
+def _describe(client: Any, backbone: str) -> list[dict[str, Any]]:
+    """Write the champions into the description of the registered model; returns the rows of its versions."""
+    rows = rows_of(client, backbone)
+    present = client.get_registered_model(backbone).description or ""
+    page = model_page(backbone, present, rows, ensure_experiment(client, backbone))
+    if page != present:
+        client.update_registered_model(backbone, page)
+    return rows
 
 
 def _history_tag(alias: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from lsd_core.cards import Metric, SamplerCard
 from lsd_core.numerics.markdown import code, escaped
 from lsd_core.numerics.names import COMPONENT
-from lsd_core.numerics.number_text import at_most_text, entropy_text, interval_text
+from lsd_core.numerics.number_text import at_most_text, entropy_text, interval_text, short
 
 Series = list[float | None]
+CERTIFICATE = "certificate"  # tags and metrics of a certificate begin with it
 
 
 def uri_of(name: str, version: int | str) -> str:
@@ -32,8 +33,10 @@ def params_of(card: SamplerCard) -> dict[str, str]:
 
 
 def tags_of(card: SamplerCard, store_url: str | None) -> dict[str, str]:
-    """Everything a list of versions shows, so that a list needs no download."""
-    tags = params_of(card) | {
+    """Everything a list of versions shows, so that a list needs no download; what people read comes first."""
+    scores = {"primary": card.primary.mean, "entropy": card.diversity.mean}
+    tags = params_of(card) | {key: str(value) for key, value in scores.items() if value is not None}
+    tags |= {
         "fingerprint": card.backbone.fingerprint,
         "card_sha256": card.sha256,
         "seed": str(card.seed),
@@ -41,11 +44,11 @@ def tags_of(card: SamplerCard, store_url: str | None) -> dict[str, str]:
         "diversity_metric": card.evaluation.diversity,
         "steps_in": card.table.steps_in,
     }
-    optional = {"primary": card.primary.mean, "entropy": card.diversity.mean, "store": store_url}
-    tags |= {key: str(value) for key, value in optional.items() if value is not None}
+    if store_url is not None:
+        tags["store"] = store_url
     if card.evaluation.conditions is not None:
         tags["given"] = str(card.evaluation.conditions["digest"])[:8]
-    return tags | _flat("certificate", card.certificate or {})
+    return tags | _flat(CERTIFICATE, card.certificate or {})
 
 
 def row_of(name: str, version: int, tags: Mapping[str, str], aliases: Mapping[str, int]) -> dict[str, Any]:
@@ -90,8 +93,13 @@ def rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def values_of(card: SamplerCard) -> dict[str, Series]:
-    """Report metrics under their own name with `_low` and `_high`; those that selected under `selection/`."""
+    """Report metrics under their own name with `_low` and `_high`; those that selected under `selection/`.
+
+    The certificate has the names of its tags.
+    """
     values: dict[str, Series] = {"calls_mean": [card.calls.mean], "calls_max": [card.calls.max]}
+    for name in ("value_nats", "standard_error"):
+        values[f"{CERTIFICATE}_{name}"] = [(card.certificate or {}).get(name)]
     for name, metric in card.evaluation.report.items():
         values |= {name: [metric.mean], f"{name}_low": [metric.low], f"{name}_high": [metric.high]}
     return values | {f"selection/{name}": [metric.mean] for name, metric in card.evaluation.selection.items()}
@@ -122,20 +130,44 @@ def _flat(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:
 
 def describe(card: SamplerCard, uri: str) -> str:
     """The card as Markdown: what it is, how to use it, what it scored, its steps and its proof."""
-    parts = [_headline(card), _usage(uri), _scores(card), _steps(card), _certificate(card), _origin(card)]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _headline(card: SamplerCard) -> str:
     evaluation = card.evaluation
-    return (
-        f"# {card.title}\n\n"
-        f"Draws from the frozen backbone `{card.backbone.name}` in at most **{card.nfe} network calls** "
-        f"(measured: mean {card.calls.mean:.4g}, maximum {card.calls.max}). "
-        f"Method `{card.method}` on base sampler `{card.sampler}`. "
+    scores = (
         f"{escaped(evaluation.primary)} **{_interval(card.primary)}**, "
         f"{escaped(evaluation.diversity)} {entropy_text(card.diversity.mean)} nat."
     )
+    return f"# {card.title}\n\n{_budget(card)} {scores}\n\n{_details(card, uri)}"
+
+
+def version_page(card: SamplerCard, uri: str) -> str:
+    """The same below a title that MLflow brings; its list of versions shows the beginning of the first line."""
+    return f"{_summary(card)}\n\n{_budget(card)}\n\n{_details(card, uri)}"
+
+
+def run_note(card: SamplerCard, uri: str) -> str:
+    """The card in a line and how to load it, for the pages of its run and of its logged model."""
+    return f"{_summary(card)} Registered as {code(uri)}.\n\n{_usage(uri)}\n"
+
+
+def _summary(card: SamplerCard) -> str:
+    evaluation = card.evaluation
+    return (
+        f"{escaped(evaluation.primary)} {short(card.primary.mean)} at {card.nfe} calls: "
+        f"{card.method} ({card.sampler}), "
+        f"{escaped(evaluation.diversity)} {entropy_text(card.diversity.mean)} nat."
+    )
+
+
+def _budget(card: SamplerCard) -> str:
+    return (
+        f"Draws from the frozen backbone `{card.backbone.name}` in at most **{card.nfe} network calls** "
+        f"(measured: mean {card.calls.mean:.4g}, maximum {card.calls.max}). "
+        f"Method `{card.method}` on base sampler `{card.sampler}`."
+    )
+
+
+def _details(card: SamplerCard, uri: str) -> str:
+    parts = [_usage(uri), _scores(card), _steps(card), _certificate(card), _origin(card)]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _usage(uri: str) -> str:
@@ -177,7 +209,10 @@ def _steps(card: SamplerCard) -> str:
 def _certificate(card: SamplerCard) -> str:
     if card.certificate is None:
         return ""
-    lines = ["Certificate:", "", *(f"- {name}: {escaped(value)}" for name, value in card.certificate.items())]
+    facts = {
+        name: short(value) if isinstance(value, float) else value for name, value in card.certificate.items()
+    }
+    lines = ["Certificate:", "", *(f"- {name}: {escaped(value)}" for name, value in facts.items())]
     value, error = card.certificate.get("value_nats"), card.certificate.get("standard_error")
     if value is not None and error is not None:
         proved = at_most_text(value, error, card.certificate.get("num_paths") or 0)

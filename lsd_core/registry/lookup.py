@@ -16,7 +16,11 @@ def list_versions(backbone: str, *, tracking_uri: str | None = None) -> list[dic
 
     A version without the tags of a card is left out.
     """
-    client = connect(tracking_uri, reading=True)
+    return rows_of(connect(tracking_uri, reading=True), backbone)
+
+
+def rows_of(client: Any, backbone: str) -> list[dict[str, Any]]:
+    """The same from a client that is connected."""
     aliases = aliases_of(client, backbone)
     rows = []
     for found in versions_of(client, backbone):

@@ -1,6 +1,7 @@
 """Register a card: a run with its metrics, a child run a seed, a logged model, a model version."""
 
 import hashlib
+import json
 import math
 import re
 import time
@@ -11,9 +12,18 @@ from typing import Any
 
 from lsd_core.cards import SamplerCard
 from lsd_core.registry import tracking
-from lsd_core.registry.card_fields import describe, params_of, seed_values_of, tags_of, uri_of, values_of
+from lsd_core.registry.card_fields import (
+    params_of,
+    run_note,
+    seed_values_of,
+    tags_of,
+    uri_of,
+    values_of,
+    version_page,
+)
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import versions_of
+from lsd_core.registry.model_page import NOTE, about_experiment, about_model
 from lsd_core.registry.pyfunc import CARD_FILE, write_model
 
 
@@ -73,13 +83,27 @@ def register(
         if first != int(version):
             _take_back(client, name, version, model.model_id, runs)
             return uri_of(name, first)
-        client.update_model_version(name, version, describe(card, uri_of(name, version)))
-        client.set_logged_model_tags(model.model_id, {"uri": uri_of(name, version)})
+        _link(client, card, version, run_id, model.model_id)
         client.set_terminated(run_id)
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise
     return uri_of(name, version)
+
+
+def _link(client: Any, card: SamplerCard, version: str, run_id: str, model_id: str) -> None:
+    """Describe the version, its run and its logged model, each with the way to the others."""
+    from mlflow.entities import LoggedModelOutput
+
+    name = card.backbone.name
+    uri = uri_of(name, version)
+    client.update_model_version(name, version, version_page(card, uri))
+    held = json.dumps([{"name": name, "version": version}])  # as mlflow.register_model has it
+    client.set_logged_model_tags(
+        model_id, {"uri": uri, NOTE: run_note(card, uri), "mlflow.modelVersions": held}
+    )
+    client.set_tag(run_id, NOTE, run_note(card, uri))
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
 
 
 def _log_seed(
@@ -138,7 +162,7 @@ def params(facts: Mapping[str, str]) -> list[Any]:
 def _ensure_model(client: Any, card: SamplerCard) -> None:
     from mlflow.exceptions import MlflowException
 
-    text = f"Few-step samplers for the frozen backbone `{card.backbone.name}` ({card.backbone.family})."
+    text = about_model(card.backbone.name, card.backbone.family)
     try:
         client.create_registered_model(card.backbone.name, description=text)
     except MlflowException as error:
@@ -152,11 +176,14 @@ def ensure_experiment(client: Any, name: str) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is not None:
+        for key, value in about_experiment(name).items():  # made by an earlier version, or by another program
+            if found.lifecycle_stage == "active" and key not in found.tags:
+                client.set_experiment_tag(found.experiment_id, key, value)
         return found.experiment_id
     database = tracking.sqlite_file(client.tracking_uri)
     location = None if database is None else (database.parent / "mlartifacts" / name).as_uri()
     try:
-        return client.create_experiment(name, artifact_location=location)
+        return client.create_experiment(name, artifact_location=location, tags=about_experiment(name))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":  # somebody has made it since
             raise

@@ -36,8 +36,8 @@ class Browser:
                 return dict(message["result"])
             self._note(message)
 
-    def open(self, page: Path, width: int, height: int = 900) -> None:
-        """Load a page in a screen of this size."""
+    def open(self, page: Path | str, width: int, height: int = 900) -> None:
+        """Load a page, a file or an address, in a screen of this size."""
         for domain in ("Page", "Log", "Runtime", "Network"):
             self.ask(f"{domain}.enable")
         self.ask(
@@ -47,7 +47,7 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
-        self.ask("Page.navigate", url=page.absolute().as_uri())
+        self.ask("Page.navigate", url=page if isinstance(page, str) else page.absolute().as_uri())
         deadline = time.monotonic() + 60
         while self.value("document.readyState") != "complete" and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -62,7 +62,8 @@ class Browser:
         params = message.get("params", {})
         match message.get("method"):
             case "Log.entryAdded":
-                self.complaints.append(f"{params['entry']['level']}: {params['entry']['text']}")
+                entry = params["entry"]
+                self.complaints.append(f"{entry['level']}: {entry['text']} {entry.get('url', '')}")
             case "Runtime.exceptionThrown" | "Runtime.consoleAPICalled":
                 self.complaints.append(str(params))
             case "Network.requestWillBeSent":
