@@ -8,30 +8,28 @@ import os
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from lsd_core.numerics.allocator import keep_freed_memory
+from workers.items import Call, Item, Listed, Queue, Source
 from workers.memory_watch import MemoryWatch
 from workers.signals import heard_meanwhile
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 ItemIn = TypeVar("ItemIn", contravariant=True)
 ResultOut = TypeVar("ResultOut", covariant=True)
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # Ray colours its tracebacks
 POLL_S = 0.5  # how soon stop() is heard, and a source that had nothing to do is asked again
-# Spot machines are taken away: an item may lose its worker this often before it is suspected of killing it.
-MAX_TASK_RETRIES = 8
 NODES_S = 15.0  # without any worker, before the cluster's nodes are counted
 MEMORY_REMEDY = "ask for fewer workers or a smaller batch, or give the nodes more memory"
+SHORT_S = 2.0  # items that take longer do not wait in a worker's queue, where no other can take them
 INTERRUPT_GRACE_S = 10.0  # how long Ctrl-C waits for what is being worked on; a second one does not wait
 
 
@@ -39,19 +37,6 @@ class Worker(Protocol[ItemIn, ResultOut]):
     """The interface of a worker; `run` must give the same result each time, since a lost item is run again."""
 
     def run(self, item: ItemIn) -> ResultOut: ...
-
-
-class Source(Protocol[Item]):  # type: ignore[misc]
-    """Items that are not all known from the start."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether no more will come."""
-        ...
-
-    def take(self) -> Item | None:
-        """The next, if there is one now."""
-        ...
 
 
 class PoolStopped(RuntimeError):
@@ -124,53 +109,11 @@ class _Host:
         return self._worker.run(item)
 
 
-@dataclass(frozen=True)
-class _Call(Generic[Item]):
-    actor: Any
-    item: Item
-    deaths: int = 0  # workers that it has lost
-    alone: bool = False  # a last try, with nothing queued beside it
-
-
-class _Listed(Generic[Item]):
-    """The source of an iterable, read as needed."""
-
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._items, self.closed = iter(items), False
-
-    def take(self) -> Item | None:
-        try:
-            return next(self._items)
-        except StopIteration:
-            self.closed = True
-            return None
-
-
-class _Queue(Generic[Item]):
-    """What is to be done, as (item, workers it has lost): what came back first, then the source."""
-
-    def __init__(self, source: Source[Item]) -> None:
-        self._source, self._again = source, deque[tuple[Item, int]]()
-        self.alone = list[tuple[Item, int]]()
-
-    @property
-    def empty(self) -> bool:
-        return self._source.closed and not self._again and not self.alone
-
-    def take(self) -> tuple[Item, int] | None:
-        if self._again:
-            return self._again.popleft()
-        item = None if self._source.closed else self._source.take()
-        return None if item is None else (item, 0)
-
-    def give_back(self, call: _Call[Item]) -> None:
-        """An item whose worker died."""
-        deaths = call.deaths + 1
-        (self._again if deaths <= MAX_TASK_RETRIES else self.alone).append((call.item, deaths))
-
-
 class Pool(Generic[Item, Result]):
     """`num_workers` actors, each holding at most `depth` items; use as a context manager.
+
+    One that takes more than SHORT_S an item holds one, and so does each while others are starting: what is left
+    goes to whichever is free first.
 
     An actor that dies is restarted where there is room, which may be never; meanwhile the others do its items,
     each up to MAX_TASK_RETRIES times more. An item that still loses its worker is tried once more on its own,
@@ -198,6 +141,8 @@ class Pool(Generic[Item, Result]):
         self._actors: list[Any] = []
         self._starting: dict[Any, Any] = {}  # ready signal -> actor
         self._load: dict[Any, int] = {}  # ready actor -> items it holds
+        self._since: dict[Any, float] = {}  # actor -> when it began what it is at
+        self._slow = set[Any]()  # actors whose last item took more than SHORT_S
         self._stop = threading.Event()
         self._stop_at = 0.0  # when the grace is over, once stopped
         self._interrupt: KeyboardInterrupt | None = None
@@ -249,8 +194,8 @@ class Pool(Generic[Item, Result]):
         With `raise_errors` the first failure is raised as ItemFailed. Leaving early closes the pool. Ctrl-C is
         a `stop` with INTERRUPT_GRACE_S, then KeyboardInterrupt.
         """
-        source = _Listed(items) if isinstance(items, Iterable) else items
-        queue, calls, finished = _Queue(source), dict[Any, _Call[Item]](), 0
+        source = Listed(items) if isinstance(items, Iterable) else items
+        queue, calls, finished = Queue(source), dict[Any, Call[Item]](), 0
         complete = False
         try:
             while True:
@@ -262,13 +207,14 @@ class Pool(Generic[Item, Result]):
                 for ref in self._wait(calls):
                     call = calls.pop(ref)
                     outcome = _outcome(ref, call)
-                    if outcome is None or (outcome.failure is not None and outcome.failure.lost_worker):
+                    if isinstance(outcome, Call):
+                        self._restarting(call.actor)
+                        queue.give_back(outcome)
+                        continue
+                    if outcome.failure is not None and outcome.failure.lost_worker:
                         self._restarting(call.actor)
                     elif call.actor in self._load:
-                        self._load[call.actor] -= 1
-                    if outcome is None:
-                        queue.give_back(call)
-                        continue
+                        self._finished(call.actor)
                     finished += 1
                     if progress is not None:
                         progress(finished, outcome)
@@ -279,32 +225,42 @@ class Pool(Generic[Item, Result]):
             if not complete:
                 self.close()
 
-    def _feed(self, queue: _Queue[Item], calls: dict[Any, _Call[Item]]) -> None:
+    def _feed(self, queue: Queue[Item], calls: dict[Any, Call[Item]]) -> None:
         """Give each free place on a ready actor an item, the emptiest first; what must be alone comes last."""
         alone = {call.actor for call in calls.values() if call.alone}
-        while ready := [actor for actor in self._load if actor not in alone]:
+        while ready := [actor for actor in self._load if actor not in alone and self._has_room(actor)]:
             actor = min(ready, key=self._load.__getitem__)
-            if self._load[actor] >= self._depth:
-                return
             if (found := queue.take()) is not None:
-                self._submit(_Call(actor, *found), calls)
+                self._submit(Call(actor, *found), calls)
             elif self._load[actor] == 0 and queue.alone:
-                self._submit(_Call(actor, *queue.alone.pop(), alone=True), calls)
+                self._submit(Call(actor, *queue.alone.pop(), alone=True), calls)
                 alone.add(actor)
             else:
                 return
 
-    def _submit(self, call: _Call[Item], calls: dict[Any, _Call[Item]]) -> None:
+    def _has_room(self, actor: Any) -> bool:
+        return self._load[actor] < (1 if self._starting or actor in self._slow else self._depth)
+
+    def _submit(self, call: Call[Item], calls: dict[Any, Call[Item]]) -> None:
         ref = heard_meanwhile(lambda: call.actor.run.remote(call.item))
         calls[ref] = call
+        if self._load[call.actor] == 0:
+            self._since[call.actor] = time.monotonic()
         self._load[call.actor] += 1
+
+    def _finished(self, actor: Any) -> None:
+        """One of its items is done: it has a free place, and how long that took says how many it is to hold."""
+        now = time.monotonic()
+        took, self._since[actor] = now - self._since[actor], now
+        (self._slow.add if took > SHORT_S else self._slow.discard)(actor)
+        self._load[actor] -= 1
 
     def _restarting(self, actor: Any) -> None:
         """Give it nothing more until it is ready again: this signal waits for it, wherever it comes back."""
         if self._load.pop(actor, None) is not None:
             self._wait_for(actor)
 
-    def _wait(self, calls: dict[Any, _Call[Item]]) -> list[Any]:
+    def _wait(self, calls: dict[Any, Call[Item]]) -> list[Any]:
         """Calls that finished within POLL_S; also takes in actors that have become ready."""
         if not self._actors:
             raise RuntimeError("pool must be open, got a closed one; use it inside its `with` block")
@@ -369,7 +325,7 @@ def _ready(pending: list[Any]) -> list[Any]:
     return ready or ray.wait(pending, num_returns=1, timeout=POLL_S)[0]
 
 
-def _only_running(calls: dict[Any, _Call[Any]]) -> None:
+def _only_running(calls: dict[Any, Call[Any]]) -> None:
     """Forget what an actor has not begun: of its calls, all but the one submitted first."""
     actors = set()
     for ref, call in list(calls.items()):
@@ -378,16 +334,17 @@ def _only_running(calls: dict[Any, _Call[Any]]) -> None:
         actors.add(call.actor)
 
 
-def _outcome(ref: Any, call: _Call[Item]) -> Outcome[Item, Any] | None:
-    """What became of a finished call; None where its worker died and the item deserves a try alone."""
+def _outcome(ref: Any, call: Call[Item]) -> Outcome[Item, Any] | Call[Item]:
+    """What became of a finished call; one to make again where its worker died and the item deserves another try."""
     try:
         return Outcome(item=call.item, result=heard_meanwhile(lambda: ray.get(ref)))
     except RayError as error:
-        if not call.alone and not isinstance(error, RayTaskError):
-            return None
+        lost = not isinstance(error, RayTaskError)
+        announced = isinstance(error, ActorDiedError) and error.preempted  # it went with a drained node
+        if announced or (lost and not call.alone):
+            return replace(call, deaths=call.deaths + (not announced))
         cause = _cause(error)
         details = _COLOUR.sub("", str(error))
-        lost = not isinstance(error, RayTaskError)
         message = f"{cause}; where memory ran out, {MEMORY_REMEDY}" if lost else str(cause)
         failure = Failure(kind=type(cause).__name__, message=message, details=details, lost_worker=lost)
         return Outcome(item=call.item, failure=failure)

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import replace
 
-from flows.pipeline.champions import champions_key
+from flows.pipeline.champions import champions_key, read_champions
 from flows.pipeline.standings import place
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.reading import read_card, read_spec
@@ -16,7 +16,8 @@ from lsd_core.storage.store import Store
 def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
     """The candidates of a backbone's current weights on the store that were measured alike, and how many were not.
 
-    Of several evaluations the one with the most samples is shown; only equal samples and seeds compare.
+    Of several evaluations one is shown, since only equal samples and seeds compare: of those with a champion the one
+    with the most samples. A run that was interrupted has named none.
     """
     folders: dict[str, set[str]] = {}
     for folder, slash, file in (key.removeprefix("cells/").partition("/") for key in store.list("cells")):
@@ -59,10 +60,14 @@ def specs_on(store: Store, backbone: str) -> tuple[list[CandidateSpec], int]:
     groups: dict[tuple[object, ...], list[CandidateSpec]] = {}
     for spec in specs:
         groups.setdefault(_alike(spec), []).append(spec)
-    chosen = max(
-        groups.values(),
-        key=lambda group: (group[0].evaluation.samples * group[0].evaluation.seeds, len(group)),
-    )
+    champions = _champions(store, backbone, current)
+
+    def rank(group: list[CandidateSpec]) -> tuple[bool, int, int]:
+        sizes = group[0].evaluation
+        named = any(mine[spec.key].sha256 in champions for spec in group)
+        return named, sizes.samples * sizes.seeds, len(group)
+
+    chosen = max(groups.values(), key=rank)
     return sorted(chosen, key=place), len(mine) - len(chosen)
 
 
@@ -78,6 +83,16 @@ def _alike(spec: CandidateSpec) -> tuple[object, ...]:
         spec.seed,
         given,
     )
+
+
+def _champions(store: Store, backbone: str, fingerprint: str) -> set[str]:
+    """sha256 of the cards that hold an alias; none where the record is damaged, which `lsd verify` names."""
+    try:
+        return set(read_champions(store, champions_key(backbone, fingerprint)).values())
+    except Unreachable:
+        raise
+    except InputError:
+        return set()
 
 
 def _current_fingerprint(store: Store, backbone: str, known: set[str]) -> str:

@@ -3,8 +3,8 @@
 Both do the same shards of the same teacher on one thread each, in turn, every other round the pool first. A plain
 process loads the backbone, then generates, encodes and commits its half of the shards, with no Ray on the machine;
 the pool does the same through Ray: its own processes, submission, results and the last straggler included. Neither
-pays for its start or its end. Ray's workers give way to everything else on the machine (niceness 15); here they do
-not, as the plain processes do not; and both keep the memory that they free.
+pays for its start or its end. Workers of both have the priority of this command (Ray's own default is niceness 15), and
+both keep the memory that they free.
 """
 
 import argparse

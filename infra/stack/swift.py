@@ -109,6 +109,12 @@ def stop_swift(home: Path) -> None:
         list(side_by_side.map(Keeper(home.absolute()).stop, map(_named, SERVERS)))
 
 
+def kill_swift(home: Path) -> None:
+    """End what was started in this folder as a power cut would."""
+    with ThreadPoolExecutor(len(SERVERS)) as side_by_side:
+        list(side_by_side.map(Keeper(home.absolute()).kill, map(_named, SERVERS)))
+
+
 def swift_processes(home: Path) -> list[Process]:
     """Those of its processes that live: four where it runs."""
     found = (Keeper(home.absolute()).process(_named(name)) for name in SERVERS)

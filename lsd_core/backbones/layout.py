@@ -8,6 +8,7 @@ from lsd_core.errors import InputError
 from lsd_core.processes import Geometric, LogLinear, Noise
 
 _REQUIRED: Any = object()
+WRAPPERS = ("model.", "backbone.")  # names under which a training module holds its network
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,13 @@ class Layout:
     """The task that the configuration declares by its training data."""
 
     def prefix_in(self, names: Collection[str], first: str) -> str:
-        """What stands before our names in a file with these, where the tensor `first` tells it."""
-        return next((each for each in self.prefixes if each + first in names), self.prefix)
+        """What stands before our names in a file with these, where the tensor `first` tells it.
+
+        One of the layout's own, or one of these behind the name of a training module's attribute (`WRAPPERS`).
+        """
+        own = (*self.prefixes, self.prefix)
+        known = (*own, *(wrapper + each for wrapper in WRAPPERS for each in own))
+        return next((each for each in known if each + first in names), self.prefix)
 
 
 def transformer_config(

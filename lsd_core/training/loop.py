@@ -144,16 +144,8 @@ def _resume(
     optimiser: torch.optim.Optimizer,
 ) -> int:
     """Put a checkpoint's weights, averages and moments in place, and return how many steps are done."""
-    first, groups = load_checkpoint(checkpoint, record, optimiser)
-    try:
-        network.load_state_dict(groups["network"])
-        if {key: value.shape for key, value in groups["average"].items()} != {
-            key: value.shape for key, value in average.items()
-        }:
-            raise KeyError("average")
-    except (KeyError, RuntimeError) as error:
-        remedy = "remove it to start afresh"
-        reason = f"{checkpoint} ({' '.join(str(error).split())[:160]})"
-        raise InputError("checkpoint", "hold this network's weights", reason, remedy) from None
+    like = {"network": network.state_dict(), "average": average}
+    first, groups = load_checkpoint(checkpoint, record, optimiser, like)
+    network.load_state_dict(groups["network"])
     average.update(groups["average"])
     return first

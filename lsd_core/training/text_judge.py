@@ -56,7 +56,9 @@ def train_judge(
     best = {key: value.clone() for key, value in network.state_dict().items()}
     first, least = 0, torch.inf
     if checkpoint is not None and checkpoint.is_file():
-        first, groups = load_checkpoint(checkpoint, asdict(config), optimiser)
+        held = {"nats": torch.tensor(0.0, dtype=torch.float64)}
+        like = {"network": network.state_dict(), "best": best, "held_out": held}
+        first, groups = load_checkpoint(checkpoint, asdict(config), optimiser, like)
         network.load_state_dict(groups["network"])
         best, least = groups["best"], float(groups["held_out"]["nats"])
     for step in range(first, config.steps):

@@ -1,10 +1,26 @@
-"""LLaDA's published layout at any size, random or without weights."""
+"""LLaDA's published layout at any size, random or without weights; and a worker's memory while it distils one.
 
+Run as a program it does what a worker of a grid does, job by job, and prints the bytes that it held at most beside
+what the program itself holds.
+"""
+
+import gc
 import json
+import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+
+from flows.config import parse_grid
+from flows.pipeline.plan import make_plan
+from lsd_core.backbones.catalog import load_backbone
+from lsd_core.candidates.certify import certifiable
+from lsd_core.distillation.methods import get_method
+from lsd_core.storage.store import Store
+from lsd_core.trajectories.manifest import publish_manifest
+from workers.jobs import CertifyJob, LearnJob, MeasureJob, ShardJob
+from workers.worker import ShardDone, Worker
 
 EIGHT_B = {"dim": 4096, "layers": 32, "wide": 12288, "heads": 32, "vocabulary": 126464}
 SMALL = {"dim": 384, "layers": 13, "wide": 1024, "heads": 6, "vocabulary": 100_000}  # 10^8 parameters
@@ -62,3 +78,37 @@ def write(folder: Path, sizes: dict[str, int], *, weights: bool) -> Path:
         }
         save_file(tensors, folder / "model.safetensors")
     return folder
+
+
+def main(grid: str, store_url: str) -> None:
+    """Every kind of job of a grid's plan, by one worker; the weights are on the store already."""
+    plan, store = make_plan(parse_grid(json.loads(grid))), Store(store_url)
+    (teacher,), specs = plan.teachers, plan.work
+    assert any(get_method(spec.method).needs_paths for spec in specs)
+    del plan
+    load_backbone.cache_clear()  # what the driver loaded, and a worker does not hold
+    gc.collect()
+    torch.randn(256, 256) @ torch.randn(256, 256)  # the library's own buffers are the program's
+    worker = Worker(store_url)
+    before = held("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    done = worker.run(ShardJob(teacher=teacher, shard=0))
+    assert isinstance(done, ShardDone)
+    publish_manifest(store, teacher, [done.record])
+    for spec in specs:
+        worker.run(LearnJob(spec=spec, which=0))
+        worker.run(MeasureJob(spec=spec, part="selection", which=0))
+        worker.run(MeasureJob(spec=spec, part="report", which=0))
+        if certifiable(spec):
+            worker.run(CertifyJob(spec=spec, which=0))
+    print(json.dumps({"before": before, "peak": held("VmHWM")}))
+
+
+def held(field: str) -> int:
+    """Bytes of this process, as the kernel counts them."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -97,7 +97,7 @@ def ray_head(num_cpus: int, autoscaling: dict[str, Any] | None = None, **extra_e
             _wait(gcs, dashboard, process, log)
             yield Head(address, f"http://127.0.0.1:{dashboard}", env, process, log)
         finally:
-            _end(process)
+            end(process)
 
 
 def _wait(gcs: int, dashboard: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -111,7 +111,7 @@ def _wait(gcs: int, dashboard: int, process: subprocess.Popen[bytes], log: Path)
             time.sleep(0.1)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """SIGTERM, and then whatever of it is left."""
     below = descendants(process.pid)
     process.send_signal(signal.SIGTERM)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[2]
 LSD = [sys.executable, "-m", "flows.cli"]
@@ -28,14 +29,16 @@ def lsd(*arguments: str, home: Path, **extra: str) -> subprocess.CompletedProces
 
 
 @contextlib.contextmanager
-def started(*arguments: str, home: Path, **extra: str) -> Iterator[subprocess.Popen[str]]:
+def started(
+    *arguments: str, home: Path, output: int | IO[str] = subprocess.PIPE, **extra: str
+) -> Iterator[subprocess.Popen[str]]:
     """A command under way; at the end of the block it and all below it are killed, if they still run."""
     home.parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
         [*LSD, *arguments],
         env=environment(home, **extra),
         cwd=home.parent,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,

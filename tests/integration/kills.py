@@ -1,31 +1,65 @@
-"""A grid whose processes are killed at random moments: nothing is left running, and the bytes are those of a calm run.
+"""A grid whose processes and servers are killed at random moments: nothing is left running, the bytes are a calm run's.
 
-    python -m tests.integration.kills --kills 20
+    python -m tests.integration.kills --kills 20 --servers
 
 kills the driver, a worker of Ray, a process of Ray's own or Prefect's temporary server, whichever the seed says, and
-starts the same grid again, until so many kills have been made and a run completes. Takes minutes; no test runs it.
+starts the same grid again, until so many kills have been made and a run completes. With `--servers` the store lies on
+a real S3 server and the registry on a real MLflow server, which are killed too: half of the time such a server is
+started again while the run waits for it, and the run must complete; else when the run has ended, in one line. Takes
+minutes; no test runs it.
 """
 
 import argparse
+import contextlib
+import math
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from lsd_core.storage.store import Store
+from tests.integration import record_servers
 from tests.integration.driving import descendants, lsd, started
+from tests.integration.record_servers import RecordServers
 
 GONE_S = 10.0
+END_S = (
+    600  # a run whose server stays away has tried for two minutes, each time with the library's own patience
+)
 KINDS = {"driver": b"flows.cli", "worker": b"ray::", "ray": b"raylet", "server": b"uvicorn"}
 
 
-def contents(home: Path) -> dict[str, bytes]:
-    """Everything published, but for rates, which are measurements of time."""
-    store = Store(str(home / "store"))
-    return {key: store.read_bytes(key) for key in store.list() if not key.startswith("rates/")}
+@dataclass(frozen=True)
+class Place:
+    """Where a run's home, store and registry are."""
+
+    home: Path
+    servers: RecordServers | None
+
+    @property
+    def store(self) -> str:
+        return f"s3://lsd/{self.home.parent.name}" if self.servers else str(self.home / "store")
+
+    @property
+    def env(self) -> dict[str, str]:
+        return self.servers.env(self.store) if self.servers else {}
+
+    def fresh(self, number: int) -> "Place":
+        """Another with nothing in it."""
+        if self.servers:
+            self.servers.forget()
+        return Place(self.home.parent.with_name(f"killed-{number}") / self.home.name, self.servers)
+
+    def contents(self) -> dict[str, bytes]:
+        """Everything published, but for rates, which are measurements of time."""
+        store = Store(self.store)
+        return {key: store.read_bytes(key) for key in store.list() if not key.startswith("rates/")}
 
 
 def mine(home: Path) -> list[int]:
@@ -47,53 +81,117 @@ def title(pid: int) -> bytes:
         return b""
 
 
-def killed(home: Path, grid: str, gen: random.Random) -> str:
-    """Start the grid, kill one of its processes after a while, and say which; "" where it had ended before."""
-    kind = gen.choice(sorted(KINDS))
-    with started("grid", grid, home=home) as run:
-        until = time.monotonic() + gen.uniform(1, 40)
-        while time.monotonic() < until and run.poll() is None:
-            time.sleep(0.1)
-        below = (
-            [run.pid] if kind == "driver" else [p for p in descendants(run.pid) if KINDS[kind] in title(p)]
-        )
-        if run.poll() is not None or not below:
-            run.wait()
-            return ""
-        os.kill(gen.choice(below), signal.SIGKILL)
-        run.wait(300)
-        left = time.monotonic() + GONE_S
-        while mine(home) and time.monotonic() < left:
+def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str, bool]:
+    """Start the grid, kill one of its processes or servers after a while, and wait for its end.
+
+    Returns what was killed and how the run ended, "" where it had ended before, and whether it completed.
+    """
+    moment_s, away_s = gen.uniform(1, 40), gen.choice([gen.uniform(2, 20), END_S])
+    place.home.parent.mkdir(parents=True, exist_ok=True)
+    output = place.home.parent / "output.txt"
+    with (
+        output.open("w") as file,
+        started("grid", grid, home=place.home, output=file, **place.env) as run,
+    ):
+        ended(run, moment_s)
+        victims = victims_of(run, kind)
+        if run.poll() is not None or not victims:
+            require(
+                ended(run, END_S) and run.returncode == 0,
+                f"undisturbed, a run ended with {output.read_text()}",
+            )
+            return "", True
+        shown = f"{kind} after {moment_s:.0f} s"
+        if place.servers is not None and kind in record_servers.NAMES:
+            place.servers.kill(kind)
+            if not ended(run, away_s):
+                place.servers.start()
+                shown += f", started again after {away_s:.0f} s"
+        else:
+            os.kill(gen.choice(victims), signal.SIGKILL)
+        require(ended(run, END_S), f"{shown}: the run has not ended after {END_S} s")
+        time_left = time.monotonic() + GONE_S
+        while mine(place.home) and time.monotonic() < time_left:
             time.sleep(0.2)
-        if still := {pid: title(pid)[:80] for pid in mine(home)}:
-            raise SystemExit(f"after a {kind} was killed there is left: {still}")
-    return kind
+        still = {pid: title(pid)[:80] for pid in mine(place.home)}
+        require(not still, f"{shown}: there is left {still}")
+    if place.servers is not None:
+        place.servers.start()
+    said = [line.strip() for line in output.read_text().splitlines() if line.strip()] or [""]
+    plain = kind == "driver" or not any(line.startswith("Traceback") for line in said)
+    require(plain, f"{shown}: the run ended in a traceback: {said}")
+    return f"{shown}: exit {run.returncode}, {said[-1]}", run.returncode == 0
+
+
+def victims_of(run: subprocess.Popen[str], kind: str) -> list[int]:
+    """Processes of the run of this kind; the run itself where a server is to be killed."""
+    if kind == "driver" or kind in record_servers.NAMES:
+        return [run.pid]
+    return [pid for pid in descendants(run.pid) if KINDS[kind] in title(pid)]
+
+
+def ended(run: subprocess.Popen[str], within_s: float) -> bool:
+    """Whether the run ends within so many seconds."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        run.wait(within_s)
+    return run.returncode is not None
+
+
+def require(held: bool, otherwise: str) -> None:
+    if not held:
+        raise SystemExit(otherwise)
+
+
+def check(place: Place, calm: dict[str, bytes]) -> None:
+    """See that a completed run left what a calm one leaves, on the store and in the registry."""
+    found = place.contents()
+    other = sorted(key for key in found.keys() | calm.keys() if found.get(key) != calm.get(key))
+    require(not other, f"bytes NOT as of a calm run: {other}")
+    if place.servers is not None:
+        require(not (wrong := place.servers.wrong(place.store)), wrong)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--grid", default="tiny")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--servers", action="store_true", help="store and registry on servers, killed too")
+    parser.add_argument("--kinds", nargs="+", help="what is killed; all if left out")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no further kill after so long")
     asked = parser.parse_args()
-    gen, made = random.Random(asked.seed), list[str]()
-    with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder:
-        calm, home = Path(folder) / "calm" / "lsd-data", Path(folder) / "killed" / "lsd-data"
-        done = lsd("grid", asked.grid, home=calm)
-        assert done.returncode == 0, done.stdout + done.stderr
-        while len(made) < asked.kills:
-            if kind := killed(home, asked.grid, gen):
-                made.append(kind)
-                print(f"{len(made)}: {kind}", flush=True)
-            else:
-                home = home.parent.with_name(f"{home.parent.name}-") / home.name  # it was done: begin anew
-        done = lsd("grid", asked.grid, home=home)
-        assert done.returncode == 0, done.stdout + done.stderr
-        same = contents(home) == contents(calm)
-    print(
-        f"{len(made)} kills, nothing left after {GONE_S:g} s, bytes {'as' if same else 'NOT as'} of a calm run"
-    )
-    return 0 if same else 1
+    kinds = asked.kinds or sorted([*KINDS, *(record_servers.NAMES if asked.servers else ())])
+    gen, made, completed, begun = random.Random(asked.seed), Counter[str](), 0, time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder, contextlib.ExitStack() as stack:
+        calm = Place(Path(folder) / "calm" / "lsd-data", None)
+        done = lsd("grid", asked.grid, home=calm.home)
+        require(done.returncode == 0, done.stdout + done.stderr)
+        expected = calm.contents()
+        servers = (
+            stack.enter_context(record_servers.record_servers(Path(folder) / "servers"))
+            if asked.servers
+            else None
+        )
+        place = Place(Path(folder) / "killed-0" / "lsd-data", servers)
+        while made.total() < asked.kills and time.monotonic() - begun < 60 * asked.minutes:
+            kind = gen.choice(kinds)
+            shown, complete = killed(place, asked.grid, kind, gen)
+            if shown:
+                made[kind] += 1
+                print(f"{made.total()}: {shown}", flush=True)
+            if complete:
+                check(place, expected)
+                completed += 1
+                place = place.fresh(completed)
+        done = lsd("grid", asked.grid, home=place.home, **place.env)
+        require(done.returncode == 0, done.stdout + done.stderr)
+        check(place, expected)
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(made.items()))
+    print(f"{made.total()} kills ({counts}) in {(time.monotonic() - begun) / 60:.0f} minutes")
+    print(f"nothing left after {GONE_S:g} s; {completed + 1} runs completed, with the bytes of a calm run")
+    return 0
 
 
 if __name__ == "__main__":

@@ -146,7 +146,7 @@ def carried_out(record: dict[str, Any], home: Path) -> Done:
 
 def filled(record: dict[str, Any], home: Path) -> Run:
     """A grid from its plan to its cards, in this process."""
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     settings = Settings(
         home=home,
         store=str(home / "store"),

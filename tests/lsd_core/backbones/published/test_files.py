@@ -51,12 +51,14 @@ def test_the_same_tensors_are_the_same_backbone_in_every_file_format(tmp_path: P
     config, tensors = nested_config(dtype="bfloat16"), radd_tensors(torch.float32)
     safe = files.write_hub(tmp_path / "safe", config, tensors)
     torched = files.write_hub(tmp_path / "torch", config, tensors, torch_file=True)
-    wrapped = tmp_path / "wrapped"
-    files.write_hub(wrapped, config, tensors)
-    (wrapped / "model.safetensors").unlink()
-    save_file({f"module.{name}": tensor for name, tensor in tensors.items()}, wrapped / "any.safetensors")
-    prints = {load_published(folder, "b").fingerprint for folder in (safe, torched, wrapped)}
-    assert len(prints) == 1
+    folders = [safe, torched]
+    for prefix in ("module.", "_orig_mod.", "model.", "backbone.", "module.model."):
+        folders.append(tmp_path / f"wrapped-{prefix}")
+        files.write_hub(folders[-1], config, tensors)
+        (folders[-1] / "model.safetensors").unlink()
+        named = {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
+        save_file(named, folders[-1] / "any.safetensors")
+    assert len({load_published(folder, "b").fingerprint for folder in folders}) == 1
 
 
 def test_half_precision_files_are_widened(tmp_path: Path) -> None:
