@@ -13,6 +13,7 @@ from flows.pipeline.conditions import publish_conditions
 from flows.pipeline.one_by_one import one_by_one_pieces
 from flows.pipeline.plan import Plan, make_plan
 from flows.pipeline.progress import Phases, Progress, listener
+from flows.pipeline.retries import Answer, Given, patiently
 from flows.pipeline.run import Run
 from flows.pipeline.scheduler import Piece, Scheduler, reason_of
 from flows.pipeline.site import Counts, Site
@@ -82,10 +83,17 @@ class Driver:
         """The store as the pieces of a run share it."""
         return Site(Store(self.settings.store), self.counts)
 
+    def ask(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        """What `work` returns, tried again while the store does not answer; it may be repeated."""
+        return patiently(self.progress.say, work, *args, **kwargs)
+
     def survey(self, teachers: Iterable[TeacherSpec], trajectories: int) -> list[Survey]:
         """See which shards are there, and count them; reads and hashes them all."""
         store = Store(self.settings.store)
-        surveys = [Survey.of(store, teacher, range(teacher.num_shards(trajectories))) for teacher in teachers]
+        surveys = [
+            self.ask(Survey.of, store, teacher, range(teacher.num_shards(trajectories)))
+            for teacher in teachers
+        ]
         for survey in surveys:
             self.counts.add("shards", reused=len(survey.intact), made=len(survey.missing))
         return surveys
@@ -111,8 +119,9 @@ def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
     site = driver.site()
     driver.publish(plan.backbones, driver.settings.store)
-    publish_conditions(plan.conditions, site.store)
-    taught, jobs = teach(site, driver.survey(plan.teachers, plan.config.teacher.trajectories))
+    driver.ask(publish_conditions, plan.conditions, site.store)
+    surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories)
+    taught, jobs = driver.ask(teach, site, surveys)
     driver.work([*taught.values()], jobs)
     for piece in taught.values():
         piece.future.result()  # the first reason why there are none
@@ -125,20 +134,20 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     `check_teachers` also has shards made anew that are missing or damaged where every card is there.
     """
     site = driver.site()
-    site.check(plan.candidates, driver.progress.say)
-    cards = read_cards(site, plan.candidates)
+    driver.ask(site.check, plan.candidates, driver.progress.say)
+    cards = driver.ask(read_cards, site, plan.candidates)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
     todo = [spec for spec in plan.candidates if spec.key not in cards]
     driver.counts.add("cells", reused=len(cards), made=len(todo))
-    incomplete = {spec.key for spec in plan.candidates if not complete(site, spec)}
+    incomplete = {spec.key for spec in plan.candidates if not driver.ask(complete, site, spec)}
     if not incomplete and not check_teachers:
         return replace(run, cards=cards)
     driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
-    publish_conditions(plan.conditions, site.store)
+    driver.ask(publish_conditions, plan.conditions, site.store)
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
     teachers = list({spec.teacher.hash: spec.teacher for spec in learners if spec.teacher}.values())
     surveys = driver.survey(teachers, plan.config.teacher.trajectories)
-    taught, jobs = teach(site, surveys, learners)
+    taught, jobs = driver.ask(teach, site, surveys, learners)
     cells = {}
     for cell in plan.cells:
         lacking = tuple(spec for spec in cell.specs if spec.key in incomplete)
@@ -146,7 +155,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
             open_cell = replace(cell, specs=lacking)
             cells[cell_piece(site, open_cell, taught)] = open_cell
             jobs += planned_jobs(site, open_cell)
-    orders, drawn = one_by_one_pieces(site, plan) if check_teachers else ([], [])
+    orders, drawn = driver.ask(one_by_one_pieces, site, plan) if check_teachers else ([], [])
     big_first = sorted(cells, key=lambda piece: -cells[piece].nfe)
     driver.work([*taught.values(), *big_first, *orders], [*jobs, *drawn])
     for piece in orders:  # they are shown beside the cells, and no cell needs them

@@ -1,14 +1,18 @@
 """Retries: after a store or server that did not answer, or a worker that died. Everything else fails at once.
 
 One rule for exceptions and for what workers report, and one layer: jobs and what is between them are tried again by
-the scheduler, the driver's other steps by Prefect.
+the scheduler, the driver's tasks by Prefect, and what it asks the store before by `patiently`.
 """
 
-from collections.abc import Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 from lsd_core.errors import InputError, Unreachable
 from workers.pool import Failure, WorkerNotBuilt
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
 
 DELAYS_S = (2, 10, 30, 60)
 """Together more than a server needs to restart."""
@@ -37,6 +41,21 @@ def may_pass(error: BaseException | Failure) -> bool:
     if code is not None:
         return code in _PASSING_CODES
     return isinstance(error, (ConnectionError, TimeoutError)) or _is_of(error, "requests", "urllib3", "ray")
+
+
+def patiently(
+    say: Callable[[str], None], ask: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs
+) -> Answer:
+    """What `ask` returns, asked again after each of DELAYS_S as long as its error may pass; it may be repeated."""
+    for delay_s in DELAYS_S:
+        try:
+            return ask(*args, **kwargs)
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            say(f"tried again in {delay_s} s: {type(error).__name__}: {error}".splitlines()[0])
+            time.sleep(delay_s)
+    return ask(*args, **kwargs)
 
 
 def if_it_may_pass(task: Any, task_run: Any, state: Any) -> bool:

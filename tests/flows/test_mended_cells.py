@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
@@ -14,13 +15,13 @@ from typing import Any
 import pytest
 
 from flows.config import parse_grid
-from flows.pipeline import driver
+from flows.pipeline import driver, retries
 from flows.pipeline.champions import champions_key, read_champions, remember_champions
 from flows.pipeline.plan import make_plan
 from flows.pipeline.progress import LogProgress
 from flows.settings import Settings
 from lsd_core.candidates.verify import check_cells, damaged_cells
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.storage.store import Store
 from tests.flows.report.conftest import Inline
 from workers import pool
@@ -141,6 +142,26 @@ def test_what_is_missing_is_made_again(settings: Settings, kind: str) -> None:
         store.delete(key)
     grid(settings)
     assert contents(store) == calm
+
+
+@pytest.mark.parametrize("method", ["list", "read_bytes"])
+def test_a_store_that_is_away_while_it_is_looked_through_is_asked_again(
+    settings: Settings, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, real, said = itertools.count(), getattr(Store, method), list[str]()
+
+    def away(store: Store, *key: str) -> Any:
+        if next(asked) in (0, 3):
+            raise Unreachable("store", "be reachable", store.url)
+        return real(store, *key)
+
+    plan, filling = make_plan(parse_grid(dict(GRID))), a_driver(settings)
+    filling = replace(filling, progress=LogProgress(said.append))
+    monkeypatch.setattr(retries, "DELAYS_S", (0, 0))
+    monkeypatch.setattr(Store, method, away)
+    run = driver.fill_cells(plan, filling)
+    assert len(run.cards) == len(plan.candidates)
+    assert any("tried again in 0 s: Unreachable: store must be reachable" in line for line in said)
 
 
 def test_a_damaged_record_of_champions_is_named_and_replaced_by_what_else_is_known(tmp_path: Path) -> None:

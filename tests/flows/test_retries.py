@@ -6,7 +6,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from mlflow.exceptions import MlflowException
 
-from flows.pipeline.retries import DELAYS_S, PATIENT, may_pass
+from flows.pipeline import retries
+from flows.pipeline.retries import DELAYS_S, PATIENT, may_pass, patiently
 from flows.pipeline.site import WorkFailed
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.registry.tracking import unreachable
@@ -69,3 +70,34 @@ def test_a_registry_that_does_not_know_us_is_not_asked_again() -> None:
 def test_a_task_waits_longer_than_a_server_needs_to_restart() -> None:
     assert sum(DELAYS_S) > 30
     assert PATIENT["retries"] == len(DELAYS_S)
+
+
+@pytest.mark.parametrize(
+    ("errors", "tries"),
+    [
+        ([], 1),
+        ([Unreachable("store", "answer", "s3://x")] * 2, 3),
+        ([Unreachable("store", "answer", "s3://x")] * 3, None),
+        ([InputError("nfe", "be >= 1", 0)], None),
+    ],
+)
+def test_what_the_driver_asks_is_asked_again_only_where_it_may_pass_and_not_for_ever(
+    errors: list[Exception], tries: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, asked, said = list(errors), list[int](), list[str]()
+
+    def ask(number: int) -> int:
+        asked.append(number)
+        if left:
+            raise left.pop(0)
+        return number
+
+    monkeypatch.setattr(retries, "DELAYS_S", (0, 0))
+    if tries is None:
+        with pytest.raises(type(errors[0])):
+            patiently(said.append, ask, 7)
+        assert len(asked) == len(errors)
+    else:
+        assert patiently(said.append, ask, 7) == 7
+        assert asked == [7] * tries
+        assert [line.partition(":")[0] for line in said] == ["tried again in 0 s"] * len(errors)

@@ -93,15 +93,14 @@ def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str,
         output.open("w") as file,
         started("grid", grid, home=place.home, output=file, **place.env) as run,
     ):
+        begun = time.monotonic()
         ended(run, moment_s)
-        victims = victims_of(run, kind)
-        if run.poll() is not None or not victims:
-            require(
-                ended(run, END_S) and run.returncode == 0,
-                f"undisturbed, a run ended with {output.read_text()}",
-            )
+        while not (victims := victims_of(run, kind)) and not ended(run, 0.2):
+            pass  # it has not started one yet
+        if run.poll() is not None:
+            require(run.returncode == 0, f"undisturbed, a run ended with {output.read_text()}")
             return "", True
-        shown = f"{kind} after {moment_s:.0f} s"
+        shown, begun = f"{kind} after {time.monotonic() - begun:.0f} s", time.monotonic()
         if place.servers is not None and kind in record_servers.NAMES:
             place.servers.kill(kind)
             if not ended(run, away_s):
@@ -110,8 +109,8 @@ def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str,
         else:
             os.kill(gen.choice(victims), signal.SIGKILL)
         require(ended(run, END_S), f"{shown}: the run has not ended after {END_S} s")
-        time_left = time.monotonic() + GONE_S
-        while mine(place.home) and time.monotonic() < time_left:
+        end = time.monotonic()
+        while mine(place.home) and time.monotonic() < end + GONE_S:
             time.sleep(0.2)
         still = {pid: title(pid)[:80] for pid in mine(place.home)}
         require(not still, f"{shown}: there is left {still}")
@@ -120,7 +119,9 @@ def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str,
     said = [line.strip() for line in output.read_text().splitlines() if line.strip()] or [""]
     plain = kind == "driver" or not any(line.startswith("Traceback") for line in said)
     require(plain, f"{shown}: the run ended in a traceback: {said}")
-    return f"{shown}: exit {run.returncode}, {said[-1]}", run.returncode == 0
+    last = next((line for line in reversed(said) if line.startswith(("FAILED", "error"))), said[-1])
+    how = f"exit {run.returncode}: {last}" if run.returncode else "completed"
+    return f"{shown}, {end - begun:.0f} s until the end: {how}", run.returncode == 0
 
 
 def victims_of(run: subprocess.Popen[str], kind: str) -> list[int]:
@@ -164,6 +165,8 @@ def main() -> int:
     asked = parser.parse_args()
     kinds = asked.kinds or sorted([*KINDS, *(record_servers.NAMES if asked.servers else ())])
     gen, made, completed, begun = random.Random(asked.seed), Counter[str](), 0, time.monotonic()
+    deck = gen.sample(kinds, len(kinds))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and folders go too
     with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder, contextlib.ExitStack() as stack:
         calm = Place(Path(folder) / "calm" / "lsd-data", None)
         done = lsd("grid", asked.grid, home=calm.home)
@@ -176,7 +179,8 @@ def main() -> int:
         )
         place = Place(Path(folder) / "killed-0" / "lsd-data", servers)
         while made.total() < asked.kills and time.monotonic() - begun < 60 * asked.minutes:
-            kind = gen.choice(kinds)
+            kind = deck.pop()
+            deck = deck or gen.sample(kinds, len(kinds))  # each as often
             shown, complete = killed(place, asked.grid, kind, gen)
             if shown:
                 made[kind] += 1
