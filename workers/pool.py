@@ -88,9 +88,15 @@ Progress = Callable[[int, Outcome[Any, Any]], None]
 class _Host:
     """The actor's side: one worker, one torch thread."""
 
-    def __init__(self, build: Callable[..., Worker[Any, Any]], init_args: tuple[Any, ...]) -> None:
-        self._build, self._init_args = build, init_args
+    def __init__(
+        self, build: Callable[..., Worker[Any, Any]], init_args: tuple[Any, ...], label: str
+    ) -> None:
+        self._build, self._init_args, self._label = build, init_args, label
         self._worker: Worker[Any, Any] | None = None
+
+    def __repr__(self) -> str:
+        """As Ray's dashboard and logs name the actor."""
+        return self._label
 
     def ready(self) -> None:
         """Build the worker: a call of its own, so that an error in it arrives as it was raised."""
@@ -118,7 +124,7 @@ class Pool(Generic[Item, Result]):
     An actor that dies is restarted where there is room, which may be never; meanwhile the others do its items,
     each up to MAX_TASK_RETRIES times more. An item that still loses its worker is tried once more on its own,
     because its neighbour in the queue may be the culprit; if that fails too, it ends as a Failure. Exceptions of
-    the worker's own code are not retried.
+    the worker's own code are not retried. `label` is what Ray's dashboard calls each.
     """
 
     def __init__(
@@ -131,11 +137,12 @@ class Pool(Generic[Item, Result]):
         num_gpus: float = 0,
         depth: int = 2,
         start_timeout_s: float = 600,
+        label: str = "worker",
     ) -> None:
         for name, value in (("num_workers", num_workers), ("depth", depth)):
             if value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
-        self._worker_cls, self._init_args = worker_cls, init_args
+        self._worker_cls, self._init_args, self._label = worker_cls, init_args, label
         self._num_workers, self._depth, self._start_timeout_s = num_workers, depth, start_timeout_s
         self._resources = {"num_cpus": num_cpus, "num_gpus": num_gpus}
         self._actors: list[Any] = []
@@ -159,7 +166,8 @@ class Pool(Generic[Item, Result]):
         host = ray.remote(_Host).options(
             **self._resources, max_restarts=-1, max_task_retries=0, max_concurrency=1
         )
-        self._actors = [host.remote(self._worker_cls, self._init_args) for _ in range(self._num_workers)]
+        made_of = (self._worker_cls, self._init_args, self._label)
+        self._actors = [host.remote(*made_of) for _ in range(self._num_workers)]
         self._starting = {actor.ready.remote(): actor for actor in self._actors}
         self._without_since = time.monotonic()
         return self

@@ -36,6 +36,8 @@ from workers.pool import Outcome, Pool
 from workers.session import check_address, ray_session, workers_for
 from workers.worker import Worker
 
+NAMED = 3  # backbones in the label of a worker
+
 
 def check_places(settings: Settings, num_gpus: float = 0, *, with_registry: bool = True) -> None:
     """Raise InputError unless the store, the cluster, and the registry where one is needed, can be used.
@@ -109,7 +111,8 @@ class Driver:
             width = sum(piece.width for piece in pieces)
             size = min(self.workers or workers_for(width, num_gpus=self.num_gpus), max(1, width))
             made_of = (self.settings.store, named_targets())
-            pool = partial(Pool, Worker, made_of, num_workers=size, num_gpus=self.num_gpus)
+            label = label_of(planned)
+            pool = partial(Pool, Worker, made_of, num_workers=size, num_gpus=self.num_gpus, label=label)
             with self.timing.pool(size) as timing, Phases(self.progress, _totals(planned)) as phases:
                 shown = _Shown(self.progress, phases, timing)
                 Scheduler(pieces, self.progress, begun=self.begun, done=shown.done, sent=shown.sent).run(pool)
@@ -221,6 +224,14 @@ def _totals(jobs: Sequence[Job]) -> Counter[str]:
     for job in jobs:
         totals[stage_of(job)[0]] += _amount(job)
     return totals
+
+
+def label_of(jobs: Sequence[Job]) -> str:
+    """Role and backbones of a pool's workers, as Ray's dashboard names them."""
+    found = (job.teacher.backbone if isinstance(job, ShardJob) else job.spec.backbone.name for job in jobs)
+    names = list(dict.fromkeys(found))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"lsd worker: {', '.join(names[:NAMED])}{more}"
 
 
 @dataclass(frozen=True)
