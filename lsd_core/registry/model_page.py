@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from lsd_core.numerics.markdown import escaped
+from lsd_core.numerics.markdown import code, escaped
 from lsd_core.numerics.number_text import entropy_text, estimate_text, short
 
 NOTE = (
@@ -22,13 +22,13 @@ BUDGET_ROWS = ("alias", "version", "calls", "base sampler", "method")
 
 def about_model(name: str, family: str) -> str:
     """The first line of a registered model's description."""
-    return f"{ABOUT} `{name}` ({family})."
+    return f"{ABOUT} {code(name)} ({escaped(family)})."
 
 
 def about_experiment(name: str) -> dict[str, str]:
     """Tags of the experiment: its description, and that it belongs to MLflow's screens for models, not for agents."""
     text = (
-        f"Runs of the samplers of the registered model [{name}](#/models/{name}). "
+        f"Runs of the samplers of the registered model [{escaped(name)}]({_model(name)}). "
         f"A run each for a sampler (its metrics, its card; below it a run for each seed), "
         f"`report of {name}` (open the HTML file under Artifacts), "
         f'`tags.kind = "{OVER_NFE}"` (a line for each base sampler and method, the step axis being network calls) and '
@@ -61,11 +61,16 @@ def model_page(name: str, description: str, rows: Sequence[Mapping[str, Any]], e
     return "\n\n".join(part for part in [*parts, kept] if part) + "\n"
 
 
+def _model(name: str) -> str:
+    """Where MLflow shows the registered model."""
+    return f"#/models/{quote(name, safe='')}"
+
+
 def _parts_of(name: str, description: str) -> tuple[str, str]:
     """Our first line, and what somebody else wrote."""
     written, _, below = description.partition(END)
     if not written.startswith(ABOUT):
-        return f"{ABOUT} `{name}`.", description.strip()
+        return f"{ABOUT} {code(name)}.", description.strip()
     return written.partition("\n")[0], below.strip()
 
 
@@ -85,7 +90,7 @@ def _champions(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     metrics = [escaped(first["primary_metric"] or "primary"), escaped(first["diversity_metric"] or "entropy")]
     columns = [*BUDGET_ROWS, metrics[0], f"{metrics[1]}, nat", "certificate, nat"]
     lines = [
-        f"| {alias} | [{row['version']}](#/models/{name}/versions/{row['version']}) | {row['nfe']} | {row['sampler']} "
+        f"| {alias} | [{row['version']}]({_model(name)}/versions/{row['version']}) | {row['nfe']} | {row['sampler']} "
         f"| {row['method']} | {short(row['primary'])} | {entropy_text(row['entropy'])} | {_certificate(row)} |"
         for alias, row in held
     ]

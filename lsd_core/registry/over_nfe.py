@@ -12,6 +12,7 @@ from lsd_core.registry.model_page import OVER_NFE
 from lsd_core.registry.writing import entries
 
 Points = dict[int, dict[str, float]]
+BUDGETS = range(1, 1 << 16)  # a tag that says more is nobody's budget, and a line has a place for each
 
 
 def log_over_nfe(client: Any, experiment: str, rows: Sequence[Mapping[str, Any]], fingerprint: str) -> None:
@@ -44,7 +45,8 @@ def lines_of(rows: Sequence[Mapping[str, Any]], fingerprint: str) -> dict[str, P
     """Title -> budget -> metrics of the newest version, for the versions of these weights with nothing given."""
     lines: dict[str, Points] = {}
     for row in sorted(rows, key=lambda row: row["version"]):
-        if row["fingerprint"] == fingerprint and row["given"] is None and row["primary"] is not None:
+        mine = row["fingerprint"] == fingerprint and row["given"] is None
+        if mine and row["primary"] is not None and row["nfe"] in BUDGETS:
             lines.setdefault(f"{row['sampler']} {row['method']}", {})[row["nfe"]] = _values(row)
     return lines
 

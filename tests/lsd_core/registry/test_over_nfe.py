@@ -3,7 +3,8 @@
 from mlflow import MlflowClient
 
 from lsd_core import registry
-from lsd_core.registry.model_page import OVER_NFE, model_page
+from lsd_core.registry.model_page import OVER_NFE, about_experiment, model_page
+from lsd_core.registry.over_nfe import lines_of
 from tests.lsd_core.registry.helpers import at_nfe
 
 OTHER = "b" * 64
@@ -57,3 +58,22 @@ def test_a_model_without_aliases_has_no_table():
     assert "|" not in page
     assert "load_sampler" not in page
     assert "#/experiments/7/runs" in page
+
+
+def test_a_name_that_markdown_would_read_stays_a_link():
+    text = about_experiment("net (2) [x]")["mlflow.note.content"]
+    assert r"[net (2) \[x\]](#/models/net%20%282%29%20%5Bx%5D)" in text
+
+
+def test_a_budget_that_nobody_has_is_no_place_of_a_line():
+    row = {
+        "version": 1,
+        "fingerprint": OTHER,
+        "given": None,
+        "primary": 0.5,
+        "sampler": "euler",
+        "method": "lsd",
+    }
+    row |= {"primary_metric": "error", "diversity_metric": "entropy", "entropy": 1.0, "certificate": {}}
+    rows = [row | {"nfe": nfe} for nfe in (-1, 0, 8, 10**9)]
+    assert lines_of(rows, OTHER) == {"euler lsd": {8: {"error": 0.5, "entropy": 1.0}}}
