@@ -7,6 +7,7 @@ what the program itself holds.
 import gc
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,10 +16,13 @@ from safetensors.torch import save_file
 from flows.config import parse_grid
 from flows.pipeline.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
+from lsd_core.backbones.publish import publish
+from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.certify import certifiable
 from lsd_core.distillation.methods import get_method
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import publish_manifest
+from lsd_core.trajectories.spec import TeacherSpec
 from workers.jobs import CertifyJob, LearnJob, MeasureJob, ShardJob
 from workers.worker import ShardDone, Worker
 
@@ -81,17 +85,34 @@ def write(folder: Path, sizes: dict[str, int], *, weights: bool) -> Path:
 
 
 def main(grid: str, store_url: str) -> None:
-    """Every kind of job of a grid's plan, by one worker; the weights are on the store already."""
-    plan, store = make_plan(parse_grid(json.loads(grid))), Store(store_url)
-    (teacher,), specs = plan.teachers, plan.work
-    assert any(get_method(spec.method).needs_paths for spec in specs)
+    """Every kind of job of a grid's plan, by one worker; the weights are on the store already.
+
+    The same jobs on a small network come first: the libraries that they import are the program's.
+    """
+    record, store = json.loads(grid), Store(store_url)
+    publish(load_backbone("countdown"), store)
+    every_job(record | {"backbones": ["countdown"]}, store)
+    plan = make_plan(parse_grid(record))
+    teachers, specs = plan.teachers, plan.work
     del plan
     load_backbone.cache_clear()  # what the driver loaded, and a worker does not hold
     gc.collect()
-    torch.randn(256, 256) @ torch.randn(256, 256)  # the library's own buffers are the program's
-    worker = Worker(store_url)
     before = held("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
+    carry_out(teachers, specs, store)
+    print(json.dumps({"before": before, "peak": held("VmHWM")}))
+
+
+def every_job(record: dict, store: Store) -> None:
+    plan = make_plan(parse_grid(record))
+    carry_out(plan.teachers, plan.work, store)
+
+
+def carry_out(teachers: Sequence[TeacherSpec], specs: Sequence[CandidateSpec], store: Store) -> None:
+    """One of each kind for each candidate, by a new worker."""
+    (teacher,) = teachers
+    assert any(get_method(spec.method).needs_paths for spec in specs)
+    worker = Worker(store.url)
     done = worker.run(ShardJob(teacher=teacher, shard=0))
     assert isinstance(done, ShardDone)
     publish_manifest(store, teacher, [done.record])
@@ -101,7 +122,6 @@ def main(grid: str, store_url: str) -> None:
         worker.run(MeasureJob(spec=spec, part="report", which=0))
         if certifiable(spec):
             worker.run(CertifyJob(spec=spec, which=0))
-    print(json.dumps({"before": before, "peak": held("VmHWM")}))
 
 
 def held(field: str) -> int:
