@@ -1,12 +1,18 @@
 """LLaDA's published layout at any size, random or without weights; and a worker's memory while it distils one.
 
-Run as a program it does what a worker of a grid does, job by job, and prints the bytes that it held at most beside
-what the program itself holds.
+    python -m tests.flows.large_network
+
+makes a network of 10^8 parameters, does what a worker of a grid does with it, job by job, in a process of its own, and
+prints the bytes that this held at most beside the program itself, and what the plan had said. No test runs it: a
+process's largest memory is the kernel's figure, and now and then another than it was.
 """
 
 import gc
 import json
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +20,7 @@ import torch
 from safetensors.torch import save_file
 
 from flows.config import parse_grid
+from flows.pipeline.costs import plan_cost
 from flows.pipeline.plan import make_plan
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
@@ -28,6 +35,25 @@ from workers.worker import ShardDone, Worker
 
 EIGHT_B = {"dim": 4096, "layers": 32, "wide": 12288, "heads": 32, "vocabulary": 126464}
 SMALL = {"dim": 384, "layers": 13, "wide": 1024, "heads": 6, "vocabulary": 100_000}  # 10^8 parameters
+
+
+GRID = {
+    "name": "large",
+    "nfe": [2],
+    "samplers": ["euler"],
+    "methods": ["plain", "path_kl"],
+    "method_configs": {"path_kl": {"price_sequences": 16, "gain_paths": 4, "candidates": [1.0, 1.5]}},
+    "teacher": {"trajectories": 8, "shard_rows": 8, "batch": 8},
+    "evaluation": {
+        "samples": 8,
+        "selection_samples": 8,
+        "seeds": 1,
+        "batch": 8,
+        "temperatures": [1.0],
+        "certificate_paths": 8,
+        "one_by_one": 0,
+    },
+}
 
 
 def configuration(*, dim: int, layers: int, wide: int, heads: int, vocabulary: int) -> dict:
@@ -84,7 +110,7 @@ def write(folder: Path, sizes: dict[str, int], *, weights: bool) -> Path:
     return folder
 
 
-def main(grid: str, store_url: str) -> None:
+def work(grid: str, store_url: str) -> None:
     """Every kind of job of a grid's plan, by one worker; the weights are on the store already.
 
     The same jobs on a small network come first: the libraries that they import are the program's.
@@ -130,5 +156,27 @@ def held(field: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+def weigh(folder: Path) -> None:
+    """Print what the plan says of a worker, and what one holds."""
+    network = write(folder / "net", SMALL, weights=True)
+    grid = GRID | {"backbones": [f"{network}?length=16"]}
+    store = Store(str(folder / "store"))
+    publish(load_backbone(f"{network}?length=16"), store)
+    said = plan_cost(make_plan(parse_grid(grid)), rate=1.0).memory["net"]
+    command = [sys.executable, "-m", "tests.flows.large_network", json.dumps(grid), store.url]
+    env = os.environ | {"LSD_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    most = found["peak"] - found["before"]
+    print(
+        f"the plan said {said.total / 1e6:.0f} MB (weights {said.weights / 1e6:.0f}), held at most {most / 1e6:.0f} MB:"
+    )
+    print(f"{most / said.total - 1:+.1%}")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:]:
+        work(*sys.argv[1:])
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            weigh(Path(scratch))
