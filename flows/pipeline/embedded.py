@@ -11,7 +11,7 @@ from rich.text import Text
 from flows.config import GridConfig
 from flows.pipeline.watcher import end_with_this_process
 from flows.settings import EMBEDDED, quiet_console, resolve
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 
 if TYPE_CHECKING:
     from flows.pipeline.run import Run
@@ -68,5 +68,11 @@ def run_embedded(config: GridConfig, console: Console) -> int:
         ended = run_grid(plan, settings, progress_on(console))
         return final_state(*ended)
 
-    state = lsd(config, return_state=True)
+    try:
+        state = lsd(config, return_state=True)
+    except RuntimeError as error:
+        if "ephemeral Prefect API server" not in str(error):
+            raise
+        shown, remedy = str(error), "run the same command again: what is done is kept"
+        raise Unreachable("Prefect's temporary server", "start", shown, remedy) from None
     return print_ending(state, ended, settings, console)
