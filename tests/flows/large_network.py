@@ -35,8 +35,6 @@ from workers.worker import ShardDone, Worker
 
 EIGHT_B = {"dim": 4096, "layers": 32, "wide": 12288, "heads": 32, "vocabulary": 126464}
 SMALL = {"dim": 384, "layers": 13, "wide": 1024, "heads": 6, "vocabulary": 100_000}  # 10^8 parameters
-
-
 GRID = {
     "name": "large",
     "nfe": [2],
@@ -130,6 +128,7 @@ def work(grid: str, store_url: str) -> None:
 
 
 def every_job(record: dict, store: Store) -> None:
+    """In a function of its own, so that the plan and its network are gone at its end."""
     plan = make_plan(parse_grid(record))
     carry_out(plan.teachers, plan.work, store)
 

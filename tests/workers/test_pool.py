@@ -94,9 +94,8 @@ def test_the_item_of_a_killed_actor_is_run_again(tmp_path: Path) -> None:
 def test_an_item_that_always_kills_its_worker_fails_without_its_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        "workers.items.MAX_TASK_RETRIES", 1
-    )  # so that this takes four deaths and not eighteen
+    # so that this takes four deaths and not eighteen
+    monkeypatch.setattr("workers.items.MAX_TASK_RETRIES", 1)
 
     def die(item: int) -> int:
         if item == 1:
