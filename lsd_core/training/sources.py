@@ -13,12 +13,13 @@ from lsd_core.backbones import countdown_chain as countdown
 from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Process
-from lsd_core.tasks import corpus, digit_images, text
+from lsd_core.tasks import corpus, digit_images, moses, text
 from lsd_core.training.config import TRANSFORMERS
 from lsd_core.training.line_remarks import remarks
 from lsd_core.training.lines import find_splitting, read_lines
 
 MOST_HELD_OUT = 2**16  # sequences that are compared with as many that were learned from
+HELD_OUT = 4096  # molecules that are compared so
 Draw = Callable[[int, Tensor], Tensor]  # (seed, sequence indices (b,)) -> tokens (b, l)
 
 
@@ -99,10 +100,28 @@ def _digits(length: int | None) -> Source:
     )
 
 
+def _molecules(length: int | None) -> Source:
+    length = moses.LENGTH if length is None else length
+    part, held_out = moses.tokens_of("train", length), moses.tokens_of("test", length)
+    if not len(part) or not len(held_out):
+        raise InputError("length", f"be at most {moses.LENGTH} and hold a molecule", length)
+    return Source(
+        processes=_masked(len(moses.TOKENS)),
+        length=length,
+        draw=lambda seed, index: moses.draw(part, seed, index),
+        labels={"task": "molecules", "vocabulary": moses.VOCABULARY.to_dict()},
+        identity={"data": "moses", "sha256": moses.sha256_of("train")},
+        settings={"dim": 192, "num_blocks": 4, "num_heads": 6, "steps": 20_000, "lr": 2e-3},
+        held_out=held_out[:HELD_OUT].long(),
+        grid="molecules",
+    )
+
+
 NAMED: dict[str, Callable[[int | None], Source]] = {
     "countdown": _countdown,
     "text": _text,
     "digits": _digits,
+    "molecules": _molecules,
 }
 
 
