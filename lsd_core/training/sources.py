@@ -13,7 +13,8 @@ from lsd_core.backbones import countdown_chain as countdown
 from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, Process
-from lsd_core.tasks import corpus, digit_images, moses, text
+from lsd_core.metrics.molecules import moses
+from lsd_core.tasks import corpus, digit_images, text
 from lsd_core.training.config import TRANSFORMERS
 from lsd_core.training.line_remarks import remarks
 from lsd_core.training.lines import find_splitting, read_lines
@@ -111,7 +112,7 @@ def _molecules(length: int | None) -> Source:
         draw=lambda seed, index: moses.draw(part, seed, index),
         labels={"task": "molecules", "vocabulary": moses.VOCABULARY.to_dict()},
         identity={"data": "moses", "sha256": moses.sha256_of("train")},
-        settings={"dim": 192, "num_blocks": 4, "num_heads": 6, "steps": 20_000, "lr": 2e-3},
+        settings={"dim": 160, "num_blocks": 4, "num_heads": 5, "steps": 6000, "lr": 2e-3},
         held_out=held_out[:HELD_OUT].long(),
         grid="molecules",
     )

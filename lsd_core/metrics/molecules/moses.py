@@ -27,15 +27,20 @@ TOKENS = ("#", "(", ")", "-", "1", "2", "3", "4", "5", "6", "=", *ATOMS, PADDING
 VOCABULARY = Vocabulary(TOKENS, splitting="regex")
 
 
-def path_of(part: str) -> Path:
-    """The compressed file of that part; raises InputError where the wheel is not installed."""
+def file_of(name: str) -> Path:
+    """A file of the wheel; raises InputError where it is not installed."""
     try:
-        path = Path(str(metadata.distribution("molsets").locate_file(f"moses/dataset/data/{part}.csv.gz")))
+        path = Path(str(metadata.distribution("molsets").locate_file(f"moses/{name}")))
     except metadata.PackageNotFoundError:
         raise InputError("MOSES", "lie in the installed wheel of molsets", "not installed", INSTALL) from None
     if not path.is_file():
-        raise InputError("MOSES", f"hold the part {part}", f"no {path.name}", INSTALL)
+        raise InputError("MOSES", f"hold the file {name}", "not there", INSTALL)
     return path
+
+
+def path_of(part: str) -> Path:
+    """The compressed file of that part; raises InputError where the wheel is not installed."""
+    return file_of(f"dataset/data/{part}.csv.gz")
 
 
 def sha256_of(part: str) -> str:
