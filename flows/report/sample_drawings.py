@@ -1,4 +1,4 @@
-"""Samples side by side: the same seeds through each sampler, as text, pictures or bars, whatever the task shows."""
+"""Samples side by side: the same seeds through each sampler, as text, pictures, diagrams or bars, whatever the task shows."""
 
 import base64
 import io
@@ -15,7 +15,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import find
 from lsd_core.numerics.number_text import short
 from lsd_core.samplers import generate
-from lsd_core.tasks.specimen import Passage, Picture, Specimen, Strip
+from lsd_core.tasks.specimen import Diagram, Passage, Picture, Specimen, Strip
 
 COLUMNS = 64  # bars of a strip before it goes on below
 ROW = 30
@@ -68,7 +68,7 @@ def _exhibit(
     rows = torch.tensor([list(row) for row in tokens])
     specimens = show(rows, backbone) if show else [Passage(" ".join(map(str, row))) for row in tokens]
     drawings = tuple(draw(specimen) for specimen in specimens)
-    if isinstance(specimens[0], Picture):  # side by side, four across
+    if any(isinstance(specimen, Picture | Diagram) for specimen in specimens):  # side by side, four across
         drawings = (Markup('<div class="pictures">{}</div>').format(Markup("").join(drawings)),)
     return Exhibit(title, subtitle, drawings, STRIPS if isinstance(specimens[0], Strip) else "")
 
@@ -79,6 +79,8 @@ def draw(specimen: Specimen) -> Markup:
         return _strip(specimen)
     if isinstance(specimen, Picture):
         return _picture(specimen)
+    if isinstance(specimen, Diagram):
+        return _diagram(specimen)
     return Markup('<p class="passage">{}</p>').format(specimen.text)
 
 
@@ -110,3 +112,12 @@ def _picture(picture: Picture) -> Markup:
     Image.frombytes(mode, (picture.width, picture.height), picture.pixels).save(sink, format="PNG")
     encoded = base64.b64encode(sink.getvalue()).decode()
     return Markup('<img class="picture" alt="a sample" src="data:image/png;base64,{}">').format(encoded)
+
+
+def _diagram(diagram: Diagram) -> Markup:
+    """The drawing as an image, its caption below."""
+    encoded = base64.b64encode(diagram.svg.encode()).decode()
+    image = Markup('<img class="diagram" alt="{}" src="data:image/svg+xml;base64,{}">').format(
+        diagram.caption, encoded
+    )
+    return Markup('<figure class="diagram">{}<figcaption>{}</figcaption></figure>').format(image, diagram.caption)

@@ -1,4 +1,4 @@
-"""Forms in which a sample is displayed: a strip of numbers, a passage of text, a picture."""
+"""Forms in which a sample is displayed: a strip of numbers, a passage of text, a picture, a diagram."""
 
 from dataclasses import dataclass
 
@@ -33,4 +33,14 @@ class Picture:
     """Row by row, height * width * channels bytes."""
 
 
-Specimen = Strip | Passage | Picture
+@dataclass(frozen=True)
+class Diagram:
+    """A drawing in lines, such as a structural formula."""
+
+    svg: str
+    """An SVG document on a ground of its own; it is shown as an image, so that nothing in it runs."""
+    caption: str
+    """What is drawn, in text."""
+
+
+Specimen = Strip | Passage | Picture | Diagram

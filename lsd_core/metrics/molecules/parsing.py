@@ -4,10 +4,6 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import torch
-from jaxtyping import Bool
-from torch import Tensor
-
 from lsd_core.errors import InputError
 
 INSTALL = "pip install 'lsd-samplers[molecules]' -c constraints.txt"
@@ -34,11 +30,6 @@ def parse(smiles: Sequence[str]) -> list[Any]:
 def valid(molecules: Sequence[Any]) -> list[Any]:
     """Those that are molecules."""
     return [molecule for molecule in molecules if molecule is not None]
-
-
-def invalid(smiles: Sequence[str]) -> Bool[Tensor, " n"]:
-    """Which are no molecules."""
-    return torch.tensor([molecule is None for molecule in parse(smiles)])
 
 
 def canonical(molecules: Sequence[Any]) -> list[str]:
