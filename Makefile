@@ -8,6 +8,10 @@ READY := $(VENV)/.ready
 # and kept. Images that say not to keep it make each of the many processes of a run compile it again.
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/pip install --no-compile) --quiet --constraint constraints.txt
+# MOSES's data lie in a wheel whose code nobody imports. What that code needs is left out, so the wheel is away while the
+# environment is checked.
+MOSES = $(if $(findstring dev,$(EXTRA))$(findstring molecules,$(EXTRA))$(wildcard $(READY)-dev $(READY)-molecules),$(INSTALL) --no-deps molsets)
+REMOVE := $(if $(UV),$(UV) pip uninstall --quiet --python $(BIN)/python,$(BIN)/pip uninstall --quiet --yes)
 CHECK := $(if $(UV),$(UV) pip check --quiet --python $(BIN)/python,$(BIN)/pip check)
 DEMO ?= grid demo
 PYTEST_ARGS ?=
@@ -17,7 +21,7 @@ STORE ?= lsd-data/store
 GRIDS ?= countdown countdown-256 countdown-exact scattered lists text digits
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo bench results docs check test lint format clean stack stack-demo stack-status stack-down
+.PHONY: help setup dev molecules demo bench results docs check test lint format clean stack stack-demo stack-status stack-down
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +30,19 @@ setup: $(READY) ## Make .venv and install in it what a run needs, in tested vers
 
 dev: $(READY)-dev ## The same, and what tests, types and the servers of `make stack` need.
 
+molecules: $(READY)-molecules ## The same, and what grids of molecules need, MOSES's data among it.
+
 $(READY)-dev: EXTRA := [dev]
+$(READY)-molecules: EXTRA := [molecules]
 $(READY)-stack: EXTRA := [stack]
 $(READY)-docs: EXTRA := [docs]
-$(READY) $(READY)-dev $(READY)-stack $(READY)-docs: pyproject.toml constraints.txt
+$(READY) $(READY)-dev $(READY)-molecules $(READY)-stack $(READY)-docs: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit(f"PYTHON must be 3.11 or later, got {v}; try: make setup PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	-@$(REMOVE) molsets 2>/dev/null
 	$(INSTALL) --editable '.$(EXTRA)'
 	$(CHECK)
+	$(MOSES)
 	@touch $(READY) $@
 
 demo: setup ## Distil, evaluate and register countdown samplers at demo sizes.

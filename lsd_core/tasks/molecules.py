@@ -8,19 +8,23 @@ data are asked for by `evaluation.metrics: [moses]`.
 import torch
 from torch import Tensor
 
-from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.backbones.splitting import splitting
 from lsd_core.backbones.vocabulary import PADDING, Vocabulary, written
 from lsd_core.errors import InputError
 from lsd_core.metrics import entropy
 from lsd_core.metrics.likelihood import own_likelihood
+from lsd_core.metrics.molecules import moses
 from lsd_core.metrics.molecules.parsing import canonical, check_rdkit, parse, unique, valid
 from lsd_core.metrics.molecules.similarity import fingerprints, internal_diversity
+from lsd_core.metrics.molecules.scaffold_templates import scaffold_template
 from lsd_core.metrics.scores import Scores
+from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.tasks.specimen import Diagram, Passage, Specimen
 from lsd_core.tasks.task import Task
 
 SIDE = 180  # pixels of a drawing
+LEAST_FREE = 4  # tokens of a question
 
 
 def evaluate_molecules(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
@@ -55,6 +59,28 @@ def check_molecules(backbone: AnyBackbone) -> None:
         raise InputError(f"vocabulary of backbone {backbone.name}", rule, " ".join(tokens[:8]) or "none")
 
 
+def scaffolds(backbone: AnyBackbone, number: int, seed: int) -> Tensor:
+    """Scaffolds that MOSES holds no training molecule of, in the places that they have in its scaffold test set.
+
+    Four tokens or more are free: side chains, and how they branch. Fewer than `number` where some coincide.
+    """
+    check_molecules(backbone)
+    vocabulary, mask = Vocabulary.of(backbone.config), absorbing(backbone, "scaffolds").process.mask
+    assert vocabulary is not None
+    if vocabulary.padding is None:
+        raise InputError(f"vocabulary of backbone {backbone.name}", "have padding, for short molecules", "none")
+    known, trial = moses.molecules("test_scaffolds"), 0
+    rows: list[list[int]] = []
+    while len(rows) < number and trial < 100 * number + 1000:
+        index = torch.tensor([trial])
+        uniform = float(uniforms(seed, index, 0, 0 * index, Purpose.DATA))
+        row = scaffold_template(known[int(uniform * len(known))], vocabulary, mask)
+        if row is not None and len(row) <= backbone.length and row.count(mask) >= LEAST_FREE:
+            rows.append(row + [vocabulary.padding] * (backbone.length - len(row)))
+        trial += 1
+    return torch.tensor(rows).unique(dim=0)
+
+
 def show_molecules(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     """A structural formula each; what is no molecule is shown as it is written."""
     smiles = written(backbone.config, tokens)
@@ -80,6 +106,7 @@ TASK = Task(
     diversity="unigram_entropy",
     judge="rdkit-parser-v1",
     evaluate=evaluate_molecules,
+    conditions=scaffolds,
     check=check_molecules,
     columns=("unique", "int_div"),
     show=show_molecules,

@@ -2,14 +2,16 @@
 
 import math
 
+import torch
 from torch import Tensor
 
-from lsd_core.backbones.protocol import AnyBackbone
+from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.metrics import entropy
 from lsd_core.metrics.judges.text_judge import shipped_judge
 from lsd_core.metrics.likelihood import own_likelihood
 from lsd_core.metrics.scores import Scores
+from lsd_core.tasks.corpus import draw_windows, load_corpus
 from lsd_core.tasks.specimen import Passage, Specimen
 from lsd_core.tasks.task import Task
 
@@ -40,6 +42,19 @@ def evaluate_text(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
     return Scores(primary=nll.numpy(), metrics=metrics)
 
 
+def gaps(backbone: AnyBackbone, number: int, seed: int) -> Tensor:
+    """Lines that no backbone learned from, the middle half of each free; equal ones once.
+
+    The judge reads whole lines: -log p of a filled line is that of what fills the gap, given what stands before and after
+    it, and a constant of the line, so differences between samplers are of what was drawn.
+    """
+    check_text(backbone)
+    length, mask = backbone.length, absorbing(backbone, "infilling").process.mask
+    lines = draw_windows(load_corpus().tokens("held_out"), seed, torch.arange(number), length)
+    lines[:, length // 4 : length - length // 4] = mask
+    return lines.unique(dim=0)
+
+
 def show_text(tokens: Tensor, backbone: AnyBackbone) -> list[Specimen]:
     """What is written."""
     vocabulary = Vocabulary.of(backbone.config)
@@ -53,6 +68,7 @@ TASK = Task(
     diversity="unigram_entropy",
     judge="text-judge-v1",
     evaluate=evaluate_text,
+    conditions=gaps,
     check=check_text,
     show=show_text,
 )

@@ -19,7 +19,7 @@ from tests.published.unpacked import unpack_home
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("lsd_core", "workers", "flows")
-EXTRAS = ("text", "antibody", "images", "export", "metrics", "stack")
+EXTRAS = ("text", "antibody", "images", "export", "metrics", "molecules", "stack")
 EXPORTED = tuple(f"lsd_core/export/{name}_lsd.py" for name in ("scheduling", "pipeline"))
 """Files that go as text into an exported folder, where diffusers imports them."""
 EVERYTHING = """
