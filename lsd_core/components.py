@@ -87,6 +87,7 @@ OURS: dict[str, dict[str, str]] = {
     "lsd.tasks": {
         "countdown": f"{_TASKS}.countdown:TASK",
         "text": f"{_TASKS}.text:TASK",
+        "molecules": f"{_TASKS}.molecules:TASK",
         "sequences": f"{_TASKS}.sequences:TASK",
         "digits": f"{_TASKS}.digits:TASK",
         "openwebtext": f"{_TASKS}.openwebtext:TASK",
@@ -99,6 +100,7 @@ OURS: dict[str, dict[str, str]] = {
         "self_bleu": f"{_METRICS}.self_bleu:METRIC",
         "generative_perplexity": f"{_METRICS}.generative_perplexity:METRIC",
         "mauve": f"{_METRICS}.mauve_score:METRIC",
+        "moses": f"{_METRICS}.molecules.benchmark:METRIC",
         "fid": f"{_METRICS}.image_metrics:FID",
         "inception_score": f"{_METRICS}.image_metrics:INCEPTION_SCORE",
     },

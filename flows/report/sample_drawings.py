@@ -1,4 +1,4 @@
-"""Samples side by side: the same seeds through each sampler, as text, pictures, diagrams or bars, whatever the task shows."""
+"""Samples side by side: the same seeds through each sampler, as text, pictures, diagrams or bars."""
 
 import base64
 import io
@@ -120,4 +120,6 @@ def _diagram(diagram: Diagram) -> Markup:
     image = Markup('<img class="diagram" alt="{}" src="data:image/svg+xml;base64,{}">').format(
         diagram.caption, encoded
     )
-    return Markup('<figure class="diagram">{}<figcaption>{}</figcaption></figure>').format(image, diagram.caption)
+    return Markup('<figure class="diagram">{}<figcaption>{}</figcaption></figure>').format(
+        image, diagram.caption
+    )

@@ -16,8 +16,8 @@ from lsd_core.metrics import entropy
 from lsd_core.metrics.likelihood import own_likelihood
 from lsd_core.metrics.molecules import moses
 from lsd_core.metrics.molecules.parsing import canonical, check_rdkit, parse, unique, valid
-from lsd_core.metrics.molecules.similarity import fingerprints, internal_diversity
 from lsd_core.metrics.molecules.scaffold_templates import scaffold_template
+from lsd_core.metrics.molecules.similarity import fingerprints, internal_diversity
 from lsd_core.metrics.scores import Scores
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.tasks.specimen import Diagram, Passage, Specimen
@@ -68,7 +68,9 @@ def scaffolds(backbone: AnyBackbone, number: int, seed: int) -> Tensor:
     vocabulary, mask = Vocabulary.of(backbone.config), absorbing(backbone, "scaffolds").process.mask
     assert vocabulary is not None
     if vocabulary.padding is None:
-        raise InputError(f"vocabulary of backbone {backbone.name}", "have padding, for short molecules", "none")
+        raise InputError(
+            f"vocabulary of backbone {backbone.name}", "have padding, for short molecules", "none"
+        )
     known, trial = moses.molecules("test_scaffolds"), 0
     rows: list[list[int]] = []
     while len(rows) < number and trial < 100 * number + 1000:

@@ -45,8 +45,8 @@ def evaluate_text(tokens: Tensor, backbone: AnyBackbone, seed: int) -> Scores:
 def gaps(backbone: AnyBackbone, number: int, seed: int) -> Tensor:
     """Lines that no backbone learned from, the middle half of each free; equal ones once.
 
-    The judge reads whole lines: -log p of a filled line is that of what fills the gap, given what stands before and after
-    it, and a constant of the line, so differences between samplers are of what was drawn.
+    The judge reads whole lines: -log p of a filled line is that of what fills the gap, given what stands before and
+    after it, and a constant of the line, so differences between samplers are of what was drawn.
     """
     check_text(backbone)
     length, mask = backbone.length, absorbing(backbone, "infilling").process.mask

@@ -12,8 +12,8 @@ from torch import Tensor
 from lsd_core.backbones import countdown_chain as countdown
 from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
-from lsd_core.processes import Absorbing, Process
 from lsd_core.metrics.molecules import moses
+from lsd_core.processes import Absorbing, Process
 from lsd_core.tasks import corpus, digit_images, text
 from lsd_core.training.config import TRANSFORMERS
 from lsd_core.training.line_remarks import remarks

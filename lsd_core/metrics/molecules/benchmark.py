@@ -77,9 +77,7 @@ def _prints(part: str) -> UInt8[Tensor, "n 128"]:
 
 def compute(tokens: Tensor, backbone: AnyBackbone, config: NoSettings) -> dict[str, float]:
     """Of samples, as `moses_...`."""
-    return {
-        f"moses_{name}": value for name, value in moses_metrics(written(backbone.config, tokens)).items()
-    }
+    return {f"moses_{name}": value for name, value in moses_metrics(written(backbone.config, tokens)).items()}
 
 
 def check(backbone: AnyBackbone, samples: int, config: NoSettings) -> None:
@@ -90,7 +88,9 @@ def check(backbone: AnyBackbone, samples: int, config: NoSettings) -> None:
     for part in moses.PARTS:
         moses.path_of(part)
     if Vocabulary.of(backbone.config) is None:
-        raise InputError(f"vocabulary of backbone {backbone.name}", "write SMILES for the metric moses", "none")
+        raise InputError(
+            f"vocabulary of backbone {backbone.name}", "write SMILES for the metric moses", "none"
+        )
 
 
 METRIC = Metric(name="moses", compute=compute, check=check)

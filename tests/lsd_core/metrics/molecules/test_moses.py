@@ -11,8 +11,8 @@ from lsd_core.errors import InputError
 from lsd_core.metrics.frechet import Moments, frechet
 from lsd_core.metrics.molecules import benchmark, chemnet, moses
 from lsd_core.metrics.molecules.benchmark import moses_metrics
-from lsd_core.metrics.molecules.pieces import cosine, fragments, scaffolds
 from lsd_core.metrics.molecules.parsing import parse
+from lsd_core.metrics.molecules.pieces import cosine, fragments, scaffolds
 from lsd_core.metrics.molecules.reference import Reference, hashed, shipped
 from lsd_core.metrics.molecules.similarity import nearest_similarity, prints_of
 
