@@ -1,7 +1,7 @@
 """What MOSES compares with: ChemNet's moments, fragments and scaffolds of its two test sets.
 
-They ship as one file, since half an hour of a core goes into them; `python -m lsd_core.metrics.molecules.reference FILE`
-computes it. The names of fragments and scaffolds are kept as hashes, for only equality counts.
+They ship as one file, since half an hour of a core goes into them: `python -m lsd_core.metrics.molecules.reference
+FILE` computes it. The names of fragments and scaffolds are kept as hashes, for only equality counts.
 """
 
 import hashlib
