@@ -3,12 +3,14 @@
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
+from lsd_core.export.engines import llada2_files, lmdeploy_files
 from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
@@ -134,7 +136,21 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
     return config | {"reveal_chances": [method.gained_chance(backbone, step) for step in steps]}
 
 
+def for_engine(
+    files_of: Callable[[LoadedSampler], dict[str, dict[str, Any]]], sampler: LoadedSampler, folder: Path
+) -> list[Path]:
+    """Configurations of another program by the names of their files, and the card that they were made from."""
+    configs = files_of(sampler)
+    card = export_json(sampler, folder)
+    files = [folder / name for name in configs]
+    for file in files:
+        file.write_text(json.dumps(configs[file.name], indent=2) + "\n")
+    return [*files, *card]
+
+
 FORMATS: dict[str, Callable[[LoadedSampler, Path], list[Path]]] = {
     "json": export_json,
     "diffusers": export_diffusers,
+    "lmdeploy": partial(for_engine, lmdeploy_files),
+    "llada2": partial(for_engine, llada2_files),
 }
