@@ -268,7 +268,7 @@ def test_what_cannot_be_a_scheduler_is_refused_before_anything_is_written(sample
         InputError, match=r"sampler must reveal tokens by one call a step.* got theta_trapezoidal"
     ):
         export(sampler(TIMES, base="theta_trapezoidal"), "diffusers", folder)
-    with pytest.raises(InputError, match="to must be one of json, diffusers, got onnx"):
+    with pytest.raises(InputError, match="to must be one of json, diffusers, lmdeploy, llada2, got onnx"):
         export(sampler(TIMES), "onnx", folder)
     assert not folder.exists()
 
