@@ -1,9 +1,10 @@
 """Configurations of other programs' own samplers, where a card's sampler is one of them.
 
-Engines that serve masked diffusion models hold one rule and a number of steps: no counts, gains or thresholds a step. So a
-card has a counterpart there where its steps are equal and its gain is one temperature. Nothing is rounded to fit.
+Engines that serve masked diffusion models hold one rule and a number of steps: no counts, gains or thresholds a step.
+So a card has a counterpart there where its steps are equal and its gain is one temperature. Nothing is rounded to fit.
 """
 
+from itertools import pairwise
 from typing import Any
 
 from lsd_core.backbones.protocol import is_dense
@@ -20,10 +21,10 @@ ANY_SAMPLER = "--to json takes any sampler"
 
 
 def lmdeploy_config(sampler: LoadedSampler) -> dict[str, dict[str, Any]]:
-    """Arguments of LMDeploy's `PytorchEngineConfig` and `GenerationConfig` under which it draws a step as the card does.
+    """Arguments of LMDeploy's `PytorchEngineConfig` and `GenerationConfig` under which it draws as the card does.
 
-    `low_confidence_static` draws a token at every masked position of a block and keeps the likeliest draws, equally many
-    a step; `sequential` keeps the leftmost ones. The whole sequence is one block.
+    `low_confidence_static` draws a token at every masked position of a block and keeps the likeliest draws, equally
+    many a step; `sequential` keeps the leftmost ones. The whole sequence is one block.
     """
     steps, temperature = _equal_steps("lmdeploy", sampler, tuple(STRATEGIES))
     length = sampler.backbone.length
@@ -53,7 +54,7 @@ def llada2_config(sampler: LoadedSampler) -> dict[str, dict[str, Any]]:
     """The `BlockRefinementScheduler` of diffusers, and the arguments of `LLaDA2Pipeline` that go with it."""
     steps, temperature = _equal_steps("llada2", sampler, ("confidence_drawn",))
     length, counts = sampler.backbone.length, sampler.card.table.counts or ()
-    quotas = [n - m for n, m in zip(counts, counts[1:], strict=False)]
+    quotas = [n - m for n, m in pairwise(counts)]
     if quotas != sorted(quotas, reverse=True):
         rule = "take the larger of its steps first, as the scheduler does"
         raise InputError("counts", rule, list(counts), ANY_SAMPLER)
@@ -77,7 +78,7 @@ def lmdeploy_files(sampler: LoadedSampler) -> dict[str, dict[str, Any]]:
 
 
 def llada2_files(sampler: LoadedSampler) -> dict[str, dict[str, Any]]:
-    """`scheduler_config.json` for `BlockRefinementScheduler.from_pretrained`, and `call.json` for the pipeline's call."""
+    """`scheduler_config.json` for `BlockRefinementScheduler.from_pretrained`; `call.json` for the pipeline's call."""
     config = llada2_config(sampler)
     named = {"_class_name": "BlockRefinementScheduler"} | config["scheduler"]
     return {"scheduler_config.json": named, "call.json": config["call"]}
@@ -93,7 +94,7 @@ def _equal_steps(to: str, sampler: LoadedSampler, known: tuple[str, ...]) -> tup
         rule = f"need no time, as {to} gives a network none"
         raise InputError("backbone", rule, f"{backbone.name}, which is told it", ANY_SAMPLER)
     assert table.counts is not None  # both samplers step on counts
-    quotas = {n - m for n, m in zip(table.counts, table.counts[1:], strict=False)}
+    quotas = {n - m for n, m in pairwise(table.counts)}
     if max(quotas) - min(quotas) > 1:
         rule = f"fall by equal steps: {to} holds their number alone"
         raise InputError("counts", rule, list(table.counts), ANY_SAMPLER)

@@ -21,8 +21,8 @@ from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.confidence import Confidence, Entropy, Margin
 from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.entropy_bound import EntropyBound
-from lsd_core.samplers.one_call import Unmasking
 from lsd_core.samplers.full import growth_between
+from lsd_core.samplers.one_call import Unmasking
 from lsd_core.samplers.orders import Order
 from lsd_core.samplers.orders.blocks import Blocks
 from lsd_core.samplers.orders.fixed import FixedOrder

@@ -5,8 +5,8 @@ This file needs torch and diffusers alone. It lies in the folder that `lsd expor
     pipeline = DiffusionPipeline.from_pretrained(folder, network=network, trust_remote_code=True)
     tokens = pipeline(num_samples=4, generator=torch.Generator().manual_seed(0)).tokens
 
-`network(sample, t)` takes tokens (batch, length) and times (batch,) and gives (batch, length, vocabulary): logits of the
-clean token at each position, or what else the scheduler's `prediction_type` says.
+`network(sample, t)` takes tokens (batch, length) and times (batch,) and gives (batch, length, vocabulary): logits of
+the clean token at each position, or what else the scheduler's `prediction_type` says.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,6 @@ import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils import BaseOutput
-
 
 Network = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

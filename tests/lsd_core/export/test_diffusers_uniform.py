@@ -126,9 +126,9 @@ def test_the_folder_is_a_pipeline_that_starts_from_tokens_at_random(sampler, tmp
     network = lambda x, t: ours.backbone.x0_probs(x, t).log()  # noqa: E731
     pipe = diffusers.DiffusionPipeline.from_pretrained(folder, network=network, trust_remote_code=True)
     pipe.set_progress_bar_config(disable=True)
-    draw = lambda seed: pipe(  # noqa: E731
-        num_inference_steps=5, num_samples=3, generator=torch.Generator().manual_seed(seed)
-    ).tokens
+    draw = lambda seed: (
+        pipe(num_inference_steps=5, num_samples=3, generator=torch.Generator().manual_seed(seed)).tokens
+    )
     tokens = draw(5)
     assert tokens.shape == (3, ours.backbone.length)
     assert torch.equal(draw(5), tokens)
@@ -154,7 +154,9 @@ def test_it_keeps_diffusers_conventions(sampler, tmp_path):
 
 
 def test_two_calls_a_step_and_gaussian_noise_are_refused(sampler, tmp_path):
-    with pytest.raises(InputError, match="sampler must be one of euler, tweedie, tau_leaping on uniform noise"):
+    with pytest.raises(
+        InputError, match="sampler must be one of euler, tweedie, tau_leaping on uniform noise"
+    ):
         export(sampler(TABLES["plain"], "theta_trapezoidal"), "diffusers", tmp_path / "out")
     with pytest.raises(InputError, match="process must be absorbing or uniform, to be a scheduler"):
         export(sampler(TABLES["plain"], "euler", "digits-gaussian"), "diffusers", tmp_path / "out")

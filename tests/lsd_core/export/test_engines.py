@@ -93,7 +93,9 @@ def test_lmdeploy_unmasks_our_tokens_given_the_same_draws(sampler, base):
     for step in range(4):
         anew = step if base == "confidence_drawn" else 0
         uniform = uniform_grid(seed, torch.arange(n), anew, length, Purpose.TOKEN).flatten()
-        logits = log_weights(backbone, x, torch.ones(n, dtype=torch.float64)).double() / generation.temperature
+        logits = (
+            log_weights(backbone, x, torch.ones(n, dtype=torch.float64)).double() / generation.temperature
+        )
         tokens = draw_power(logits.flatten(0, 1), 1.0, uniform)
         state, tokens = unmask(logits.flatten(0, 1), x.flatten(), tokens, state)
         x = torch.where(state == unmasking.DLLM_MASKED, mask, tokens).view(n, length)
