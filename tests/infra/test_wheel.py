@@ -137,6 +137,7 @@ def test_the_installed_wheel_samples_lists_plans_and_reports_without_the_checkou
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_installed_wheel_runs_a_grid_and_what_is_registered_is_chosen_and_sampled(
     wheel: Path, tmp_path: Path
 ) -> None:

@@ -126,9 +126,11 @@ def test_the_folder_is_a_pipeline_that_starts_from_tokens_at_random(sampler, tmp
     network = lambda x, t: ours.backbone.x0_probs(x, t).log()  # noqa: E731
     pipe = diffusers.DiffusionPipeline.from_pretrained(folder, network=network, trust_remote_code=True)
     pipe.set_progress_bar_config(disable=True)
-    draw = lambda seed: (
-        pipe(num_inference_steps=5, num_samples=3, generator=torch.Generator().manual_seed(seed)).tokens
-    )
+
+    def draw(seed: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return pipe(num_inference_steps=5, num_samples=3, generator=generator).tokens
+
     tokens = draw(5)
     assert tokens.shape == (3, ours.backbone.length)
     assert torch.equal(draw(5), tokens)
