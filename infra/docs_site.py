@@ -25,7 +25,10 @@ API = {
         [f"lsd_core.backbones.{name}" for name in ("catalog", "protocol", "adapted", "family")],
     ),
     "api/tasks.md": ("Tasks and metrics", ["lsd_core.tasks.task", "lsd_core.metrics.metric"]),
-    "api/export.md": ("Exports", ["lsd_core.export.formats", "lsd_core.export.hub"]),
+    "api/export.md": (
+        "Exports",
+        ["lsd_core.export.formats", "lsd_core.export.engines", "lsd_core.export.hub"],
+    ),
     "api/plugins.md": ("Plugins and settings", ["lsd_core.plugins", "lsd_core.settings", "lsd_core.errors"]),
     "api/grids.md": ("Grids and studies", ["flows.config", "flows.study.config"]),
 }

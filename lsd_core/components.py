@@ -66,6 +66,7 @@ OURS: dict[str, dict[str, str]] = {
         "path_kl": f"{_METHODS}.path_kl:PATH_KL",
         "path_kl_sharp": f"{_METHODS}.path_kl:PATH_KL_SHARP",
         "path_kl_rescaled": f"{_METHODS}.path_kl:RESCALED",
+        "confidence_drawn": f"{_METHODS}.controls:CONFIDENCE_DRAWN",
     },
     "lsd.backbones": {
         "markov": f"{_BACKBONES}.markov:FAMILY",

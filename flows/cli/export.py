@@ -19,7 +19,8 @@ def export(
     Parameters
     ----------
     to:
-        `json` (the card), or `diffusers` (a folder for `from_pretrained`; needs the extra [export]).
+        `json` (the card), `diffusers` (a folder for `from_pretrained`; needs the extra [export]), or a configuration of
+        `lmdeploy` or of diffusers' `llada2` pipeline, where the sampler has a counterpart there.
     out:
         folder for the files; named after the sampler if left out.
     """

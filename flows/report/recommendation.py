@@ -7,11 +7,12 @@ from flows.report.page_data import Entry, PageData
 from flows.report.verdict_text import certainty
 from lsd_core.distillation.methods import BASELINE
 from lsd_core.numerics.number_text import entropy_text, ratio_text, signed
+from lsd_core.processes import Absorbing
 from lsd_core.statistics.differences import Difference, paired
 from lsd_core.statistics.envelope import TOLERANCE
 
 CONFIDENCE = ("confidence_drawn", "confidence")
-"""Base samplers of confidence-based unmasking: of the drawn token (MaskGIT, LLaDA), of the likeliest token."""
+"""Base samplers of confidence-based unmasking: of the drawn token (MaskGIT, LLaDA; a method too), of the likeliest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,12 @@ class Recommendation:
     @property
     def confidence_text(self) -> str:
         """In place of a comparison with confidence-based unmasking, where there is none."""
-        return "" if self.confidence else "is that itself" if self.confidence_measured else "not measured"
+        if self.confidence:
+            return ""
+        if self.confidence_measured:
+            return "is that itself"
+        has_mask = self.entry.spec.process["kind"] == Absorbing.kind
+        return f"not measured: add {CONFIDENCE[0]} to the methods" if has_mask else "none without a mask"
 
 
 def recommendations(data: PageData) -> list[Recommendation]:
@@ -71,7 +77,8 @@ def recommendations(data: PageData) -> list[Recommendation]:
 
 def confidence_steps(data: PageData, nfe: int) -> Entry | None:
     """The best of confidence-based unmasking at plain steps."""
-    return next((e for e in data.at(nfe) if e.spec.method == BASELINE and e.spec.sampler in CONFIDENCE), None)
+    methods = (BASELINE, *CONFIDENCE)
+    return next((e for e in data.at(nfe) if e.spec.method in methods and e.spec.sampler in CONFIDENCE), None)
 
 
 def _of(data: PageData, entry: Entry) -> Recommendation:

@@ -110,6 +110,10 @@ def fit_fixed_counts(problem: Problem, config: ControlConfig) -> Learned:
     return _settled(plain(problem.sampler, problem.num_steps, problem.backbone.length))
 
 
+def fit_confidence_drawn(problem: Problem, config: ControlConfig) -> Learned:
+    return _settled(plain(problem.sampler, problem.num_steps, problem.backbone.length))
+
+
 def _settled(table: StepTable) -> Learned:
     return Learned(table=table, sequences=0)
 
@@ -176,6 +180,17 @@ FIXED_COUNTS = Method(
     conditional="unchanged",
     fit=fit_fixed_counts,
     own_sampler="fixed_counts",
+    grid="counts",
+    sweep=True,
+)
+CONFIDENCE_DRAWN = Method(
+    name="confidence_drawn",
+    kind="control",
+    description="equal numbers of tokens a step, the likeliest draws first: confidence-based unmasking",
+    config_class=ControlConfig,
+    conditional="unchanged",
+    fit=fit_confidence_drawn,
+    own_sampler="confidence_drawn",
     grid="counts",
     sweep=True,
 )

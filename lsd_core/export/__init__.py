@@ -1,1 +1,1 @@
-"""Exports of a sampler: diffusers scheduler, plain JSON, Hugging Face hub."""
+"""Exports of a sampler: diffusers scheduler, plain JSON, configurations of serving engines, Hugging Face hub."""

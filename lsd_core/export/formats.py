@@ -3,18 +3,25 @@
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lsd_core.backbones.protocol import AnyBackbone, is_dense
+import torch
+
+from lsd_core.backbones.protocol import AnyBackbone, DenseBackbone, is_dense
+from lsd_core.backbones.scores import X0Backbone
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
+from lsd_core.export.engines import llada2_files, lmdeploy_files
+from lsd_core.processes import Uniform
 from lsd_core.registry.card_fields import describe
 from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers.catalog import SAMPLERS, get_sampler
 from lsd_core.samplers.confidence import Confidence, Entropy, Margin
 from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.entropy_bound import EntropyBound
+from lsd_core.samplers.full import growth_between
 from lsd_core.samplers.one_call import Unmasking
 from lsd_core.samplers.orders import Order
 from lsd_core.samplers.orders.blocks import Blocks
@@ -26,11 +33,16 @@ from lsd_core.samplers.protocol import Sampler, names_of
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.threshold import Threshold
 
-SCHEDULER = Path(__file__).with_name("scheduling_lsd.py")
+SCHEDULERS = {
+    name: Path(__file__).with_name(f"{name}.py") for name in ("scheduling_lsd", "scheduling_lsd_uniform")
+}
+"""Code of the schedulers, for masks and for uniform noise, by the name of their module."""
 PIPELINE = Path(__file__).with_name("pipeline_lsd.py")
 ORDERS = (UniformOrder, HaltonOrder, Halton2D, FixedOrder)
 BOUNDED: dict[type, str] = {EntropyBound: "gamma", Threshold: "tau"}
 """Samplers with a threshold, which a table holds for each step or they themselves under this name."""
+ONE_CALL_FULL = ("euler", "tweedie", "tau_leaping")
+"""Samplers of uniform noise that the scheduler knows."""
 LOOKING = (Confidence, Margin, Entropy, ConfidenceDrawn, *BOUNDED)
 """Samplers that look at the tokens, and that the scheduler knows by name."""
 
@@ -56,28 +68,43 @@ def export_json(sampler: LoadedSampler, folder: Path) -> list[Path]:
 def export_diffusers(sampler: LoadedSampler, folder: Path) -> list[Path]:
     """A folder for diffusers: the scheduler alone, its configuration beside its class, and a pipeline around it."""
     config = scheduler_config(sampler.card, sampler.backbone)
+    module = "scheduling_lsd_uniform" if is_dense(sampler.backbone) else "scheduling_lsd"
     try:
-        from lsd_core.export.scheduling_lsd import LSDScheduler
+        scheduler = scheduler_class(module)(**config)
     except ImportError as error:
         remedy = "pip install 'lsd-samplers[export]' -c constraints.txt"
         raise InputError(
             "to", "be a format whose library is installed", "diffusers", f"{error}; {remedy}"
         ) from None
     files = export_json(sampler, folder)
-    LSDScheduler(**config).save_pretrained(folder)
-    code = folder / SCHEDULER.name
-    code.write_text(SCHEDULER.read_text())
-    return [folder / "scheduler_config.json", code, *_write_pipeline(folder), *files]
+    scheduler.save_pretrained(folder)
+    code = folder / SCHEDULERS[module].name
+    code.write_text(SCHEDULERS[module].read_text())
+    return [folder / "scheduler_config.json", code, *_write_pipeline(folder, code), *files]
 
 
-def _write_pipeline(folder: Path) -> list[Path]:
+def scheduler_class(module: str) -> Any:
+    """The scheduler of a module in `SCHEDULERS`; ImportError where diffusers is not installed."""
+    if module == "scheduling_lsd":
+        from lsd_core.export.scheduling_lsd import LSDScheduler
+
+        return LSDScheduler
+    from lsd_core.export.scheduling_lsd_uniform import LSDUniformScheduler
+
+    return LSDUniformScheduler
+
+
+def _write_pipeline(folder: Path, scheduler: Path) -> list[Path]:
     """What `DiffusionPipeline.from_pretrained` reads: an index, the class, and its scheduler in a folder of its own."""
     component, code = folder / "scheduler", folder / PIPELINE.name
     component.mkdir(exist_ok=True)
-    for name in ("scheduler_config.json", SCHEDULER.name):
+    for name in ("scheduler_config.json", scheduler.name):
         (component / name).write_bytes((folder / name).read_bytes())
     code.write_text(PIPELINE.read_text())
-    index = {"_class_name": [PIPELINE.stem, "LSDPipeline"], "scheduler": [SCHEDULER.stem, "LSDScheduler"]}
+    index = {
+        "_class_name": [PIPELINE.stem, "LSDPipeline"],
+        "scheduler": [scheduler.stem, scheduler_class(scheduler.stem).__name__],
+    }
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
     return [folder / "model_index.json", code]
 
@@ -105,8 +132,7 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
     """The configuration of the scheduler: everything about the table is resolved, so it needs no noise schedule."""
     table = card.table
     if is_dense(backbone):
-        kind = card.process["kind"]
-        raise InputError("process", "be absorbing, to be a scheduler", kind, "--to json takes any sampler")
+        return uniform_config(card, backbone)
     method = get_sampler(card.sampler, backbone.process)
     if not exportable(method):
         known = names_of(each for each in SAMPLERS.values() if exportable(each))
@@ -134,7 +160,47 @@ def scheduler_config(card: SamplerCard, backbone: AnyBackbone) -> dict[str, Any]
     return config | {"reveal_chances": [method.gained_chance(backbone, step) for step in steps]}
 
 
+def uniform_config(card: SamplerCard, backbone: DenseBackbone) -> dict[str, Any]:
+    """The configuration of the scheduler for uniform noise, its schedule resolved step by step."""
+    process, table = backbone.process, card.table
+    if not isinstance(process, Uniform):
+        rule = "be absorbing or uniform, to be a scheduler"
+        raise InputError("process", rule, process.kind, "--to json takes any sampler")
+    if card.sampler not in ONE_CALL_FULL:
+        rule = f"be one of {', '.join(ONE_CALL_FULL)} on uniform noise, to be a scheduler"
+        raise InputError("sampler", rule, card.sampler, "--to json takes any sampler")
+    steps = list(steps_of(table, backbone.length))
+    times = torch.tensor([step.t for step in steps], dtype=torch.float64)
+    rates = process.noise.rate(times).tolist()
+    return {
+        "num_tokens": process.num_tokens,
+        "network_times": times.tolist(),
+        "noise": process.noise.sigma_bar(times).tolist(),
+        "removed": [growth_between(process, step.t, step.s) for step in steps],
+        "jumps": [rate * (step.t - step.s) for rate, step in zip(rates, steps, strict=True)],
+        "gains": list(table.gains),
+        "gain_on": table.gain_on,
+        "kernel": card.sampler,
+        "prediction_type": "x0" if isinstance(backbone, X0Backbone) else "score",
+        "length": backbone.length,
+    }
+
+
+def for_engine(
+    files_of: Callable[[LoadedSampler], dict[str, dict[str, Any]]], sampler: LoadedSampler, folder: Path
+) -> list[Path]:
+    """Configurations of another program by the names of their files, and the card that they were made from."""
+    configs = files_of(sampler)
+    card = export_json(sampler, folder)
+    files = [folder / name for name in configs]
+    for file in files:
+        file.write_text(json.dumps(configs[file.name], indent=2) + "\n")
+    return [*files, *card]
+
+
 FORMATS: dict[str, Callable[[LoadedSampler, Path], list[Path]]] = {
     "json": export_json,
     "diffusers": export_diffusers,
+    "lmdeploy": partial(for_engine, lmdeploy_files),
+    "llada2": partial(for_engine, llada2_files),
 }

@@ -136,6 +136,16 @@ class LSDScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
         """The sample as it is: tokens have no scale."""
         return sample
 
+    def prior(
+        self,
+        batch: int,
+        length: int,
+        generator: torch.Generator | None = None,
+        device: str | torch.device | None = None,
+    ) -> torch.Tensor:
+        """Tokens (batch, length) at the start: all masked, so that nothing is drawn."""
+        return torch.full((batch, length), self.config["mask_token_id"], device=device)
+
     def network_time(self, timestep: float | torch.Tensor, sample: torch.Tensor) -> torch.Tensor:
         """Time input (batch,) of the network for tokens (batch, length): the step's own.
 

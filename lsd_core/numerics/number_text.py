@@ -7,6 +7,9 @@ ERRORS = 2.0
 NOTHING = 1e-9
 """nat: an estimate and an error below it are rounding."""
 
+ROUNDING = 1e-12
+"""A difference of errors below it is rounding: that of equal means, added up in another order."""
+
 
 def short(value: float | None) -> str:
     """Four digits: `0.02231`."""
@@ -14,8 +17,8 @@ def short(value: float | None) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference: `-0.1607`."""
-    return f"{value:+.4g}"
+    """A difference: `-0.1607`; `+0` where it is rounding."""
+    return f"{0.0 if abs(value) < ROUNDING else value:+.4g}"
 
 
 def entropy_text(value: float | None) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.number_text import ROUNDING, signed
 from lsd_core.statistics.bootstrap import CONFIDENCE, RESAMPLES, bootstrap_uppers
 from lsd_core.statistics.scored import Scored
 
@@ -131,12 +132,12 @@ def _comparison(
 ) -> Comparison:
     """The comparison in numbers and in words."""
     low, high = (bound(point.entropy for point in family) for bound in (min, max))
-    wins = upper is not None and upper < 0
+    wins = upper is not None and upper < -ROUNDING
     if mean is not None and upper is not None:
         several = "" if candidates == 1 else f" (for {candidates} candidates together)"
         sentence = (
             f"{candidate.label} {'beats' if wins else 'does not beat'} {name} at {candidate.entropy:.3f} nat: "
-            f"the difference is {mean:+.4g}, its 95% bound {upper:+.4g}{several}."
+            f"the difference is {signed(mean)}, its 95% bound {signed(upper)}{several}."
         )
     else:
         sentence = (

@@ -20,7 +20,9 @@ from tests.published.unpacked import unpack_home
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("lsd_core", "workers", "flows")
 EXTRAS = ("text", "antibody", "images", "export", "metrics", "molecules", "stack")
-EXPORTED = tuple(f"lsd_core/export/{name}_lsd.py" for name in ("scheduling", "pipeline"))
+EXPORTED = tuple(
+    f"lsd_core/export/{name}.py" for name in ("scheduling_lsd", "scheduling_lsd_uniform", "pipeline_lsd")
+)
 """Files that go as text into an exported folder, where diffusers imports them."""
 EVERYTHING = """
 import sys

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -188,6 +189,26 @@ def test_the_folder_is_a_diffusers_pipeline_around_the_scheduler(sampler, tmp_pa
     ]
 
 
+def test_the_lines_of_the_documentation_run(sampler, tmp_path, monkeypatch):
+    modules = "diffusers.utils.dynamic_modules_utils.HF_MODULES_CACHE"
+    monkeypatch.setattr(modules, str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", [*sys.path])
+    ours = sampler(counts_from_times(cosine_times(8), 64), base="halton")
+    export(ours, "diffusers", tmp_path / "folder")
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[3] / "docs" / "exports.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    names = {
+        "network": lambda x, t: log_weights(ours.backbone, x, t),
+        "generator": torch.Generator().manual_seed(0),
+    }
+    exec(block, names)
+    assert names["tokens"].shape == (4, 64)
+    assert int(names["tokens"].max()) < 32
+    with pytest.raises(ValueError, match="network must be given"):
+        diffusers.DiffusionPipeline.from_pretrained("folder", trust_remote_code=True)()
+
+
 def test_a_scheduler_with_contradicting_orders_is_refused(sampler, tmp_path):
     export(sampler(COUNTS), "diffusers", tmp_path)
     scheduler = type(scheduler_from(tmp_path))
@@ -268,7 +289,7 @@ def test_what_cannot_be_a_scheduler_is_refused_before_anything_is_written(sample
         InputError, match=r"sampler must reveal tokens by one call a step.* got theta_trapezoidal"
     ):
         export(sampler(TIMES, base="theta_trapezoidal"), "diffusers", folder)
-    with pytest.raises(InputError, match="to must be one of json, diffusers, got onnx"):
+    with pytest.raises(InputError, match="to must be one of json, diffusers, lmdeploy, llada2, got onnx"):
         export(sampler(TIMES), "onnx", folder)
     assert not folder.exists()
 

@@ -40,6 +40,7 @@ def test_an_interval_stands_in_brackets_where_there_is_one() -> None:
     assert interval_text(0.0223, 0.0213, 0.0233) == "0.0223 (0.0213 to 0.0233)"
     assert interval_text(0.0223, None, None) == "0.0223"
     assert signed(-0.16071) == "-0.1607"
+    assert signed(1.735e-18) == signed(-1.735e-18) == "+0"
 
 
 def test_an_estimate_has_the_digits_that_its_standard_error_bears() -> None:
