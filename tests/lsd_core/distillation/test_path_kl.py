@@ -29,7 +29,7 @@ from tests.lsd_core.oracles import misfit_backbone
 
 LENGTH = 32
 CONFIG = PathKLConfig(price_sequences=32 * LENGTH, gain_paths=64)
-FEW = PathKLConfig(price_sequences=8 * LENGTH, gain_paths=8, candidates=(1.0, 1.5, 2.0))
+FEW = PathKLConfig(price_sequences=32 * LENGTH, gain_paths=8, candidates=(1.0, 1.5, 2.0))
 """Of a table that is compared with another and not judged."""
 
 
@@ -127,7 +127,7 @@ def test_what_is_kept_prices_once_for_all_cells_members_and_seeds(
         fit(problem(backbone, teacher, num_steps=steps, seed=seed, keep=counting), config)
     assert fit(problem(backbone, teacher, keep=counting), FEW) == roughly
     assert made["edge costs"] == 1
-    fit(problem(backbone, teacher, keep=counting), PathKLScheduleConfig(price_sequences=4 * LENGTH))
+    fit(problem(backbone, teacher, keep=counting), PathKLScheduleConfig(price_sequences=16 * LENGTH))
     assert made["edge costs"] == 2
 
 
