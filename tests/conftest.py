@@ -53,6 +53,7 @@ SHARED = {  # what takes seconds to start: group of the files that use it, the l
     "prefect_api": "ray",
     "served_registry": "registry",
     "swift": "swift",
+    "swift_bucket": "swift",
     "done": "report",
     "shown": "report",
 }
@@ -90,7 +91,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest groups are begun first.
+    """The longest groups are begun first, then what else is slow, so that no process has a long file left at the end.
 
     What starts servers, Ray or the program, and the whole of `integration`, is slow: `make check` leaves it out.
     """
@@ -99,7 +100,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     last = len(GROUPS)
     rank = {name: number for number, name in enumerate(GROUPS)}
-    items.sort(key=lambda item: (rank.get(group_of(item.path), last), item.path))
+    slow = {group_of(item.path) for item in items if any(map(item.get_closest_marker, ("slow", "servers")))}
+
+    def place(item: pytest.Item) -> tuple[int, bool, Path]:
+        group = group_of(item.path)
+        return rank.get(group, last), group not in slow, item.path
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

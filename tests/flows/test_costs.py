@@ -110,15 +110,15 @@ def test_measuring_a_rate_leaves_the_threads_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"), [(12, "12 B"), (3_430_000, "3.43 MB"), (2.5e9, "2.5 GB"), (4e13, "40 TB")]
+    ("count", "text"), [(12, "12 B"), (3_430_000, "3.43 MB"), (2.5e9, "2.5 GB"), (4e13, "40 TB")]
 )
-def test_sizes_are_shown_with_a_unit(count: float, shown: str) -> None:
-    assert size(count) == shown
+def test_sizes_are_shown_with_a_unit(count: float, text: str) -> None:
+    assert size(count) == text
 
 
-@pytest.mark.parametrize(("hours", "shown"), [(1234.5, "1,234.5 h"), (0.5, "30.0 min"), (0.001, "3.6 s")])
-def test_times_are_shown_with_a_unit(hours: float, shown: str) -> None:
-    assert duration(hours) == shown
+@pytest.mark.parametrize(("hours", "text"), [(1234.5, "1,234.5 h"), (0.5, "30.0 min"), (0.001, "3.6 s")])
+def test_times_are_shown_with_a_unit(hours: float, text: str) -> None:
+    assert duration(hours) == text
 
 
 def test_the_command_prints_the_plan_and_makes_nothing(
@@ -171,6 +171,7 @@ def peak_of(work: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_cells_cost_the_driver_no_more_each_when_there_are_more() -> None:
     config = load_grid("tiny")
     plan_cells(config, 2)  # imports and caches

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,10 +20,7 @@ from lsd_core.sampler import load_sampler
 from lsd_core.storage.store import Store
 from tests.in_process import lsd
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.usefixtures("local_ray", "joined_prefect"),
-]  # `calm` starts its own
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("local_ray", "joined_prefect")]
 
 GRID = [sys.executable, "-m", "flows.cli", "grid", "tiny"]
 
@@ -37,10 +35,10 @@ def run(command: list[str], home: Path, **extra: str) -> subprocess.CompletedPro
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def calm(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The home of an undisturbed run, and what it printed."""
     home = tmp_path_factory.mktemp("calm") / "lsd-data"
-    finished = run(GRID, home)
+    finished = run(GRID, home, LSD_PREFECT_API_URL=prefect_server)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return home, finished.stdout
 
@@ -70,7 +68,9 @@ def test_the_line_ends_in_the_registry_and_says_what_to_do_next(calm: tuple[Path
         assert (home / "reports" / "tiny" / name).stat().st_size > 0
 
 
-def test_following_what_the_terminal_prints_ends_in_samples(calm: tuple[Path, str]) -> None:
+def test_following_what_the_terminal_prints_ends_in_samples(
+    calm: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     home, printed = calm
     lines = [line.strip() for line in printed.split("  page  ")[1].splitlines()]
     page = Path(lines[0])
@@ -80,11 +80,14 @@ def test_following_what_the_terminal_prints_ends_in_samples(calm: tuple[Path, st
     commands = [line for line in typed if line.split(" ")[0].endswith("lsd")]
     assert len(commands) == 2
     for command in commands:
-        finished = run([sys.executable, "-m", "flows.cli", *command.split()[1:]], home)
+        finished = lsd(*command.split()[1:], home=home)
         assert finished.returncode == 0, finished.stderr
     python = [line.removeprefix(">>> ") for line in lines if line.startswith(">>> ")]
-    finished = run([sys.executable, "-c", "\n".join([*python, "print(tuple(tokens.shape))"])], home)
-    assert finished.stdout == "(16, 64)\n", finished.stderr
+    monkeypatch.setenv("LSD_HOME", str(home))
+    monkeypatch.chdir(home.parent)
+    names: dict[str, Any] = {}
+    exec("\n".join(python), names)
+    assert tuple(names["tokens"].shape) == (16, 64)
 
 
 def test_no_sample_uses_more_calls_than_its_budget(calm: tuple[Path, str]) -> None:
@@ -204,7 +207,7 @@ def test_a_store_on_s3_holds_the_same_bytes(
     store = Store(url)
     for prefix in ("teachers", "cells", "champions", "backbones"):
         assert {key: store.read_bytes(key) for key in store.list(prefix)} == contents(calm[0], prefix)
-    again = run([*GRID, "--store", url], home)
+    again = lsd("grid", "tiny", "--store", url, home=home)
     assert "shards: 2 reused, 0 made" in again.stdout
     assert "cells: 8 reused, 0 made" in again.stdout
     monkeypatch.setenv("LSD_CACHE", str(tmp_path / "cache"))

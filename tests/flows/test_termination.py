@@ -51,7 +51,7 @@ def _session(leader: int) -> list[int]:
     return found
 
 
-def _wait(done, seconds: float) -> None:
+def _wait(until, seconds: float) -> None:
     end = time.monotonic() + seconds
-    while not done() and time.monotonic() < end:
+    while not until() and time.monotonic() < end:
         time.sleep(0.2)

@@ -8,6 +8,7 @@ from tests.fuzz.everything import all_cases
 from tests.fuzz.outcomes import OUTCOMES, tried
 
 
+@pytest.mark.slow
 def test_no_input_ends_in_a_traceback_a_hang_or_many_lines(
     tmp_path: Path, lsd_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,7 @@ def test_engine_and_plain_steps_draw_identical_tokens_in_float64(family: str, ga
     assert agreement(backbone, TABLES[gain_on], 32, 16) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["countdown-radd"])
 def test_and_in_float32_in_999_of_1000_trajectories(name: str) -> None:
     backbone = load_backbone(name)

@@ -14,9 +14,9 @@ STEERING = "\x1b]0;title\x07\x1b[2J\x9b31m\r\u202ex"
 MARKUP = "[bold red]x[/] :smile:"
 
 
-@pytest.mark.parametrize("shown", [console, complaints])
+@pytest.mark.parametrize("printer", [console, complaints])
 @pytest.mark.parametrize("what", ["line", "table", "words"])
-def test_what_is_printed_moves_no_cursor(shown: Any, what: str) -> None:
+def test_what_is_printed_moves_no_cursor(printer: Any, what: str) -> None:
     row = ROW | {
         "primary_metric": f"nll{STEERING}",
         "certificate": {"value_nats": "1", "reference": f"{MARKUP}{STEERING}"},
@@ -26,8 +26,8 @@ def test_what_is_printed_moves_no_cursor(shown: Any, what: str) -> None:
         "table": samplers_table("net", [row]),
         "words": in_words(row),
     }[what]
-    with shown.capture() as captured:
-        shown.print(content, width=400)
+    with printer.capture() as captured:
+        printer.print(content, width=400)
     text = captured.get()
     words = " ".join(text.split())  # a caption is folded
     assert not set(STEERING[:-1]) & set("\x1b\x07\x9b\r\u202e") & set(text)

@@ -29,6 +29,8 @@ from tests.lsd_core.oracles import misfit_backbone
 
 LENGTH = 32
 CONFIG = PathKLConfig(price_sequences=32 * LENGTH, gain_paths=64)
+FEW = PathKLConfig(price_sequences=32 * LENGTH, gain_paths=8, candidates=(1.0, 1.5, 2.0))
+"""Of a table that is compared with another and not judged."""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,11 @@ def teacher(backbone: MarkovExact) -> Trajectories:
 @pytest.fixture(scope="module")
 def learned(backbone: MarkovExact, teacher: Trajectories) -> Learned:
     return fit(problem(backbone, teacher), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def roughly(backbone: MarkovExact, teacher: Trajectories) -> Learned:
+    return fit(problem(backbone, teacher), FEW)
 
 
 def problem(backbone: MarkovExact, teacher: Trajectories | None, **changes: object) -> Problem:
@@ -84,7 +91,7 @@ def test_the_family_shares_a_schedule_and_differs_in_its_gains(
 
 
 def test_counts_every_sequence_and_repeats_itself(
-    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+    backbone: MarkovExact, teacher: Trajectories, roughly: Learned
 ) -> None:
     calls = 0
     features = MarkovExact.features
@@ -96,29 +103,29 @@ def test_counts_every_sequence_and_repeats_itself(
             return features(self, x, t)
 
     counted = Counted("short", backbone.config, backbone.tensors())
-    again = fit(problem(counted, teacher, batch=9), CONFIG)
-    assert again.sequences == calls == learned.sequences
-    assert again.table == learned.table
+    again = fit(problem(counted, teacher, batch=9), FEW)
+    assert again.sequences == calls == roughly.sequences
+    assert again.table == roughly.table
     assert len(again.history["gains"]) == len(again.history["cost_nats"]) == 6
 
 
 def test_one_pricing_pass_serves_all_numbers_of_steps(
-    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+    backbone: MarkovExact, teacher: Trajectories, roughly: Learned
 ) -> None:
-    together = fit_all(problem(backbone, teacher), CONFIG, [2, 6])
+    together = fit_all(problem(backbone, teacher), FEW, [2, 6])
     assert [together[m].table.num_steps for m in (2, 6)] == [2, 6]
-    assert together[6].table == learned.table
+    assert together[6].table == roughly.table
 
 
 def test_what_is_kept_prices_once_for_all_cells_members_and_seeds(
-    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+    backbone: MarkovExact, teacher: Trajectories, roughly: Learned
 ) -> None:
     made = Counter[str]()
     counting = counting_in(made)
-    schedule = PathKLScheduleConfig(price_sequences=CONFIG.price_sequences)
-    for steps, config, seed in ((4, CONFIG, 3), (6, schedule, 3), (6, schedule, 4)):
+    schedule = PathKLScheduleConfig(price_sequences=FEW.price_sequences)
+    for steps, config, seed in ((4, FEW, 3), (6, schedule, 3), (6, schedule, 4)):
         fit(problem(backbone, teacher, num_steps=steps, seed=seed, keep=counting), config)
-    assert fit(problem(backbone, teacher, keep=counting), CONFIG) == learned
+    assert fit(problem(backbone, teacher, keep=counting), FEW) == roughly
     assert made["edge costs"] == 1
     fit(problem(backbone, teacher, keep=counting), PathKLScheduleConfig(price_sequences=16 * LENGTH))
     assert made["edge costs"] == 2
@@ -140,21 +147,24 @@ def counting_in(made: Counter[str]) -> Callable[[Hashable, Callable[[], Any]], A
 
 
 def test_members_with_gains_choose_them_once_and_each_is_as_if_learned_alone(
-    backbone: MarkovExact, teacher: Trajectories, learned: Learned
+    backbone: MarkovExact, teacher: Trajectories, roughly: Learned
 ) -> None:
     made, seen = Counter[str](), list[tuple[int, Mapping[str, Any]]]()
-    sharp = PathKLSharpConfig(price_sequences=CONFIG.price_sequences, gain_paths=CONFIG.gain_paths)
+    sharp = PathKLSharpConfig(
+        price_sequences=FEW.price_sequences, gain_paths=FEW.gain_paths, candidates=FEW.candidates
+    )
     given = problem(backbone, teacher, keep=counting_in(made), watch=lambda *entry: seen.append(entry))
-    assert fit(given, CONFIG) == learned
+    assert fit(given, FEW) == roughly
+    assert max(roughly.table.gains) > 1
     told = [*seen]
     assert fit(given, sharp) == fit(problem(backbone, teacher), sharp)
     assert made["gains"] == 1
     assert seen == [*told, *told]  # who watches sees both grow
     assert [step for step, _ in told] == list(range(6))
     for change in ({"seed": 4}, {"num_steps": 4}, {"sampler": "halton"}):
-        fit(replace(given, **change), CONFIG)  # type: ignore[arg-type]
-    fit(given, replace(CONFIG, gain_paths=32))
-    fit(given, replace(CONFIG, candidates=(1.0, 2.0)))
+        fit(replace(given, **change), FEW)  # type: ignore[arg-type]
+    fit(given, replace(FEW, gain_paths=4))
+    fit(given, replace(FEW, candidates=(1.0, 3.0)))
     assert made["gains"] == 6
 
 

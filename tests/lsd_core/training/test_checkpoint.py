@@ -143,8 +143,8 @@ def test_the_checkpoint_that_the_others_are_made_from_is_continued(saved: bytes,
 def test_a_judge_is_refused_alike(key: str, number: float | None, words: str, tmp_path: Path) -> None:
     config, path = JudgeConfig(embedding=4, hidden=6, length=16, steps=4, batch=2), tmp_path / "x.checkpoint"
 
-    def stop(done: int, nats: float) -> None:
-        if done == 2:
+    def stop(step: int, nats: float) -> None:
+        if step == 2:
             raise Stopped
 
     with pytest.raises(Stopped):
