@@ -182,7 +182,9 @@ def main() -> int:
             kind = deck.pop()
             deck = deck or gen.sample(kinds, len(kinds))  # each as often
             shown, complete = killed(place, asked.grid, kind, gen)
-            if shown:
+            if not shown:
+                deck.append(kind)  # the run had ended before: the kind stays due
+            else:
                 made[kind] += 1
                 print(f"{made.total()}: {shown}", flush=True)
             if complete:
