@@ -81,12 +81,12 @@ def title(pid: int) -> bytes:
         return b""
 
 
-def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str, bool]:
-    """Start the grid, kill one of its processes or servers after a while, and wait for its end.
+def killed(place: Place, grid: str, kind: str, gen: random.Random, within_s: float) -> tuple[str, bool]:
+    """Start the grid, kill one of its processes or servers within so many seconds, and wait for its end.
 
     Returns what was killed and how the run ended, "" where it had ended before, and whether it completed.
     """
-    moment_s, away_s = gen.uniform(1, 40), gen.choice([gen.uniform(2, 20), END_S])
+    moment_s, away_s = gen.uniform(1, within_s), gen.choice([gen.uniform(2, 20), END_S])
     place.home.parent.mkdir(parents=True, exist_ok=True)
     output = place.home.parent / "output.txt"
     with (
@@ -169,8 +169,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and folders go too
     with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder, contextlib.ExitStack() as stack:
         calm = Place(Path(folder) / "calm" / "lsd-data", None)
-        done = lsd("grid", asked.grid, home=calm.home)
+        done, calm_s = lsd("grid", asked.grid, home=calm.home), time.monotonic() - begun
         require(done.returncode == 0, done.stdout + done.stderr)
+        print(f"undisturbed, without servers: {calm_s:.0f} s", flush=True)
         expected = calm.contents()
         servers = (
             stack.enter_context(record_servers.record_servers(Path(folder) / "servers"))
@@ -181,7 +182,7 @@ def main() -> int:
         while made.total() < asked.kills and time.monotonic() - begun < 60 * asked.minutes:
             kind = deck.pop()
             deck = deck or gen.sample(kinds, len(kinds))  # each as often
-            shown, complete = killed(place, asked.grid, kind, gen)
+            shown, complete = killed(place, asked.grid, kind, gen, calm_s)
             if not shown:
                 deck.append(kind)  # the run had ended before: the kind stays due
             else:
