@@ -113,12 +113,15 @@ def killed(place: Place, grid: str, kind: str, gen: random.Random, within_s: flo
         while mine(place.home) and time.monotonic() < end + GONE_S:
             time.sleep(0.2)
         still = {pid: title(pid)[:80] for pid in mine(place.home)}
+        for pid in still:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         require(not still, f"{shown}: there is left {still}")
     if place.servers is not None:
         place.servers.start()
     said = [line.strip() for line in output.read_text().splitlines() if line.strip()] or [""]
     plain = kind == "driver" or not any(line.startswith("Traceback") for line in said)
-    require(plain, f"{shown}: the run ended in a traceback: {said}")
+    require(plain, f"{shown}: the run ended in a traceback: {said[-5:]}")
     last = next((line for line in reversed(said) if line.startswith(("FAILED", "error"))), said[-1])
     how = f"exit {run.returncode}: {last}" if run.returncode else "completed"
     return f"{shown}, {end - begun:.0f} s until the end: {how}", run.returncode == 0
@@ -138,9 +141,13 @@ def ended(run: subprocess.Popen[str], within_s: float) -> bool:
     return run.returncode is not None
 
 
+class Fault(Exception):
+    """Something that a kill must not lead to."""
+
+
 def require(held: bool, otherwise: str) -> None:
     if not held:
-        raise SystemExit(otherwise)
+        raise Fault(otherwise)
 
 
 def check(place: Place, calm: dict[str, bytes]) -> None:
@@ -164,7 +171,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=math.inf, help="no further kill after so long")
     asked = parser.parse_args()
     kinds = asked.kinds or sorted([*KINDS, *(record_servers.NAMES if asked.servers else ())])
-    gen, made, completed, begun = random.Random(asked.seed), Counter[str](), 0, time.monotonic()
+    gen, made, begun = random.Random(asked.seed), Counter[str](), time.monotonic()
+    completed = faults = 0
     deck = gen.sample(kinds, len(kinds))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and folders go too
     with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder, contextlib.ExitStack() as stack:
@@ -182,23 +190,32 @@ def main() -> int:
         while made.total() < asked.kills and time.monotonic() - begun < 60 * asked.minutes:
             kind = deck.pop()
             deck = deck or gen.sample(kinds, len(kinds))  # each as often
-            shown, complete = killed(place, asked.grid, kind, gen, calm_s)
+            try:
+                shown, complete = killed(place, asked.grid, kind, gen, calm_s)
+                if complete:
+                    check(place, expected)
+                    completed += 1
+            except Fault as fault:
+                shown, complete = f"FAULT {fault}", False
+                faults += 1
+                if servers is not None:
+                    servers.start()
             if not shown:
                 deck.append(kind)  # the run had ended before: the kind stays due
             else:
                 made[kind] += 1
-                print(f"{made.total()}: {shown}", flush=True)
-            if complete:
-                check(place, expected)
-                completed += 1
-                place = place.fresh(completed)
+                print(f"{made.total()}: {shown[:2000]}", flush=True)
+            if complete or shown.startswith("FAULT bytes"):
+                place = place.fresh(made.total())
         done = lsd("grid", asked.grid, home=place.home, **place.env)
         require(done.returncode == 0, done.stdout + done.stderr)
         check(place, expected)
     counts = ", ".join(f"{kind} {count}" for kind, count in sorted(made.items()))
     print(f"{made.total()} kills ({counts}) in {(time.monotonic() - begun) / 60:.0f} minutes")
-    print(f"nothing left after {GONE_S:g} s; {completed + 1} runs completed, with the bytes of a calm run")
-    return 0
+    print(f"{completed + 1} runs completed, with the bytes of a calm run; {faults} faults")
+    if not faults:
+        print(f"nothing left after {GONE_S:g} s")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

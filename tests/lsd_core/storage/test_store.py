@@ -258,7 +258,7 @@ def test_nothing_is_written_or_removed_through_a_link_in_a_store(
     linked: tuple[Store, Path], attempt: Callable[[Store], object]
 ) -> None:
     store, precious = linked
-    with pytest.raises(InputError, match="must lie in the store itself, got a link that leads to .*papers"):
+    with pytest.raises(InputError, match=r"must lie in the store itself, got a link that leads to .*papers"):
         attempt(store)
     assert precious.read_bytes() == b"the only copy"
     assert list(precious.parent.iterdir()) == [precious]
