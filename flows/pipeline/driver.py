@@ -75,7 +75,8 @@ class Driver:
     num_gpus: float = 0
     hear: Callable[[Message], None] | None = None
     """Takes messages of workers; if left out, a log takes their remarks."""
-    publish: Callable[[Sequence[AnyBackbone], str], Any] = publish_backbones
+    publish: Callable[[Sequence[AnyBackbone], str], Any] | None = None
+    """Publishes weights, as a task run; if left out, they are, tried again while the store does not answer."""
     begun: Callable[[Piece], None] = lambda piece: None
     """Called when work on a piece begins."""
     timing: Timing = field(default_factory=Timing)
@@ -88,6 +89,13 @@ class Driver:
     def ask(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
         """What `work` returns, tried again while the store does not answer; it may be repeated."""
         return patiently(self.progress.say, work, *args, **kwargs)
+
+    def publish_weights(self, backbones: Sequence[AnyBackbone]) -> None:
+        """Put frozen weights on the store; which also mends a damaged file."""
+        if self.publish is None:
+            self.ask(publish_backbones, backbones, self.settings.store)
+        else:
+            self.publish(backbones, self.settings.store)
 
     def survey(self, teachers: Iterable[TeacherSpec], trajectories: int) -> list[Survey]:
         """See which shards are there, and count them; reads and hashes them all."""
@@ -121,7 +129,7 @@ class Driver:
 def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
     site = driver.site()
-    driver.publish(plan.backbones, driver.settings.store)
+    driver.publish_weights(plan.backbones)
     driver.ask(publish_conditions, plan.conditions, site.store)
     surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories)
     taught, jobs = driver.ask(teach, site, surveys)
@@ -145,7 +153,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     incomplete = {spec.key for spec in plan.candidates if not driver.ask(complete, site, spec)}
     if not incomplete and not check_teachers:
         return replace(run, cards=cards)
-    driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
+    driver.publish_weights(plan.backbones)
     driver.ask(publish_conditions, plan.conditions, site.store)
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
     teachers = list({spec.teacher.hash: spec.teacher for spec in learners if spec.teacher}.values())
