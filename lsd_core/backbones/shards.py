@@ -16,7 +16,7 @@ from safetensors.torch import load_file as map_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.storage.sealed import read_sealed, write_sealed
 from lsd_core.storage.store import Store
@@ -81,6 +81,8 @@ def damage(store: Store, folder: str) -> str | None:
                 return f"{store.locate(key)} must have the content of its name"
     except FileNotFoundError:
         return f"{store.locate(key)} must exist"
+    except Unreachable:
+        raise
     except InputError as error:
         return str(error)
     return None
