@@ -81,12 +81,26 @@ def title(pid: int) -> bytes:
         return b""
 
 
-def killed(place: Place, grid: str, kind: str, gen: random.Random, within_s: float) -> tuple[str, bool]:
-    """Start the grid, kill one of its processes or servers within so many seconds, and wait for its end.
+def calm_run(place: Place, grid: str) -> dict[str, float]:
+    """Run the grid undisturbed; returns the seconds for which there were processes of each kind."""
+    place.home.parent.mkdir(parents=True, exist_ok=True)
+    output, seen = place.home.parent / "output.txt", dict[str, tuple[float, float]]()
+    with output.open("w") as file, started("grid", grid, home=place.home, output=file, **place.env) as run:
+        while not ended(run, 0.2):
+            now = time.monotonic()
+            found = [kind for kind in (*KINDS, *record_servers.NAMES) if victims_of(run, kind)]
+            seen |= {kind: (seen.get(kind, (now, now))[0], now) for kind in found}
+    require(run.returncode == 0, output.read_text())
+    return {kind: last - first for kind, (first, last) in seen.items()}
 
-    Returns what was killed and how the run ended, "" where it had ended before, and whether it completed.
+
+def killed(place: Place, grid: str, kind: str, gen: random.Random, lived_s: float) -> tuple[str, bool]:
+    """Start the grid, kill a process or server of this kind at a moment of its life, and wait for the run's end.
+
+    `lived_s` is how long such a process lived in a calm run. Returns what was killed and how the run ended, "" where
+    it had ended before, and whether it completed.
     """
-    moment_s, away_s = gen.uniform(1, within_s), gen.choice([gen.uniform(2, 20), END_S])
+    moment_s, away_s = gen.uniform(0, lived_s), gen.choice([gen.uniform(2, 20), END_S])
     place.home.parent.mkdir(parents=True, exist_ok=True)
     output = place.home.parent / "output.txt"
     with (
@@ -94,9 +108,11 @@ def killed(place: Place, grid: str, kind: str, gen: random.Random, within_s: flo
         started("grid", grid, home=place.home, output=file, **place.env) as run,
     ):
         begun = time.monotonic()
-        ended(run, moment_s)
-        while not (victims := victims_of(run, kind)) and not ended(run, 0.2):
+        while not victims_of(run, kind) and not ended(run, 0.2):
             pass  # it has not started one yet
+        ended(run, moment_s)
+        if not (victims := victims_of(run, kind)):
+            ended(run, END_S)
         if run.poll() is not None:
             require(run.returncode == 0, f"undisturbed, a run ended with {output.read_text()}")
             return "", True
@@ -177,9 +193,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and folders go too
     with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder, contextlib.ExitStack() as stack:
         calm = Place(Path(folder) / "calm" / "lsd-data", None)
-        done, calm_s = lsd("grid", asked.grid, home=calm.home), time.monotonic() - begun
-        require(done.returncode == 0, done.stdout + done.stderr)
-        print(f"undisturbed, without servers: {calm_s:.0f} s", flush=True)
+        lived_s = calm_run(calm, asked.grid)
+        print("undisturbed:", ", ".join(f"{kind} {s:.0f} s" for kind, s in lived_s.items()), flush=True)
         expected = calm.contents()
         servers = (
             stack.enter_context(record_servers.record_servers(Path(folder) / "servers"))
@@ -191,7 +206,7 @@ def main() -> int:
             kind = deck.pop()
             deck = deck or gen.sample(kinds, len(kinds))  # each as often
             try:
-                shown, complete = killed(place, asked.grid, kind, gen, calm_s)
+                shown, complete = killed(place, asked.grid, kind, gen, lived_s[kind])
                 if complete:
                     check(place, expected)
                     completed += 1
