@@ -14,6 +14,7 @@ import contextlib
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -32,7 +33,13 @@ GONE_S = 10.0
 END_S = (
     600  # a run whose server stays away has tried for two minutes, each time with the library's own patience
 )
-KINDS = {"driver": b"flows.cli", "worker": b"ray::", "ray": b"raylet", "server": b"uvicorn"}
+KINDS = {
+    "driver": rb"flows\.cli",
+    "worker": rb"ray::(?!DashboardAgent|RuntimeEnvAgent)",  # without its agents a node ends
+    "ray": rb"raylet|gcs_server|ray::(DashboardAgent|RuntimeEnvAgent)",
+    "server": rb"uvicorn",
+}
+"""Title of a process."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def victims_of(run: subprocess.Popen[str], kind: str) -> list[int]:
     """Processes of the run of this kind; the run itself where a server is to be killed."""
     if kind == "driver" or kind in record_servers.NAMES:
         return [run.pid]
-    return [pid for pid in descendants(run.pid) if KINDS[kind] in title(pid)]
+    return [pid for pid in descendants(run.pid) if re.search(KINDS[kind], title(pid))]
 
 
 def ended(run: subprocess.Popen[str], within_s: float) -> bool:
