@@ -362,7 +362,9 @@ def _may_pass(error: Exception) -> bool:
 
 def redacted(url: str) -> str:
     """The URL without what may be secret: all before the last @, and the query."""
-    scheme, _, rest = url.partition("://")
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url
     _, at, place = rest.rpartition("@")
     return f"{scheme}://{'***@' if at else ''}{place.partition('?')[0]}" + ("?***" if "?" in place else "")
 
