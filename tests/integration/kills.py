@@ -195,7 +195,7 @@ def main() -> int:
     asked = parser.parse_args()
     kinds = asked.kinds or sorted([*KINDS, *(record_servers.NAMES if asked.servers else ())])
     gen, made, begun = random.Random(asked.seed), Counter[str](), time.monotonic()
-    completed = faults = 0
+    completed = faults = places = 0
     deck = gen.sample(kinds, len(kinds))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and folders go too
     with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder, contextlib.ExitStack() as stack:
@@ -228,7 +228,8 @@ def main() -> int:
                 made[kind] += 1
                 print(f"{made.total()}: {shown[:2000]}", flush=True)
             if complete or shown.startswith("FAULT bytes"):
-                place = place.fresh(made.total())
+                places += 1
+                place = place.fresh(places)
         done = lsd("grid", asked.grid, home=place.home, **place.env)
         require(done.returncode == 0, done.stdout + done.stderr)
         check(place, expected)
