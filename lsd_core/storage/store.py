@@ -237,8 +237,7 @@ class Store:
         key, text = f"check-{uuid.uuid4().hex}", b"written by a check; safe to delete"
         with self._explained(missing_is_error=True):
             for path in Path(self.url).glob("*") if self.is_local else ():
-                if path.is_dir():
-                    self._own(f"{path.name}/name")  # no link where a run will write
+                self._check_folder(path)
             self.write_bytes(key, text)
             same = self.read_bytes(key) == text
             self.delete(key)
@@ -280,6 +279,14 @@ class Store:
             rule, remedy = "lie in the store itself", "put its folder in the place of the link"
             raise InputError(self.locate(key), rule, f"a link that leads to {path.parent.resolve()}", remedy)
         return path
+
+    def _check_folder(self, path: Path) -> None:
+        """Raise InputError for a link or another disk where a run will write: a file is renamed from scratch."""
+        if path.is_dir():
+            self._own(f"{path.name}/name")
+            if path.stat().st_dev != Path(self.url).stat().st_dev:
+                rule, remedy = "lie on the disk of its store", "have the whole store on one disk"
+                raise InputError(str(path), rule, "a folder of another disk", remedy)
 
     def _holds(self, path: str) -> bool:
         """Whether a file is there: on S3 one request, where s3fs's `exists` lists the folder after each miss."""

@@ -273,6 +273,25 @@ def test_a_link_where_a_run_would_write_is_found_before_work(linked: tuple[Store
     assert list(precious.parent.iterdir()) == [precious]
 
 
+def test_a_folder_of_another_disk_is_found_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, stat = Store(str(tmp_path / "store")), Path.stat
+    store.write_bytes("teachers/a", b"1")
+    store.check()
+
+    def mounted(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        return os.stat_result((*found[:2], found.st_dev + (path.name == "teachers"), *found[3:10]))
+
+    monkeypatch.setattr(Path, "stat", mounted)
+    with pytest.raises(
+        InputError, match=r"teachers must lie on the disk of its store, got a folder of another"
+    ):
+        store.check()
+    store.check(writable=False)
+
+
 def test_what_lies_behind_a_link_is_not_swept(linked: tuple[Store, Path]) -> None:
     store, precious = linked
     store.sweep(before=precious.stat().st_mtime + 1)
