@@ -28,6 +28,6 @@ def lsd(config: GridChoice = GridConfig()) -> State[Any]:
 
     settings = resolve(config=config.places)
     settings.apply()
-    check_places(settings, config.num_gpus)
+    check_places(settings, config.num_gpus, config.workers)
     plan = make_plan(config, Store(settings.store))
     return final_state(*run_grid(plan, settings, LogProgress(get_run_logger().info)))

@@ -139,9 +139,13 @@ def embedded_environment(home: Path) -> dict[str, str]:
 
 
 def quiet_console(env: MutableMapping[str, str] | None = None) -> None:
-    """Keep Prefect's log off the terminal, where our progress bars are; its API still records every line."""
+    """Keep Prefect's log off the terminal, where our progress bars are; its API still records every line.
+
+    Its own services would show a screen for each event that a server which has ended does not take.
+    """
     env = os.environ if env is None else env
-    env.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    for name in ("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "PREFECT_INTERNAL_LOGGING_LEVEL"):
+        env.setdefault(name, "CRITICAL")
 
 
 def _absolute(store: str) -> str:

@@ -23,7 +23,7 @@ def teacher(config: GridChoice = GridConfig()) -> State[Any]:
 
     settings, task_runs = resolve(config=config.places), tasks.TaskRuns()
     settings.apply()
-    tasks.check_places(settings, config.num_gpus, with_registry=False)
+    tasks.check_places(settings, config.num_gpus, config.workers, with_registry=False)
     driver = Driver(
         settings=settings,
         progress=LogProgress(get_run_logger().info),

@@ -43,9 +43,11 @@ def _check_out(path: Path, name: str) -> None:
     BACKBONE.check("out", path.stem)
     if not path.absolute().parent.is_dir():
         raise InputError("out", "lie in a folder that exists", str(path), f"mkdir -p {path.parent}")
-    for file in (path, path.with_suffix(".checkpoint")):
+    for file in (path, path.with_suffix(".checkpoint"), path.with_suffix(".partial")):
         if file.is_dir() or (file.exists() and Path(name).exists() and file.samefile(name)):
             raise InputError("out", "be another file than the one that is learned from", str(path))
+    if path.suffix != ".safetensors":  # a checkpoint of that name would be removed at the end
+        raise InputError("out", "end in .safetensors", str(path))
 
 
 def train_backbone(
@@ -110,6 +112,7 @@ def train_named_judge(
     """Train the judge of that name and write it to `path`."""
     given = {"seed": seed} if steps is None else {"seed": seed, "steps": steps}
     path = path or Path(f"{name}.safetensors")
+    _check_out(path, name)
     if name == TEXT_JUDGE:
         config, checkpoint = JudgeConfig(**given), path.with_suffix(".checkpoint")
         with _progress(console, "train judge", config.steps, "nats a held-out character") as report:

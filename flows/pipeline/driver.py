@@ -27,6 +27,8 @@ from lsd_core.backbones.imported import named_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
+from lsd_core.errors import InputError
+from lsd_core.numerics.machine import cores
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import publish_manifest
 from lsd_core.trajectories.spec import TeacherSpec
@@ -36,18 +38,22 @@ from workers.pool import Outcome, Pool
 from workers.session import check_address, ray_session, workers_for
 from workers.worker import Worker
 
+WORKERS_A_CORE = 2  # of a private Ray: while one waits for the store, another computes
 NAMED = 3  # backbones in the label of a worker
 
 
-def check_places(settings: Settings, num_gpus: float = 0, *, with_registry: bool = True) -> None:
+def check_places(
+    settings: Settings, num_gpus: float = 0, workers: int | None = None, *, with_registry: bool = True
+) -> None:
     """Raise InputError unless the store, the cluster, and the registry where one is needed, can be used.
 
-    A cluster may get its GPUs when they are asked for; a private Ray has those of this machine.
+    A cluster may get its GPUs and nodes when they are asked for; a private Ray has those of this machine.
     """
     Store(settings.store).check()
     check_address(settings.ray_address)
     if settings.ray_address == LOCAL_RAY:
         check_gpus(float(num_gpus))
+        _check_workers(workers or 1)
     if with_registry:
         registry.check(settings.tracking_uri)
 
@@ -55,8 +61,17 @@ def check_places(settings: Settings, num_gpus: float = 0, *, with_registry: bool
 def prepare(config: GridConfig, settings: Settings, *, with_registry: bool = True) -> Plan:
     """Everything that can be wrong with the input, found before any work starts."""
     plan = make_plan(config, Store(settings.store))
-    check_places(settings, config.num_gpus, with_registry=with_registry)
+    check_places(settings, config.num_gpus, config.workers, with_registry=with_registry)
     return plan
+
+
+def _check_workers(workers: int) -> None:
+    """Raise InputError for workers that would only take memory: each has a Python with torch of its own."""
+    most = WORKERS_A_CORE * cores()
+    if workers > most:
+        rule = f"be at most {most} on this machine's {cores()} cores"
+        shown = f"{workers}, which would take {workers / 2:g} GB"
+        raise InputError("workers", rule, shown, "leave it out for a worker a core")
 
 
 def publish_backbones(backbones: Sequence[AnyBackbone], store_url: str) -> None:
@@ -75,7 +90,8 @@ class Driver:
     num_gpus: float = 0
     hear: Callable[[Message], None] | None = None
     """Takes messages of workers; if left out, a log takes their remarks."""
-    publish: Callable[[Sequence[AnyBackbone], str], Any] = publish_backbones
+    publish: Callable[[Sequence[AnyBackbone], str], Any] | None = None
+    """Publishes weights, as a task run; if left out, they are, tried again while the store does not answer."""
     begun: Callable[[Piece], None] = lambda piece: None
     """Called when work on a piece begins."""
     timing: Timing = field(default_factory=Timing)
@@ -88,6 +104,13 @@ class Driver:
     def ask(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
         """What `work` returns, tried again while the store does not answer; it may be repeated."""
         return patiently(self.progress.say, work, *args, **kwargs)
+
+    def publish_weights(self, backbones: Sequence[AnyBackbone]) -> None:
+        """Put frozen weights on the store; which also mends a damaged file."""
+        if self.publish is None:
+            self.ask(publish_backbones, backbones, self.settings.store)
+        else:
+            self.publish(backbones, self.settings.store)
 
     def survey(self, teachers: Iterable[TeacherSpec], trajectories: int) -> list[Survey]:
         """See which shards are there, and count them; reads and hashes them all."""
@@ -121,7 +144,7 @@ class Driver:
 def make_trajectories(plan: Plan, driver: Driver) -> Counts:
     """The trajectories of every backbone of a grid and nothing else, so that a later grid finds them ready."""
     site = driver.site()
-    driver.publish(plan.backbones, driver.settings.store)
+    driver.publish_weights(plan.backbones)
     driver.ask(publish_conditions, plan.conditions, site.store)
     surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories)
     taught, jobs = driver.ask(teach, site, surveys)
@@ -145,7 +168,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
     incomplete = {spec.key for spec in plan.candidates if not driver.ask(complete, site, spec)}
     if not incomplete and not check_teachers:
         return replace(run, cards=cards)
-    driver.publish(plan.backbones, driver.settings.store)  # which also mends a damaged file
+    driver.publish_weights(plan.backbones)
     driver.ask(publish_conditions, plan.conditions, site.store)
     learners = [spec for spec in plan.candidates if spec.teacher is not None]
     teachers = list({spec.teacher.hash: spec.teacher for spec in learners if spec.teacher}.values())

@@ -1,7 +1,10 @@
 """The flow in this process: no server, no account. The same code path; only the URLs differ."""
 
+import logging
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +42,7 @@ def run_embedded(config: GridConfig, console: Console) -> int:
     quiet_console()
     if settings.prefect_api_url == EMBEDDED:
         end_with_this_process()  # Prefect's temporary server does not by itself
+    from httpx import TransportError
     from prefect import flow
 
     from flows.pipeline.driver import prepare
@@ -68,11 +72,26 @@ def run_embedded(config: GridConfig, console: Console) -> int:
         ended = run_grid(plan, settings, progress_on(console))
         return final_state(*ended)
 
+    again = "run the same command again: what is done is kept"
     try:
-        state = lsd(config, return_state=True)
+        with _without_complaints_of_logging():
+            state = lsd(config, return_state=True)
     except RuntimeError as error:
         if "ephemeral Prefect API server" not in str(error):
             raise
-        shown, remedy = str(error), "run the same command again: what is done is kept"
-        raise Unreachable("Prefect's temporary server", "start", shown, remedy) from None
+        raise Unreachable("Prefect's temporary server", "start", str(error), again) from None
+    except TransportError as error:  # after Prefect's own retries
+        named = "Prefect's temporary server" if settings.prefect_api_url == EMBEDDED else "prefect_api_url"
+        shown = f"{settings.prefect_api_url} ({type(error).__name__}: {error})"
+        raise Unreachable(named, "answer until the run ends", shown, again) from None
     return print_ending(state, ended, settings, console)
+
+
+@contextmanager
+def _without_complaints_of_logging() -> Iterator[None]:
+    """Log lines that a server does not take are dropped silently: what ends the run says that it is gone."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = before

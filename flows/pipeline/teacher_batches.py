@@ -8,10 +8,10 @@ from dataclasses import replace
 from flows.config import TeacherConfig
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.teacher import teacher_spec
-from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import digest
 from lsd_core.numerics.machine import cores, memory_bytes
 from lsd_core.samplers.memory import resolve_batch
+from lsd_core.storage.damage import unless_damaged
 from lsd_core.storage.sealed import read_sealed, write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.conditions import Conditions
@@ -55,10 +55,6 @@ def worker_memory_bytes() -> int:
 
 def _read(store: Store, key: str) -> int | None:
     """The batch that was frozen; None where there is none, or a damaged one."""
-    try:
-        batch = read_sealed(store, key).get("batch")
-    except Unreachable:
-        raise
-    except InputError:
-        return None
+    record = unless_damaged(lambda: read_sealed(store, key), None)
+    batch = None if record is None else record.get("batch")
     return batch if type(batch) is int and batch >= 1 else None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lsd_core.numerics.plain_text import parse_json
 from workers.jobs import Job, LearnJob, MeasureJob
 from workers.timing import Spent
 
@@ -169,6 +170,9 @@ def _write(path: Path, record: Mapping[str, Any]) -> None:
 def _read_candidates(path: Path) -> dict[str, Took]:
     """A file of seconds; a missing or damaged one tells nothing."""
     try:
-        return {key: Took(**record) for key, record in json.loads(path.read_text()).items()}
+        found = {key: Took(**record) for key, record in parse_json(path.read_bytes(), str(path)).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
+    return {
+        key: took for key, took in found.items() if all(type(n) in (int, float) for n in vars(took).values())
+    }

@@ -10,6 +10,7 @@ from lsd_core.candidates.reading import read_card, read_spec
 from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import canonical_json
+from lsd_core.storage.damage import unless_damaged
 from lsd_core.storage.store import Store
 
 
@@ -87,12 +88,8 @@ def _alike(spec: CandidateSpec) -> tuple[object, ...]:
 
 def _champions(store: Store, backbone: str, fingerprint: str) -> set[str]:
     """sha256 of the cards that hold an alias; none where the record is damaged, which `lsd verify` names."""
-    try:
-        return set(read_champions(store, champions_key(backbone, fingerprint)).values())
-    except Unreachable:
-        raise
-    except InputError:
-        return set()
+    key = champions_key(backbone, fingerprint)
+    return set(unless_damaged(lambda: read_champions(store, key), dict[str, str]()).values())
 
 
 def _current_fingerprint(store: Store, backbone: str, known: set[str]) -> str:

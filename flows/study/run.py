@@ -38,12 +38,12 @@ def run_study(study: StudyConfig, settings: Settings, console: Console) -> int:
     progress = progress_on(console)
     driver = Driver(settings=settings, progress=progress, workers=study.workers, num_gpus=study.num_gpus)
     run = do_work(plan, driver)
-    points = read_points(run, plan)
+    points = driver.ask(read_points, run, plan)
     for phase, reused in run.counts.reused.items():
         console.print(f"  {phase}: {reused} reused, {run.counts.made.get(phase, 0)} made")
     failures = {e.variant.label: run.failures[e.spec.work.key] for e in plan.entries if run.failed(e.spec)}
     if points:
-        findings = ANALYSES[study.kind](study, points, read_teachers(run, plan))
+        findings = ANALYSES[study.kind](study, points, driver.ask(read_teachers, run, plan))
         folder = write(study, findings, settings.reports / "studies" / study.name, failures)
         console.print(table_of(findings))
         console.print(findings.sentence)

@@ -21,9 +21,9 @@ from workers.jobs import CandidateJob, CertifyJob, MeasureJob
 
 def do_work(study: StudyPlan, driver: Driver) -> Run:
     """Have everything on the store; the run says what was there, what was made and what failed."""
-    check_places(driver.settings, driver.num_gpus, with_registry=False)
+    check_places(driver.settings, driver.num_gpus, driver.workers, with_registry=False)
     site, plan = driver.site(), study.plan
-    site.check([entry.spec for entry in study.entries], driver.progress.say)
+    driver.ask(site.check, [entry.spec for entry in study.entries], driver.progress.say)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
     wanted = dict[str, Wanted]()
     for entry in sorted(study.entries, key=lambda entry: -entry.spec.nfe):
@@ -37,11 +37,11 @@ def do_work(study: StudyPlan, driver: Driver) -> Run:
                 site.count(phase, jobs)
     learners = [one.spec for one in wanted.values() if one.spec.teacher is not None]
     surveys = driver.survey(plan.teachers, plan.config.teacher.trajectories) if lacking else []
-    taught, planned = teach(site, surveys, learners)
+    taught, planned = driver.ask(teach, site, surveys, learners)
     pieces = {key: _piece(site, one, taught) for key, one in lacking.items()}
     planned += [job for one in lacking.values() for job in site.missing(one.jobs)]
     if pieces:
-        driver.publish(plan.backbones, driver.settings.store)
+        driver.publish_weights(plan.backbones)
     driver.work([*taught.values(), *pieces.values()], planned)
     failures = Failures()
     for key, piece in pieces.items():

@@ -1,7 +1,8 @@
-"""Refuse configurations for transformers that name code to run: kernels from the hub, and adapters.
+"""Refuse configurations for transformers that name code to run: kernels from the hub, quantizers, and adapters.
 
 An attention implementation `OWNER/NAME` in a configuration has transformers download that repository and run it, if the
-package `kernels` is installed, and `flash_attention_2` does so where flash-attn is not. An adapter beside the weights
+package `kernels` is installed, and `flash_attention_2` does so where flash-attn is not. A `quantization_config` chooses
+a package to load weights with, and some of these fetch kernels too. An adapter beside the weights
 is loaded by the package `peft`, if it is installed, which imports modules that its configuration names.
 """
 
@@ -15,6 +16,7 @@ from lsd_core.errors import InputError
 FIELDS = ("attn_implementation", "experts_implementation", "attn_implementation_internal")
 OURS = (None, "eager", "sdpa", "batched_mm", "grouped_mm")
 """Implementations that torch alone carries out."""
+QUANTIZED = ("quantization_config", "compression_config")
 ADAPTER = "adapter_config.json"
 
 
@@ -24,6 +26,9 @@ def check_config(record: Any, source: str) -> None:
         if str(name).strip("_") in FIELDS and value not in OURS:
             rule = f"be one of {', '.join(filter(None, OURS))}, since no code that a file names is run"
             raise InputError(f"{name} in {source}", rule, value, "leave it out")
+        if name in QUANTIZED and value is not None:
+            rule, remedy = "be left out, since weights are read as they are", "save the weights unquantised"
+            raise InputError(f"{name} in {source}", rule, value, remedy)
         check_config(value, source)
     for value in record if isinstance(record, list) else ():
         check_config(value, source)

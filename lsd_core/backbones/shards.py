@@ -16,7 +16,7 @@ from safetensors.torch import load_file as map_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.storage.sealed import read_sealed, write_sealed
 from lsd_core.storage.store import Store
@@ -81,6 +81,8 @@ def damage(store: Store, folder: str) -> str | None:
                 return f"{store.locate(key)} must have the content of its name"
     except FileNotFoundError:
         return f"{store.locate(key)} must exist"
+    except Unreachable:
+        raise
     except InputError as error:
         return str(error)
     return None
@@ -89,12 +91,15 @@ def damage(store: Store, folder: str) -> str | None:
 def download(store: Store, folder: str, cached: Path) -> TensorFile:
     """The publication, its shards copied into a folder on this machine if they are not there, and mapped."""
     index = read_index(store, folder)
+    if cached.is_symlink():
+        cached.unlink()  # whatever it leads to is not the cache's
     cached.mkdir(parents=True, exist_ok=True)
     tensors = dict[str, Tensor]()
     for shard in sorted(set(index["weight_map"].values())):
         key, path = f"{folder}/{shard}", cached / shard
         if not path.is_file():
             scratch = path.with_suffix(".part")
+            scratch.unlink(missing_ok=True)  # what a killed download left, or a link to somewhere else
             store.download(key, scratch)
             with scratch.open("rb") as file:
                 found = f"{hashlib.file_digest(file, 'sha256').hexdigest()}.safetensors"

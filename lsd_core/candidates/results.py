@@ -11,9 +11,9 @@ from lsd_core.candidates.reading import across_key, read_across, read_learned, r
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.cards import plain
 from lsd_core.distillation.learned import Learned
-from lsd_core.errors import InputError, Unreachable
 from lsd_core.metrics.across import Across
 from lsd_core.numerics.canonical import digest
+from lsd_core.storage.damage import unless_damaged
 from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
 
@@ -74,12 +74,7 @@ class Results:
 
     def find_learned(self, which: int) -> Learned | None:
         """The copy that another candidate left; None where there is none, or a damaged one."""
-        try:
-            return read_learned(self.store, self.learned_key(which))
-        except Unreachable:
-            raise
-        except InputError:
-            return None
+        return unless_damaged(lambda: read_learned(self.store, self.learned_key(which)), None)
 
     def read_learned(self, which: int) -> Learned:
         return read_learned(self.store, self.table_key(which))

@@ -7,6 +7,7 @@ specification, so that in a store of an earlier version, without digests, a digi
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from lsd_core.candidates.reading import (
     across_key,
@@ -19,6 +20,7 @@ from lsd_core.candidates.reading import (
 from lsd_core.candidates.spec import PARTS
 from lsd_core.cards import Metric, SamplerCard, plain
 from lsd_core.errors import InputError, Unreachable
+from lsd_core.storage.damage import damage_in, unless_damaged
 from lsd_core.storage.sealed import REMEDY as SEALED_REMEDY
 from lsd_core.storage.sealed import SEAL, read_sealed
 from lsd_core.storage.store import Store
@@ -80,12 +82,8 @@ def damaged_copies(store: Store) -> dict[str, str]:
     """Copies of tables that are bad, and why; a run learns anew what it finds no good copy of."""
     found = dict[str, str]()
     for key in store.list("learned"):
-        try:
-            read_learned(store, key)
-        except Unreachable:
-            raise
-        except InputError as error:
-            found[key] = f"{error}, or delete this copy"
+        if reason := damage_in(partial(read_learned, store, key)):
+            found[key] = f"{reason}, or delete this copy"
     return found
 
 
@@ -95,28 +93,24 @@ def damaged_champions(store: Store) -> dict[str, str]:
     cards = [key for key in store.list("cells") if keys and key.endswith(f"/{CARD}")]
     hashes = set(ahead(lambda key: _hash(store, key), cards))
     for key in keys:
-        try:
-            held = read_sealed(store, key).get("champions")
-            if not isinstance(held, dict):
-                raise InputError(store.locate(key), "be a record of champions", held, SEALED_REMEDY)
-            if any(sha not in hashes for sha in held.values()):
-                rule, shown = "name cards of the store", "another sha256"
-                raise InputError(store.locate(key), rule, shown, SEALED_REMEDY)
-        except Unreachable:
-            raise
-        except InputError as error:
-            found[key] = str(error)
+        if reason := damage_in(partial(_check_champions, store, key, hashes)):
+            found[key] = reason
     return found
+
+
+def _check_champions(store: Store, key: str, hashes: Collection[str]) -> None:
+    """Raise InputError unless a record of champions names cards with these hashes."""
+    held = read_sealed(store, key).get("champions")
+    if not isinstance(held, dict):
+        raise InputError(store.locate(key), "be a record of champions", held, SEALED_REMEDY)
+    if any(sha not in hashes for sha in held.values()):
+        raise InputError(store.locate(key), "name cards of the store", "another sha256", SEALED_REMEDY)
 
 
 def _hash(store: Store, key: str) -> str:
     """Of a card, if it is whole."""
-    try:
-        return read_card(store, key).sha256
-    except Unreachable:
-        raise
-    except InputError:
-        return ""
+    card = unless_damaged(lambda: read_card(store, key), None)
+    return "" if card is None else card.sha256
 
 
 def _bad_file(store: Store, key: str) -> tuple[str, str] | None:

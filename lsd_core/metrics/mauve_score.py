@@ -4,7 +4,6 @@ The library is `mauve-text` (extra [metrics]); the features are a causal languag
 text's last token, as published. Features of another model give another MAUVE, so the model is part of its name.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -23,6 +22,7 @@ from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.metrics.judges.causal_judge import judge_folder, load_judge
 from lsd_core.metrics.metric import Metric
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.storage.home import weights_dir
 
 LONGEST = 1024  # tokens of a text that are read, as published
@@ -74,7 +74,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
     try:
         lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
         return (
-            tuple(str(json.loads(line)["text"]) for line in lines)
+            tuple(str(parse_json(line, str(path))["text"]) for line in lines)
             if path.suffix == ".jsonl"
             else tuple(lines)
         )

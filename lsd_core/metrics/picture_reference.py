@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from lsd_core.errors import InputError
 from lsd_core.metrics import cifar10_images as cifar10
 from lsd_core.metrics.frechet import Moments
+from lsd_core.storage.damage import unless_damaged
 from lsd_core.storage.home import cache_dir, weights_dir
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -42,7 +44,7 @@ def read_statistics(path: Path, size: int) -> Moments:
     try:
         with np.load(path, allow_pickle=False) as file:
             mean, covariance = (torch.from_numpy(file[name]).double() for name in ("mu", "sigma"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise InputError(str(path), "hold mu and sigma", " ".join(str(error).split())[:160]) from None
     if mean.shape != (size,) or covariance.shape != (size, size):
         found = f"{tuple(mean.shape)} and {tuple(covariance.shape)}"
@@ -55,12 +57,14 @@ def moments_of(path: Path, weights: Path, size: int, look: Look) -> Moments:
     if path.suffix == ".npz":
         return read_statistics(path, size)
     kept = cache_dir() / "references" / f"{_digest([weights, *files_of(path)])}.npz"
-    if not kept.is_file():
-        moments = Moments.of(torch.cat([look(images) for images in images_of(path)]))
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        scratch = kept.with_name(f".{uuid.uuid4().hex}.npz")
-        np.savez(scratch, mu=moments.mean.numpy(), sigma=moments.covariance.numpy())
-        os.replace(scratch, kept)
+    known = unless_damaged(lambda: read_statistics(kept, size), None) if kept.is_file() else None
+    if known is not None:
+        return known
+    moments = Moments.of(torch.cat([look(images) for images in images_of(path)]))
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    scratch = kept.with_name(f".{uuid.uuid4().hex}.npz")
+    np.savez(scratch, mu=moments.mean.numpy(), sigma=moments.covariance.numpy())
+    os.replace(scratch, kept)
     return read_statistics(kept, size)
 
 
@@ -89,7 +93,7 @@ def _read(path: Path) -> UInt8[Tensor, "3 h w"]:
     try:
         with Image.open(path) as image:
             return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)
-    except (UnidentifiedImageError, OSError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise InputError(str(path), "be an image", " ".join(str(error).split())[:160]) from None
 
 

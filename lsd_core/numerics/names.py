@@ -55,6 +55,8 @@ RUN = Grammar("a name of letters, digits and, inside, spaces and _ . , = + ( ) -
 """A grid or a study: names the folder of its reports."""
 COMPONENT = Grammar("a name of ASCII letters, digits, _ and -, at most 64", r"[A-Za-z0-9_][A-Za-z0-9_-]*", 64)
 """A sampler, method, task, family or process: part of keys, tags and aliases."""
+ALIAS = Grammar("an alias of ASCII letters, digits, _ and -, at most 255", r"[A-Za-z0-9_][A-Za-z0-9_-]*", 255)
+"""Of a version in the registry: anybody may set one."""
 PACKAGE = Grammar("the name of a Python distribution", r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 """What a remedy says to install."""
 REPOSITORY = Grammar("OWNER/NAME on the hub", r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*", 200)

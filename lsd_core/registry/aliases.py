@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import aliases_of, current_fingerprint, listed, rows_of, version_of
 from lsd_core.registry.model_page import model_page
@@ -120,5 +121,12 @@ def _history_tag(alias: str) -> str:
 
 
 def _history(client: Any, backbone: str, alias: str) -> list[int]:
-    """Versions that held the alias before, oldest first."""
-    return list(json.loads(client.get_registered_model(backbone).tags.get(_history_tag(alias), "[]")))
+    """Versions that held the alias before, oldest first; InputError where the tag is none that we wrote."""
+    tag = _history_tag(alias)
+    earlier = parse_json(
+        client.get_registered_model(backbone).tags.get(tag, "[]"), f"tag {tag} of {backbone}"
+    )
+    if not isinstance(earlier, list) or not all(type(version) is int for version in earlier):
+        rule, remedy = "be a list of versions", "remove that tag of the registered model: no sampler is lost"
+        raise InputError(f"tag {tag} of {backbone}", rule, earlier, remedy)
+    return earlier

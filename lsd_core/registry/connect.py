@@ -14,6 +14,8 @@ _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # A connection that outlives its file goes on reading what was removed, and cannot write.
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 

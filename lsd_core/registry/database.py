@@ -19,6 +19,9 @@ from pathlib import Path
 from lsd_core.errors import InputError
 
 FIRST = {"experiments", "runs", "tags", "metrics", "params"}  # tables that MLflow makes before its migrations
+STILL_S = (
+    30  # a file that MLflow itself builds in its place, such as for `mlflow ui`, changes more often than that
+)
 PATIENCE_S = 300  # a build takes seconds; a lock that is held longer belongs to a process that hangs
 
 
@@ -27,9 +30,12 @@ def ensure_database(file: Path) -> None:
     if file.exists() and _checked_once(file, file.stat().st_ino):
         return
     with _locked(file.with_name(f"{file.name}.lock")):
-        if file.exists():
+        while file.exists():
             if not _is_unfinished(file):
                 return
+            if time.time() - file.stat().st_mtime < STILL_S:
+                time.sleep(0.5)  # somebody may be building it
+                continue
             os.replace(file, file.with_name(f"{file.name}.unfinished"))
         for left in file.parent.iterdir():  # of builders that were killed, since we hold the lock
             if re.fullmatch(rf"\.{re.escape(file.name)}-[0-9a-f]{{32}}(-journal|-wal|-shm)?", left.name):
@@ -46,7 +52,8 @@ def _checked_once(file: Path, inode: int) -> bool:
 
 
 def _is_unfinished(file: Path) -> bool:
-    """Whether a database lacks what MLflow adds last, its default experiment: then nothing was ever logged in it.
+    """Whether a database lacks what MLflow adds last, its default experiment, and has no run: then nothing was ever
+    logged in it. (A migration of a later MLflow may be at work on the table of experiments.)
 
     What is no database at all or another program's is left for MLflow to complain about, and one that is busy counts
     as whole.
@@ -57,9 +64,8 @@ def _is_unfinished(file: Path) -> bool:
             tables = {name for (name,) in found if not name.startswith("sqlite_")}
             if not (tables <= FIRST or {"alembic_version", "runs"} <= tables):
                 return False
-            if "experiments" not in tables:
-                return True
-            return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is None
+            filled = (f"SELECT 1 FROM {name} LIMIT 1" for name in ("experiments", "runs") if name in tables)
+            return all(connection.execute(query).fetchone() is None for query in filled)
     except sqlite3.DatabaseError:
         return False
 

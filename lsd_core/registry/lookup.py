@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lsd_core.errors import InputError
-from lsd_core.numerics.names import BACKBONE
+from lsd_core.numerics.names import ALIAS, BACKBONE
 from lsd_core.registry.card_fields import rank, row_of
 from lsd_core.registry.connect import connect
 
@@ -72,7 +72,10 @@ def listed(names: Iterable[Any]) -> str:
 
 
 def aliases_of(client: Any, name: str) -> dict[str, int]:
-    """Alias -> version of a registered model (a search for versions returns no aliases: mlflow#16734)."""
+    """Alias -> version of a registered model (a search for versions returns no aliases: mlflow#16734).
+
+    What MLflow itself would not take for an alias is none: aliases stand in lines that a person may paste into a shell.
+    """
     from mlflow.exceptions import MlflowException
 
     BACKBONE.check("backbone", name)
@@ -84,7 +87,7 @@ def aliases_of(client: Any, name: str) -> dict[str, int]:
         known = listed(model.name for model in client.search_registered_models())
         remedy = "run `lsd grid` for it, or `lsd register` to rebuild the registry from the store"
         raise InputError("backbone", f"be one of the registered: {known}", name, remedy) from None
-    return {alias: int(version) for alias, version in found.items()}
+    return {alias: int(version) for alias, version in found.items() if ALIAS.fits(alias)}
 
 
 def versions_of(client: Any, name: str, condition: str = "") -> list[Any]:

@@ -6,11 +6,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lsd_core.cards import SamplerCard, text_sha256
-from lsd_core.errors import InputError
+from lsd_core.errors import InputError, Unreachable
 from lsd_core.registry.card_fields import uri_of
 from lsd_core.registry.connect import connect
 from lsd_core.registry.lookup import aliases_of, listed, version_of
 from lsd_core.registry.pyfunc import CARD_FILE
+from lsd_core.storage.store import redacted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +41,17 @@ def resolve(uri: str, *, tracking_uri: str | None = None) -> Resolved:
     version = version_of(client, name, aliases[alias] if alias else number)
     exact = uri_of(name, version.version)
     location = client.get_model_version_download_uri(name, version.version)
-    remedy = "register it again from the store (lsd register)"
+    remedy = "set the credentials and install the library of that place, or register it again (lsd register)"
     with TemporaryDirectory() as folder:
         try:
             source = f"{location}/{CARD_FILE}"
             mlflow.artifacts.download_artifacts(source, dst_path=folder, tracking_uri=client.tracking_uri)
             text = Path(folder, CARD_FILE).read_bytes().decode()
-        except (MlflowException, OSError, UnicodeDecodeError) as error:
-            reason = f"{type(error).__name__} at {location}"
-            raise InputError(f"card of {exact}", "be readable", reason, remedy) from None
+        except Exception as error:  # of MLflow, or of the library that speaks to that kind of place
+            said = "" if isinstance(error, MlflowException) else f": {' '.join(str(error).split())[:160]}"
+            reason = f"{type(error).__name__} at {location}{said}".replace(location, redacted(location))
+            kind = Unreachable if isinstance(error, ConnectionError) else InputError
+            raise kind(f"card of {exact}", "be readable", reason, remedy) from None
     if text_sha256(text) != version.tags.get("card_sha256"):
         rule = f"have the sha256 it was registered with, {version.tags.get('card_sha256')}"
         raise InputError(f"card of {exact}", rule, text_sha256(text), remedy)

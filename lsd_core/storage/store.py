@@ -1,7 +1,8 @@
 """The store: a folder or any fsspec URL that holds what is published, read and written by key.
 
 A key is a relative path with forward slashes. A file appears whole or not at all, and credentials
-come from the environment or the cloud's identity, never from the URL.
+come from the environment or the cloud's identity, never from the URL. A folder may be a link to a store; through links
+inside it nothing is written or removed.
 """
 
 import errno
@@ -131,7 +132,7 @@ class Store:
         completed multipart upload). The last of several writers wins."""
         with self._explained():
             if self.is_local:
-                self._write_local(Path(self._path(key)), data)
+                self._write_local(self._own(key), data)
             else:
                 self._fs.pipe_file(self._path(key), data)
 
@@ -143,7 +144,7 @@ class Store:
         """
         with self._explained():
             if self.is_local:
-                self._write_local(Path(self._path(key)), data, exclusive=True)
+                self._write_local(self._own(key), data, exclusive=True)
             else:
                 self._fs.pipe_file(self._path(key), data)
 
@@ -219,7 +220,7 @@ class Store:
         """Remove a file; one that is not there is no error."""
         with self._explained():
             try:
-                self._fs.rm_file(self._path(key))
+                self._fs.rm_file(str(self._own(key)) if self.is_local else self._path(key))
             except FileNotFoundError:
                 return
 
@@ -235,6 +236,8 @@ class Store:
             return
         key, text = f"check-{uuid.uuid4().hex}", b"written by a check; safe to delete"
         with self._explained(missing_is_error=True):
+            for path in Path(self.url).glob("*") if self.is_local else ():
+                self._check_folder(path)
             self.write_bytes(key, text)
             same = self.read_bytes(key) == text
             self.delete(key)
@@ -244,8 +247,9 @@ class Store:
     def sweep(self, before: float) -> None:
         """Remove local scratch files last touched before a time (seconds since 1970)."""
         scratch = Path(self.url, _SCRATCH)
-        for path in scratch.iterdir() if self.is_local and scratch.is_dir() else ():
-            if path.stat().st_mtime < before:
+        mine = self.is_local and scratch.is_dir() and not scratch.is_symlink()
+        for path in scratch.iterdir() if mine else ():
+            if path.lstat().st_mtime < before:
                 path.unlink(missing_ok=True)
 
     @property
@@ -268,6 +272,22 @@ class Store:
             raise InputError("key", "be a relative path inside the store", key)
         return f"{self._fs._strip_protocol(self.url)}/{key}".rstrip("/")
 
+    def _own(self, key: str) -> Path:
+        """The path of a key that is written or removed: what a link in a store leads to is somebody else's."""
+        path = Path(self._path(key))
+        if path.parent.resolve() != Path(self.url).resolve() / Path(key).parent:
+            rule, remedy = "lie in the store itself", "put its folder in the place of the link"
+            raise InputError(self.locate(key), rule, f"a link that leads to {path.parent.resolve()}", remedy)
+        return path
+
+    def _check_folder(self, path: Path) -> None:
+        """Raise InputError for a link or another disk where a run will write: a file is renamed from scratch."""
+        if path.is_dir():
+            self._own(f"{path.name}/name")
+            if path.stat().st_dev != Path(self.url).stat().st_dev:
+                rule, remedy = "lie on the disk of its store", "have the whole store on one disk"
+                raise InputError(str(path), rule, "a folder of another disk", remedy)
+
     def _holds(self, path: str) -> bool:
         """Whether a file is there: on S3 one request, where s3fs's `exists` lists the folder after each miss."""
         if self._kind == "s3":
@@ -287,7 +307,7 @@ class Store:
             raise InputError(
                 "store", "be a folder inside an existing one", self.url, f"make {root.parent} first"
             )
-        scratch = root / _SCRATCH
+        scratch = self._own(f"{_SCRATCH}/name").parent
         scratch.mkdir(parents=True, exist_ok=True)
         return scratch
 
@@ -349,7 +369,9 @@ def _may_pass(error: Exception) -> bool:
 
 def redacted(url: str) -> str:
     """The URL without what may be secret: all before the last @, and the query."""
-    scheme, _, rest = url.partition("://")
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return url
     _, at, place = rest.rpartition("@")
     return f"{scheme}://{'***@' if at else ''}{place.partition('?')[0]}" + ("?***" if "?" in place else "")
 

@@ -7,7 +7,7 @@ named by the digest of its content and is split in two: what is learned on, and 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
 import torch
@@ -18,6 +18,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import digest
 from lsd_core.numerics.names import SPEC_HASH
 from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.storage.damage import damage_in
 from lsd_core.storage.sealed import read_sealed, write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.types import TIME_GRID, Trajectories
@@ -58,9 +59,7 @@ class TemplateSet:
 
     def publish(self, store: Store) -> None:
         """Put it on the store, where workers and later runs read it."""
-        try:
-            read_sealed(store, self.key)
-        except InputError:
+        if damage_in(lambda: read_sealed(store, self.key)) is not None:
             write_sealed(store, self.key, self.record)
 
     def conditions(self, part: Part, *, held_out: float, unconditional: float) -> "Conditions":
@@ -181,10 +180,8 @@ def damaged_conditions(store: Store) -> dict[str, str]:
     """Published sets that are not what their names say, and why: one line each, by key."""
     found = dict[str, str]()
     for key in store.list(FOLDER):
-        try:
-            _read(store, key, key.rpartition("/")[2].removesuffix(".json"))
-        except InputError as error:
-            found[key] = str(error)
+        if reason := damage_in(partial(_read, store, key, key.rpartition("/")[2].removesuffix(".json"))):
+            found[key] = reason
     return found
 
 

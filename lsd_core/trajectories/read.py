@@ -1,7 +1,6 @@
 """Published trajectories, streamed shard by shard: verified before use, read ahead, in bounded memory."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.plain_text import parse_json
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.bits import unpack
 from lsd_core.trajectories.conditions import conditioned, read_conditions
@@ -71,7 +71,9 @@ def read_shard(
     data = verified_bytes(store, record)
     try:
         return decode_shard(data, spec, columns, shard=record.index)
-    except (pa.ArrowException, KeyError, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (pa.ArrowException, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise CorruptFileError(store.locate(record.key), "be a shard", type(error).__name__, REMEDY) from None
 
 
@@ -130,7 +132,7 @@ def arrow_columns(data: bytes, columns: Sequence[str]) -> pa.Table:
 def describe(schema: pa.Schema) -> tuple[TeacherSpec, int]:
     """What a shard's file says of itself: its teacher and its number."""
     metadata = schema.metadata or {}
-    return TeacherSpec.from_dict(json.loads(metadata[SPEC_KEY])), int(metadata[SHARD_KEY])
+    return TeacherSpec.from_dict(parse_json(metadata[SPEC_KEY], "shard")), int(metadata[SHARD_KEY])
 
 
 def packed_rows(column: pa.ChunkedArray) -> NDArray[np.uint8]:

@@ -29,6 +29,21 @@ def test_a_gpu_where_there_is_none_is_refused(lsd_home: Path, monkeypatch: pytes
     check_places(cluster, 2, with_registry=False)
 
 
+def test_more_workers_than_cores_can_serve_are_refused(
+    lsd_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.pipeline.driver.cores", lambda: 2)
+    monkeypatch.setattr("flows.pipeline.driver.check_address", lambda address: None)
+    settings = resolve(env={"LSD_HOME": str(lsd_home)})
+    lsd_home.mkdir()
+    check_places(settings, workers=4, with_registry=False)
+    rule = r"workers must be at most 4 on this machine's 2 cores, got 12, which would take 6 GB; leave it out"
+    with pytest.raises(InputError, match=rule):
+        prepare(load_grid("tiny", workers=12), settings, with_registry=False)
+    cluster = resolve(command_line={"ray_address": "10.0.0.1:6379"}, env={"LSD_HOME": str(lsd_home)})
+    check_places(cluster, workers=12, with_registry=False)
+
+
 def test_ctrl_c_says_how_to_go_on(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,11 @@ def code_and_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[
         (["plan", "tiny", "--nfe", "9" * 5000], "integer"),
         (["train", "{data}", "--out", "{data}"], "be another file than the one that is learned from"),
         (["train", "{data}", "--out", "{folder}/missing/w.safetensors"], "lie in a folder that exists"),
+        (["train", "{partial}", "--out", "{folder}/half.safetensors"], "be another file than the one"),
+        (["train", "{data}", "--out", "{folder}/w.checkpoint"], "out must end in .safetensors"),
+        (["train", "text-judge", "--out", "{folder}/missing/w.safetensors"], "lie in a folder that exists"),
+        (["train", "digits-judge", "--out", "{folder}/missing/w.safetensors"], "lie in a folder that exists"),
+        (["train", "text-judge", "--out", "{folder}"], "be another file than the one that is learned from"),
         (["train", "{data}", "--out", "{folder}/[red].safetensors"], "out must be a name"),
     ],
 )
@@ -98,11 +103,16 @@ def test_a_malformed_command_ends_with_code_2_and_nothing_is_lost(
 ) -> None:
     data = tmp_path / "data.txt"
     data.write_text("abab\nbaba\n")
-    filled = [part.replace("{data}", str(data)).replace("{folder}", str(tmp_path)) for part in arguments]
+    partial = tmp_path / "half.partial"  # what a checkpoint is called while it is written
+    partial.write_text(data.read_text())
+    places = {"{data}": data, "{partial}": partial, "{folder}": tmp_path}
+    filled = arguments
+    for name, place in places.items():
+        filled = [part.replace(name, str(place)) for part in filled]
     code, line = code_and_line(capsys, *filled)
     assert code == 2
     assert words in line
-    assert data.read_text() == "abab\nbaba\n"
+    assert data.read_text() == partial.read_text() == "abab\nbaba\n"
     assert not lsd_home.exists()
 
 

@@ -121,7 +121,7 @@ quiet_console()
 from prefect.settings import get_current_settings
 s = get_current_settings()
 print(s.home, s.api.url, s.server.analytics_enabled, s.server.ephemeral.startup_timeout_seconds,
-      s.results.default_serializer, s.results.persist_by_default)
+      s.results.default_serializer, s.results.persist_by_default, s.internal.logging_level)
 """
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LSD_"))}
     done = subprocess.run(
@@ -135,4 +135,5 @@ print(s.home, s.api.url, s.server.analytics_enabled, s.server.ephemeral.startup_
         "120",
         "json",
         "False",
+        "CRITICAL",
     ]

@@ -3,9 +3,11 @@
 import logging
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import flows.pipeline.driver as driver_module
 from flows.config import load_grid
 from flows.pipeline.driver import Driver, make_trajectories
 from flows.pipeline.plan import Plan, make_plan
@@ -15,6 +17,7 @@ from flows.pipeline.teachers import Survey, Tally, teacher_piece
 from flows.settings import resolve
 from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.publish import publish
+from lsd_core.errors import Unreachable
 from lsd_core.storage.store import Store
 from lsd_core.trajectories import ShardRecord, load_manifest
 from workers.jobs import ShardJob
@@ -50,6 +53,25 @@ def test_a_finished_teacher_is_read_once_a_run(plan: Plan, monkeypatch: pytest.M
     assert sorted(read.values())[-2:] == [1, 1]
     assert load_manifest(Store(settings.store), plan.teachers[0]).rows == ROWS
     assert (counts.reused["shards"], counts.made["shards"]) == (2, 0)
+
+
+def test_a_store_that_is_away_for_a_moment_is_asked_again(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    away, publish = [Unreachable("store", "be reachable", "s3://x")] * 2, driver_module.publish
+
+    def sometimes(*given: Any) -> str:
+        if away:
+            raise away.pop()
+        return publish(*given)
+
+    monkeypatch.setattr(driver_module, "publish", sometimes)
+    monkeypatch.setattr("flows.pipeline.retries.DELAYS_S", (0, 0))
+    settings = resolve(config=plan.config.places, env={})
+    driver = Driver(settings=settings, progress=LogProgress(logging.getLogger("test").info))
+    assert make_trajectories(plan, driver).reused["shards"] == 2
+    assert caplog.text.count("tried again in 0 s") == 2
 
 
 def test_a_second_try_looks_again(plan: Plan) -> None:

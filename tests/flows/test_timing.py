@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.bench.grid import figures_of
-from flows.pipeline.timing import Stage, Timing
+from flows.pipeline.timing import Stage, Timing, seconds_under
 from workers.jobs import ShardJob
 from workers.timing import Spent
 
@@ -34,6 +34,15 @@ def test_the_share_outside_counts_idle_workers_and_the_drivers_own_stages(ledger
 def test_a_ledger_on_disk_is_the_ledger(ledger: Timing, tmp_path: Path) -> None:
     ledger.write_stages(tmp_path)
     assert Timing.read(tmp_path) == ledger
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[" * 100_000, '{"a": 1}', '{"a": {"x": 1}}', '{"a": {"tables": "7"}}', "\xff"]
+)
+def test_a_damaged_file_of_seconds_tells_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "seconds.json").write_text(text, encoding="latin-1")
+    assert seconds_under(tmp_path) == {}
 
 
 JOB = ShardJob(teacher=None, shard=0)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ import contextlib
 import math
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -32,7 +33,13 @@ GONE_S = 10.0
 END_S = (
     600  # a run whose server stays away has tried for two minutes, each time with the library's own patience
 )
-KINDS = {"driver": b"flows.cli", "worker": b"ray::", "ray": b"raylet", "server": b"uvicorn"}
+KINDS = {
+    "driver": rb"flows\.cli",
+    "worker": rb"ray::(?!DashboardAgent|RuntimeEnvAgent)",  # without its agents a node ends
+    "ray": rb"raylet|gcs_server|ray::(DashboardAgent|RuntimeEnvAgent)",
+    "server": rb"uvicorn",
+}
+"""Title of a process."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +88,26 @@ def title(pid: int) -> bytes:
         return b""
 
 
-def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str, bool]:
-    """Start the grid, kill one of its processes or servers after a while, and wait for its end.
+def calm_run(place: Place, grid: str) -> dict[str, float]:
+    """Run the grid undisturbed; returns the seconds for which there were processes of each kind."""
+    place.home.parent.mkdir(parents=True, exist_ok=True)
+    output, seen = place.home.parent / "output.txt", dict[str, tuple[float, float]]()
+    with output.open("w") as file, started("grid", grid, home=place.home, output=file, **place.env) as run:
+        while not ended(run, 0.2):
+            now = time.monotonic()
+            found = [kind for kind in (*KINDS, *record_servers.NAMES) if victims_of(run, kind)]
+            seen |= {kind: (seen.get(kind, (now, now))[0], now) for kind in found}
+    require(run.returncode == 0, output.read_text())
+    return {kind: last - first for kind, (first, last) in seen.items()}
 
-    Returns what was killed and how the run ended, "" where it had ended before, and whether it completed.
+
+def killed(place: Place, grid: str, kind: str, gen: random.Random, lived_s: float) -> tuple[str, bool]:
+    """Start the grid, kill a process or server of this kind at a moment of its life, and wait for the run's end.
+
+    `lived_s` is how long such a process lived in a calm run. Returns what was killed and how the run ended, "" where
+    it had ended before, and whether it completed.
     """
-    moment_s, away_s = gen.uniform(1, 40), gen.choice([gen.uniform(2, 20), END_S])
+    moment_s, away_s = gen.uniform(0, lived_s), gen.choice([gen.uniform(2, 20), END_S])
     place.home.parent.mkdir(parents=True, exist_ok=True)
     output = place.home.parent / "output.txt"
     with (
@@ -94,9 +115,11 @@ def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str,
         started("grid", grid, home=place.home, output=file, **place.env) as run,
     ):
         begun = time.monotonic()
-        ended(run, moment_s)
-        while not (victims := victims_of(run, kind)) and not ended(run, 0.2):
+        while not victims_of(run, kind) and not ended(run, 0.2):
             pass  # it has not started one yet
+        ended(run, moment_s)
+        if not (victims := victims_of(run, kind)):
+            ended(run, END_S)
         if run.poll() is not None:
             require(run.returncode == 0, f"undisturbed, a run ended with {output.read_text()}")
             return "", True
@@ -113,12 +136,15 @@ def killed(place: Place, grid: str, kind: str, gen: random.Random) -> tuple[str,
         while mine(place.home) and time.monotonic() < end + GONE_S:
             time.sleep(0.2)
         still = {pid: title(pid)[:80] for pid in mine(place.home)}
+        for pid in still:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         require(not still, f"{shown}: there is left {still}")
     if place.servers is not None:
         place.servers.start()
     said = [line.strip() for line in output.read_text().splitlines() if line.strip()] or [""]
     plain = kind == "driver" or not any(line.startswith("Traceback") for line in said)
-    require(plain, f"{shown}: the run ended in a traceback: {said}")
+    require(plain, f"{shown}: the run ended in a traceback: {said[-5:]}")
     last = next((line for line in reversed(said) if line.startswith(("FAILED", "error"))), said[-1])
     how = f"exit {run.returncode}: {last}" if run.returncode else "completed"
     return f"{shown}, {end - begun:.0f} s until the end: {how}", run.returncode == 0
@@ -128,7 +154,7 @@ def victims_of(run: subprocess.Popen[str], kind: str) -> list[int]:
     """Processes of the run of this kind; the run itself where a server is to be killed."""
     if kind == "driver" or kind in record_servers.NAMES:
         return [run.pid]
-    return [pid for pid in descendants(run.pid) if KINDS[kind] in title(pid)]
+    return [pid for pid in descendants(run.pid) if re.search(KINDS[kind], title(pid))]
 
 
 def ended(run: subprocess.Popen[str], within_s: float) -> bool:
@@ -138,9 +164,13 @@ def ended(run: subprocess.Popen[str], within_s: float) -> bool:
     return run.returncode is not None
 
 
+class Fault(Exception):
+    """Something that a kill must not lead to."""
+
+
 def require(held: bool, otherwise: str) -> None:
     if not held:
-        raise SystemExit(otherwise)
+        raise Fault(otherwise)
 
 
 def check(place: Place, calm: dict[str, bytes]) -> None:
@@ -164,13 +194,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=math.inf, help="no further kill after so long")
     asked = parser.parse_args()
     kinds = asked.kinds or sorted([*KINDS, *(record_servers.NAMES if asked.servers else ())])
-    gen, made, completed, begun = random.Random(asked.seed), Counter[str](), 0, time.monotonic()
+    gen, made, begun = random.Random(asked.seed), Counter[str](), time.monotonic()
+    completed = faults = places = 0
     deck = gen.sample(kinds, len(kinds))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # servers and folders go too
     with tempfile.TemporaryDirectory(prefix="lsd-kills-") as folder, contextlib.ExitStack() as stack:
         calm = Place(Path(folder) / "calm" / "lsd-data", None)
-        done = lsd("grid", asked.grid, home=calm.home)
-        require(done.returncode == 0, done.stdout + done.stderr)
+        lived_s = calm_run(calm, asked.grid)
+        print("undisturbed:", ", ".join(f"{kind} {s:.0f} s" for kind, s in lived_s.items()), flush=True)
         expected = calm.contents()
         servers = (
             stack.enter_context(record_servers.record_servers(Path(folder) / "servers"))
@@ -181,21 +212,33 @@ def main() -> int:
         while made.total() < asked.kills and time.monotonic() - begun < 60 * asked.minutes:
             kind = deck.pop()
             deck = deck or gen.sample(kinds, len(kinds))  # each as often
-            shown, complete = killed(place, asked.grid, kind, gen)
-            if shown:
+            try:
+                shown, complete = killed(place, asked.grid, kind, gen, lived_s[kind])
+                if complete:
+                    check(place, expected)
+                    completed += 1
+            except Fault as fault:
+                shown, complete = f"FAULT {fault}", False
+                faults += 1
+                if servers is not None:
+                    servers.start()
+            if not shown:
+                deck.append(kind)  # the run had ended before: the kind stays due
+            else:
                 made[kind] += 1
-                print(f"{made.total()}: {shown}", flush=True)
-            if complete:
-                check(place, expected)
-                completed += 1
-                place = place.fresh(completed)
+                print(f"{made.total()}: {shown[:2000]}", flush=True)
+            if complete or shown.startswith("FAULT bytes"):
+                places += 1
+                place = place.fresh(places)
         done = lsd("grid", asked.grid, home=place.home, **place.env)
         require(done.returncode == 0, done.stdout + done.stderr)
         check(place, expected)
     counts = ", ".join(f"{kind} {count}" for kind, count in sorted(made.items()))
     print(f"{made.total()} kills ({counts}) in {(time.monotonic() - begun) / 60:.0f} minutes")
-    print(f"nothing left after {GONE_S:g} s; {completed + 1} runs completed, with the bytes of a calm run")
-    return 0
+    print(f"{completed + 1} runs completed, with the bytes of a calm run; {faults} faults")
+    if not faults:
+        print(f"nothing left after {GONE_S:g} s")
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

@@ -78,6 +78,22 @@ def test_a_folder_names_no_code(read: Any, fields: dict[str, Any], tmp_path: Pat
     assert asked == []
 
 
+@pytest.mark.parametrize("name", ["quantization_config", "compression_config"])
+@pytest.mark.parametrize("read", [lambda folder: masked_lm.load(folder, "net", {}), load_judge])
+def test_no_quantizer_is_chosen_by_a_folder(
+    read: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chosen(*_: object, **__: object) -> None:
+        raise AssertionError("transformers looks for a quantizer")
+
+    monkeypatch.setattr("transformers.quantizers.auto.AutoHfQuantizer.from_config", chosen)
+    monkeypatch.setattr("transformers.modeling_utils.get_hf_quantizer", chosen)
+    record = {"model_type": "bert", "architectures": ["BertForMaskedLM"]} | SIZES
+    (tmp_path / "config.json").write_text(json.dumps(record | {name: {"quant_method": "mxfp4"}}))
+    with pytest.raises(InputError, match=rf"{name} in .*config\.json must be left out"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize("read", [lambda folder: masked_lm.load(folder, "net", {}), load_judge])
 def test_an_adapter_is_not_loaded(read: Any, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(SIZES | {"architectures": ["BertForMaskedLM"]}))

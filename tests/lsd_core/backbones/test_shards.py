@@ -127,6 +127,22 @@ def test_a_changed_cache_is_replaced(store: Store, tmp_path: Path) -> None:
     assert shard.read_bytes() == data
 
 
+def test_links_in_a_cache_are_not_written_through(store: Store, tmp_path: Path) -> None:
+    publish(BACKBONE, store, LIMIT)
+    precious = tmp_path / "papers" / "precious"
+    precious.parent.mkdir()
+    precious.write_bytes(b"the only copy")
+    folder = tmp_path / "cache" / BACKBONE.fingerprint
+    folder.mkdir(parents=True)
+    (folder / shard_keys(store)[0].rpartition("/")[2]).with_suffix(".part").symlink_to(precious)
+    assert fetch(BACKBONE.fingerprint, store, tmp_path / "cache").fingerprint == BACKBONE.fingerprint
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(precious.parent)
+    assert fetch(BACKBONE.fingerprint, store, tmp_path / "cache").fingerprint == BACKBONE.fingerprint
+    assert list(precious.parent.iterdir()) == [precious]
+    assert precious.read_bytes() == b"the only copy"
+
+
 def test_one_file_of_an_earlier_version_stays(store: Store, tmp_path: Path) -> None:
     key = backbone_key(BACKBONE.fingerprint)
     store.write_bytes(key, storage.to_bytes(BACKBONE))

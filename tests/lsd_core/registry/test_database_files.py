@@ -65,6 +65,40 @@ def test_a_database_of_another_program_stays_where_it_is(names: tuple[str, ...],
 def test_a_build_that_was_cut_off_is_built_anew(names: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     tables(file, *names)
+    os.utime(file, (0, 0))
     database.ensure_database(file)
     assert not database._is_unfinished(file)
     assert (tmp_path / "mlflow.db.unfinished").exists()
+
+
+def test_a_file_that_somebody_builds_right_now_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, waited = tmp_path / "mlflow.db", list[float]()
+    tables(file, "experiments")
+
+    def go_on(seconds: float) -> None:  # what the other program does meanwhile
+        waited.append(seconds)
+        tables(file, *(["runs"] if len(waited) == 1 else ["alembic_version"]))
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("INSERT INTO experiments VALUES (0)" if len(waited) == 2 else "SELECT 1")
+            connection.commit()
+
+    monkeypatch.setattr("time.sleep", go_on)
+    inode = file.stat().st_ino
+    database.ensure_database(file)
+    assert len(waited) == 2
+    assert file.stat().st_ino == inode
+    assert not (tmp_path / "mlflow.db.unfinished").exists()
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_registry_with_runs_is_never_put_aside(missing: bool, tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    tables(file, "runs", "alembic_version", *(() if missing else ("experiments",)))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("INSERT INTO runs VALUES (7)")
+        connection.commit()
+    os.utime(file, (0, 0))
+    database.ensure_database(file)
+    assert not (tmp_path / "mlflow.db.unfinished").exists()

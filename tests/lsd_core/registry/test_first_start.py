@@ -1,8 +1,11 @@
 """The embedded registry comes to be whole or not at all, whoever meets it first and whatever ends them."""
 
 import multiprocessing
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -72,6 +75,7 @@ def test_a_half_built_database_is_put_aside_and_built_anew(way: str, whole: Path
         execute(file, "DROP TABLE experiments")
     else:
         execute(file, "DELETE FROM experiments", "UPDATE alembic_version SET version_num = '451aebb31d03'")
+    os.utime(file, (0, 0))
     registry.check(f"sqlite:///{file}")
     assert len(MlflowClient(f"sqlite:///{file}", f"sqlite:///{file}").search_experiments()) == 1
     assert (tmp_path / "mlflow.db.unfinished").exists()
@@ -98,3 +102,18 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"mlflow\.db"):
         registry.check(f"sqlite:///{file}")
     assert file.read_bytes() == b"my notes, not a database\n" * 100
+
+
+def test_a_registry_that_is_removed_under_a_program_is_built_anew_and_can_be_written(whole: Path) -> None:
+    code = """
+import os, sys
+from lsd_core.registry.connect import connect
+uri = f"sqlite:///{sys.argv[1]}"
+connect(uri).create_experiment("before")
+os.unlink(sys.argv[1])
+print(connect(uri).create_experiment("after"), *sorted(each.name for each in connect(uri).search_experiments()))
+"""
+    file = whole.with_name("removed.db")
+    shutil.copy(whole, file)
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[1:] == ["Default", "after"]

@@ -1,11 +1,12 @@
-"""A version that another program registered under a backbone's name is left out of lists, and the others are listed."""
+"""Versions, aliases and tags that another program wrote under a backbone's name are left out, or one line."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from lsd_core.registry import lookup
+from lsd_core.errors import InputError
+from lsd_core.registry import aliases, lookup
 from lsd_core.registry.card_fields import tags_of
 
 SPOILED: dict[str, dict[str, str | None]] = {
@@ -34,3 +35,21 @@ def test_versions_that_are_no_cards_are_left_out(
     monkeypatch.setattr(lookup, "versions_of", lambda *_: found)
     assert [row["version"] for row in lookup.list_versions("tiny")] == [2]
     assert "left out: version 1 of tiny is no card" in caplog.text
+
+
+def client_of(**model: object) -> Any:
+    return SimpleNamespace(get_registered_model=lambda name: SimpleNamespace(**model))
+
+
+@pytest.mark.parametrize("alias", ["nfe4$(touch x)", "nfe4;ls", "a b", "-n", "\x1b[2J", "<b>", ""])
+def test_an_alias_that_mlflow_would_not_take_is_none(alias: str) -> None:
+    client = client_of(aliases={alias: "1", "nfe4": "2", "production_v2": "3"})
+    assert lookup.aliases_of(client, "tiny") == {"nfe4": 2, "production_v2": 3}
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1}', '["../../x"]', "[1e400]", "[true]", "[" * 100_000])
+def test_a_history_that_is_none_is_one_line(text: str) -> None:
+    with pytest.raises(InputError, match=r"tag history\.nfe4 of tiny must be"):
+        aliases._history(client_of(tags={"history.nfe4": text}), "tiny", "nfe4")
+    assert aliases._history(client_of(tags={"history.nfe4": "[3, 1]"}), "tiny", "nfe4") == [3, 1]
+    assert aliases._history(client_of(tags={}), "tiny", "nfe4") == []

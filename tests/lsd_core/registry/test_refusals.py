@@ -1,5 +1,6 @@
 """What is tampered with, lost, unknown or unreachable is refused by name."""
 
+import os
 import time
 import urllib.request
 from pathlib import Path
@@ -29,6 +30,32 @@ def test_a_lost_card_is_refused_by_name(sqlite_registry, make):
     location = MlflowClient(sqlite_registry, sqlite_registry).get_model_version_download_uri(make.name, "1")
     Path(urllib.request.url2pathname(location.removeprefix("file://")), "card.json").unlink()
     with pytest.raises(InputError, match=f"card of {found} must be readable"):
+        registry.resolve(found, tracking_uri=sqlite_registry)
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("s3://bucket/models", "NoCredentialsError at s3://bucket/models: Unable to locate credentials"),
+        ("wasbs://key@box.blob.core.windows.net/x", r"ModuleNotFoundError at wasbs://\*\*\*@box"),
+        ("b2://x/y", "Exception at b2://x/y: Unable to parse region"),
+        ("nonsense://x", "MlflowException at nonsense://x"),
+        ("dbfs:/x", "MlflowException at dbfs:/x;"),
+        ("", "MlflowException at ;"),
+    ],
+)
+def test_artifacts_in_a_place_that_cannot_be_read_are_one_line(
+    location, shown, sqlite_registry, make, monkeypatch
+):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "MLFLOW_S3_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    found = registry.register(make(), tracking_uri=sqlite_registry)
+    monkeypatch.setattr(MlflowClient, "get_model_version_download_uri", lambda *_: location)
+    with pytest.raises(
+        InputError, match=f"card of {found} must be readable, got {shown}.*set the credentials"
+    ):
         registry.resolve(found, tracking_uri=sqlite_registry)
 
 

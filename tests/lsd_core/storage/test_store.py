@@ -3,6 +3,7 @@
 import os
 import pickle
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,101 @@ def test_write_new_works_on_a_disk_without_hard_links(
     store.write_new("a/b", b"bytes")
     assert store.read_bytes("a/b") == b"bytes"
     assert store.list() == ["a/b"]
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> tuple[Store, Path]:
+    """A store in which `cells` and the folder for scratch are links to a person's folder, and a file there."""
+    precious = tmp_path / "papers" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_bytes(b"the only copy")
+    os.utime(precious, (0, 0))
+    (tmp_path / "store").mkdir()
+    for name in ("cells", ".scratch"):
+        (tmp_path / "store" / name).symlink_to(precious.parent)
+    return Store(str(tmp_path / "store")), precious
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda store: store.write_bytes("cells/precious.txt", b"other"),
+        lambda store: store.write_new("cells/new.txt", b"other"),
+        lambda store: store.write_version("cells/precious.txt", b"other", None),
+        lambda store: store.delete("cells/precious.txt"),
+        lambda store: store.write_bytes("elsewhere/a", b"its scratch would go there"),
+        lambda store: store.locked("a").__enter__(),
+        lambda store: store.check(),
+    ],
+    ids=["write", "write_new", "write_version", "delete", "scratch", "lock", "check"],
+)
+def test_nothing_is_written_or_removed_through_a_link_in_a_store(
+    linked: tuple[Store, Path], attempt: Callable[[Store], object]
+) -> None:
+    store, precious = linked
+    with pytest.raises(InputError, match=r"must lie in the store itself, got a link that leads to .*papers"):
+        attempt(store)
+    assert precious.read_bytes() == b"the only copy"
+    assert list(precious.parent.iterdir()) == [precious]
+
+
+def test_a_link_where_a_run_would_write_is_found_before_work(linked: tuple[Store, Path]) -> None:
+    store, precious = linked
+    (Path(store.url) / ".scratch").unlink()
+    with pytest.raises(InputError, match=r"/cells/.* must lie in the store itself.*in the place of the link"):
+        store.check()
+    store.check(writable=False)
+    assert list(precious.parent.iterdir()) == [precious]
+
+
+def test_a_folder_of_another_disk_is_found_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, stat = Store(str(tmp_path / "store")), Path.stat
+    store.write_bytes("teachers/a", b"1")
+    store.check()
+
+    def mounted(path: Path, **options: bool) -> os.stat_result:
+        found = stat(path, **options)
+        return os.stat_result((*found[:2], found.st_dev + (path.name == "teachers"), *found[3:10]))
+
+    monkeypatch.setattr(Path, "stat", mounted)
+    with pytest.raises(
+        InputError, match=r"teachers must lie on the disk of its store, got a folder of another"
+    ):
+        store.check()
+    store.check(writable=False)
+
+
+def test_what_lies_behind_a_link_is_not_swept(linked: tuple[Store, Path]) -> None:
+    store, precious = linked
+    store.sweep(before=precious.stat().st_mtime + 1)
+    assert precious.exists()
+    (Path(store.url) / ".scratch").unlink()
+    store.write_bytes("a", b"")
+    left = Path(store.url) / ".scratch" / "left"
+    left.symlink_to(precious)
+    store.sweep(before=left.lstat().st_mtime + 1)
+    assert not left.is_symlink()
+    assert precious.exists()
+
+
+def test_a_link_to_a_whole_store_is_that_store(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "store").symlink_to(tmp_path / "disk")
+    store = Store(str(tmp_path / "store"))
+    store.check()
+    store.write_bytes("a/b", b"1")
+    assert (tmp_path / "disk" / "a" / "b").read_bytes() == b"1"
+    store.delete("a/b")
+    assert store.list() == []
+
+
+def test_a_linked_file_can_be_read_and_is_replaced_itself(linked: tuple[Store, Path]) -> None:
+    store, precious = linked
+    (Path(store.url) / ".scratch").unlink()
+    (Path(store.url) / "file").symlink_to(precious)
+    assert store.read_bytes("file") == store.read_bytes("cells/precious.txt") == b"the only copy"
+    store.write_bytes("file", b"other")
+    assert store.read_bytes("file") == b"other"
+    assert precious.read_bytes() == b"the only copy"
