@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -86,20 +86,19 @@ def test_the_wheel_holds_every_file_of_the_packages_and_the_licence(wheel: Path)
     assert any(name.endswith("licenses/LICENSE") for name in information)
 
 
-@pytest.mark.slow
-def test_the_installed_wheel_samples_lists_plans_and_reports_without_the_checkout(
-    wheel: Path, tmp_path: Path
-) -> None:
-    programs, variables = fresh_environment(tmp_path / "env")
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    (tmp_path / "home").mkdir()
-    home = unpack_home(tmp_path / "home")
+def installed(wheel: Path, folder: Path, home: Path) -> Callable[..., str]:
+    """What runs a command in the empty folder `folder`/empty, where the wheel is installed and the checkout is not."""
+    programs, variables = fresh_environment(folder / "env")
+    (folder / "empty").mkdir()
     variables |= {"LSD_HOME": str(home), "COLUMNS": "200"}
 
     def run(*command: str) -> str:
         done = subprocess.run(
-            [programs / command[0], *command[1:]], cwd=empty, env=variables, capture_output=True, text=True
+            [programs / command[0], *command[1:]],
+            cwd=folder / "empty",
+            env=variables,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -116,6 +115,16 @@ def test_the_installed_wheel_samples_lists_plans_and_reports_without_the_checkou
         "--ignore-installed",
     )
     run(*pip, str(wheel))
+    return run
+
+
+@pytest.mark.slow
+def test_the_installed_wheel_samples_lists_plans_and_reports_without_the_checkout(
+    wheel: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    home, empty = unpack_home(tmp_path / "home"), tmp_path / "empty"
+    run = installed(wheel, tmp_path, home)
     (site,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
     assert "Draw sequences" in run("lsd", "--help")
     uri = "models:/text-radd@nfe4"  # a network that the wheel brings
@@ -125,6 +134,22 @@ def test_the_installed_wheel_samples_lists_plans_and_reports_without_the_checkou
     assert "nfe4" in (empty / "page" / "countdown-exact.html").read_text()
     assert json.loads(said.splitlines()[-1]) == json.loads((home / "tokens.json").read_text())[uri]["tokens"]
     assert [path.name for path in empty.iterdir()] == ["page"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_installed_wheel_runs_a_grid_and_what_is_registered_is_chosen_and_sampled(
+    wheel: Path, tmp_path: Path
+) -> None:
+    run = installed(wheel, tmp_path, tmp_path / "home")
+    few = "--samplers euler --methods plain lsd --workers 1 --evaluation.samples 16 --evaluation.seeds 1"
+    said = run("lsd", "grid", "tiny", *few.split(), "--evaluation.certificate-paths", "4")
+    assert "models:/countdown-exact@nfe4" in said
+    assert run("lsd", "pick", "countdown-exact", "--max-nfe", "4").startswith("models:/countdown-exact")
+    assert len(run("lsd", "sample", "models:/countdown-exact@nfe4", "-n", "2").splitlines()) >= 2
+    assert "countdown-exact.html" in run("lsd", "report", "countdown-exact", "--out", "page")
+    run("lsd", "export", "models:/countdown-exact@nfe4", "--out", "card")
+    assert (tmp_path / "empty" / "card" / "card.json").exists()
 
 
 def closure(extras: tuple[str, ...]) -> set[str]:

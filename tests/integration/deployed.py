@@ -47,7 +47,7 @@ class FlowRun:
         deadline = time.monotonic() + wait_s
         while (state := self.read()["state"])["type"] not in FINAL:
             assert time.monotonic() < deadline, f"still {state['name']} after {wait_s} s\n{self.log()}"
-            time.sleep(0.5)
+            time.sleep(0.25)
         return str(state["type"])
 
     def cancel(self) -> None:

@@ -6,7 +6,7 @@ complete.
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -16,6 +16,7 @@ from lsd_core.registry import list_versions
 from lsd_core.storage.store import Store
 from tests.integration.conftest import Deployed
 from tests.integration.deployed import FlowRun
+from tests.integration.proxy import Hold
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
@@ -33,7 +34,7 @@ PHASES = {
     "report": r"/mlflow/\S*\.html",
 }
 WAIT_S = 240
-INTERRUPTED = "s3://lsd/interrupted"  # where every run but the last is cut off
+CANCELLED, CRASHED = "s3://lsd/cancelled", "s3://lsd/crashed"  # where every run but the last is cut off
 
 
 def results(url: str) -> dict[str, bytes]:
@@ -55,20 +56,12 @@ def unregister() -> None:
 
 
 @contextmanager
-def caught(deployed: Deployed, url: str, phase: str) -> Iterator[FlowRun]:
+def caught(deployed: Deployed, url: str, phase: str) -> Iterator[tuple[FlowRun, Hold]]:
     """A run of `tiny` that is held up in a phase for the length of the block."""
     with deployed.proxy.holding(PHASES[phase]) as hold:
         run = deployed.run(url)
         assert hold.reached.wait(WAIT_S), run.log()
-        yield run
-
-
-@contextmanager
-def held(deployed: Deployed, run: FlowRun, phase: str) -> Iterator[None]:
-    """The same, of a run that is under way in an earlier phase."""
-    with deployed.proxy.holding(PHASES[phase]) as hold:
-        assert hold.reached.wait(WAIT_S), run.log()
-        yield
+        yield run, hold
 
 
 def grows(run: FlowRun) -> None:
@@ -112,81 +105,80 @@ def flow_processes(deployed: Deployed) -> list[Process]:
     return [member for member in worker.family() if "prefect.engine" in member.command]
 
 
-def cancelled(deployed: Deployed, run: FlowRun) -> None:
-    """Cancel a run: its work on every node ends at once."""
-    began = time.monotonic()
-    run.cancel()
-    while ray_work(deployed):
-        assert time.monotonic() - began < 15
-        time.sleep(0.1)
-    assert run.wait() == "CANCELLED"
-
-
-def worker_restarted(deployed: Deployed, run: FlowRun) -> None:
-    """Restart the worker that carries a run."""
-    deployed.stack.stop("prefect-worker")
-    deployed.stack.start("prefect-worker")
-    assert run.wait() == "CRASHED"
-
-
-def process_killed(deployed: Deployed, run: FlowRun) -> None:
-    """Kill the process of a run."""
-    mine = flow_processes(deployed)
-    assert mine
-    end(mine, signal.SIGKILL)
-    assert not wait_gone(mine, 10)
-    assert run.wait() == "CRASHED"
-
-
-# In the order of the phases: each run goes on from what the one before left.
-INTERRUPTIONS = [(phase, cancelled) for phase in PHASES]
-INTERRUPTIONS.insert(INTERRUPTIONS.index(("distil", cancelled)), ("distil", worker_restarted))
-INTERRUPTIONS.insert(INTERRUPTIONS.index(("measure: report", cancelled)), ("measure: report", process_killed))
-
-
-@pytest.mark.parametrize(("phase", "interrupted"), INTERRUPTIONS)
-def test_an_interrupted_run_says_how_it_ended_and_leaves_no_work_and_no_task_open(
-    deployed: Deployed, calm: str, phase: str, interrupted: Callable[[Deployed, FlowRun], None]
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_cancel_ends_the_work_at_once_and_leaves_no_task_open(
+    deployed: Deployed, calm: str, phase: str
 ) -> None:
     if phase == "register":
         unregister()
-    with caught(deployed, INTERRUPTED, phase) as run:
+    with caught(deployed, CANCELLED, phase) as (run, _):
         if phase == "distil":
             grows(run)
-        interrupted(deployed, run)
-    if interrupted is cancelled:
-        assert closed(run) in ({"CANCELLED"}, {"COMPLETED", "CANCELLED"})
-    else:
-        assert closed(run) == {"COMPLETED", "CRASHED"}
-        assert not ray_work(deployed)
+        cancelled = time.monotonic()
+        run.cancel()
+        while ray_work(deployed):
+            assert time.monotonic() - cancelled < 15
+            time.sleep(0.1)
+        assert run.wait() == "CANCELLED"
+    assert closed(run) in ({"CANCELLED"}, {"COMPLETED", "CANCELLED"})
 
 
-def test_a_rerun_of_what_was_interrupted_in_every_phase_equals_the_calm_run(
+def test_a_rerun_of_what_was_cancelled_in_every_phase_equals_the_calm_run(
     deployed: Deployed, calm: str
 ) -> None:
-    completes(deployed.run(INTERRUPTED))
-    assert results(INTERRUPTED) == results(calm)
+    completes(deployed.run(CANCELLED))
+    assert results(CANCELLED) == results(calm)
     assert len(list_versions("countdown-exact")) == 8
 
 
-def test_a_refusing_object_store_a_lost_ray_node_and_a_registry_down_for_20_s_are_got_over(
+def test_a_worker_that_is_restarted_leaves_a_run_that_says_so(deployed: Deployed, calm: str) -> None:
+    with caught(deployed, CRASHED, "distil") as (run, _):
+        deployed.stack.stop("prefect-worker")
+        deployed.stack.start("prefect-worker")
+        assert run.wait() == "CRASHED"
+    assert closed(run) == {"COMPLETED", "CRASHED"}
+    assert not ray_work(deployed)
+
+
+def test_a_flow_whose_process_is_killed_is_crashed_with_its_tasks_and_a_rerun_completes(
     deployed: Deployed, calm: str
 ) -> None:
+    with caught(deployed, CRASHED, "measure: report") as (run, _):
+        mine = flow_processes(deployed)
+        assert mine
+        end(mine, signal.SIGKILL)
+        assert not wait_gone(mine, 10)
+        assert run.wait() == "CRASHED"
+    assert closed(run) == {"COMPLETED", "CRASHED"}
+    assert not ray_work(deployed)
+    completes(deployed.run(CRASHED))
+    assert results(CRASHED) == results(calm)
+
+
+def test_a_registry_that_is_down_for_20_s_mid_run_is_waited_for(deployed: Deployed, calm: str) -> None:
     unregister()
-    url = "s3://lsd/disturbed"
+    url = "s3://lsd/registry-down"
+    with caught(deployed, url, "cards") as (run, _):
+        deployed.stack.kill("mlflow")
+        went = time.monotonic()
+    while "register" not in run.retrying() or time.monotonic() - went < 20:
+        assert run.read()["state"]["type"] == "RUNNING", run.log()
+        assert time.monotonic() - went < WAIT_S, run.log()
+        time.sleep(0.2)
+    deployed.stack.start("mlflow")
+    completes(run)
+    assert results(url) == results(calm)
+    assert len(list_versions("countdown-exact")) == 8
+
+
+def test_a_refusing_object_store_and_a_ray_node_lost_for_good_are_done_without(
+    deployed: Deployed, calm: str
+) -> None:
+    url = "s3://lsd/refusing"
     with deployed.proxy.refusing(0.1):
-        with caught(deployed, url, "distil") as run:
+        with caught(deployed, url, "distil") as (run, _):
             deployed.stack.kill("ray-node-1")
-        with held(deployed, run, "cards"):
-            deployed.stack.kill("mlflow")
-            went = time.monotonic()
-        while "register" not in run.retrying() or time.monotonic() - went < 20:
-            assert run.read()["state"]["type"] == "RUNNING", run.log()
-            assert time.monotonic() - went < WAIT_S, run.log()
-            time.sleep(0.2)
-        deployed.stack.start("mlflow")
         completes(run)
         assert deployed.proxy.refused > 10
     assert not deployed.stack.runs("ray-node-1")
     assert results(url) == results(calm)
-    assert len(list_versions("countdown-exact")) == 8
