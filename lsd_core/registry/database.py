@@ -19,9 +19,7 @@ from pathlib import Path
 from lsd_core.errors import InputError
 
 FIRST = {"experiments", "runs", "tags", "metrics", "params"}  # tables that MLflow makes before its migrations
-STILL_S = (
-    30  # a file that MLflow itself builds in its place, such as for `mlflow ui`, changes more often than that
-)
+STILL_S = 30  # a file that MLflow builds in its place, such as for `mlflow ui`, changes more often than that
 PATIENCE_S = 300  # a build takes seconds; a lock that is held longer belongs to a process that hangs
 
 

@@ -5,8 +5,10 @@ import time
 import urllib.request
 from pathlib import Path
 
+import boto3
 import pytest
 from mlflow import MlflowClient
+from mlflow.store.artifact import s3_artifact_repo
 
 from lsd_core import registry
 from lsd_core.errors import InputError
@@ -33,6 +35,20 @@ def test_a_lost_card_is_refused_by_name(sqlite_registry, make):
         registry.resolve(found, tracking_uri=sqlite_registry)
 
 
+@pytest.fixture
+def without_credentials(monkeypatch):
+    """Clients of S3 that know no credentials, those that an earlier test left in this process included."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "MLFLOW_S3_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    s3_artifact_repo._cached_get_s3_client.cache_clear()
+    yield
+    s3_artifact_repo._cached_get_s3_client.cache_clear()
+
+
+@pytest.mark.usefixtures("without_credentials")
 @pytest.mark.parametrize(
     ("location", "shown"),
     [
@@ -47,10 +63,6 @@ def test_a_lost_card_is_refused_by_name(sqlite_registry, make):
 def test_artifacts_in_a_place_that_cannot_be_read_are_one_line(
     location, shown, sqlite_registry, make, monkeypatch
 ):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "MLFLOW_S3_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     found = registry.register(make(), tracking_uri=sqlite_registry)
     monkeypatch.setattr(MlflowClient, "get_model_version_download_uri", lambda *_: location)
     with pytest.raises(
