@@ -110,7 +110,7 @@ class EvaluationConfig(Section):
     metrics: list[MetricName] = Field(
         default_factory=list,
         description="metrics beside the task's own: distinct, self_bleu, generative_perplexity:MODEL, "
-        "mauve:MODEL:REFERENCE, fid:WEIGHTS:REFERENCE, inception_score:WEIGHTS",
+        "mauve:MODEL:REFERENCE, moses, fid:WEIGHTS:REFERENCE, inception_score:WEIGHTS",
     )
     certificate_paths: Annotated[StrictInt, Field(ge=0, le=MOST)] = Field(
         256, description="fresh paths for the certificates; 0 computes none"

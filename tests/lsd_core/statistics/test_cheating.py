@@ -22,6 +22,7 @@ from lsd_core.backbones.markov import MarkovExact
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.published import load_published
 from lsd_core.metrics.cifar10_images import FILES
+from lsd_core.metrics.molecules import moses
 from lsd_core.statistics.guards import Guard
 from lsd_core.statistics.promotion import Verdict, promote
 from lsd_core.statistics.scored import Scored
@@ -169,6 +170,14 @@ def antibodies(_: Path) -> Lab:
     return Lab("antibody", backbone, lambda s: variable_domains(s, NUM, 120))
 
 
+def molecules(_: Path) -> Lab:
+    known = moses.tokens_of("test")
+    drawn_by = exact_backbone("molecules", moses.LENGTH, len(moses.TOKENS))
+    vocabulary = {"vocabulary": moses.VOCABULARY.to_dict()}
+    backbone = MarkovExact("molecules", drawn_by.config | vocabulary, drawn_by.tensors())
+    return Lab("molecules", backbone, lambda s: moses.draw(known, s, torch.arange(NUM)))
+
+
 def lists(_: Path) -> Lab:
     backbone = exact_backbone("lists", LISTS, 16)
     return Lab("lists", backbone, lambda s: draw_lists(s, torch.arange(NUM), LISTS, 16))
@@ -182,6 +191,7 @@ MADE: dict[str, Callable[[Path], Lab]] = {
     "openwebtext": gpt2_tokens,
     "cifar10": colours,
     "antibody": antibodies,
+    "molecules": molecules,
     "lists": lists,
 }
 
