@@ -101,14 +101,14 @@ def test_the_shipped_reference_is_that_of_the_test_sets() -> None:
 
 @pytest.mark.slow
 def test_the_published_row_of_the_training_set() -> None:
-    """1,500 molecules of it, so the last digits are not theirs: the nearest neighbour and the diversity are means."""
+    """1,500 molecules of it: means of so few stray in the third digit, and that each is like itself takes 0.002 off."""
     found = moses_metrics(list(spread("train", 1500)))
     assert found["valid"] == found["filters"] == 1
     assert found["novelty"] == 0
     assert found["snn_test"] == pytest.approx(0.642, abs=0.01)
     assert found["snn_scaffolds"] == pytest.approx(0.586, abs=0.01)
     assert found["int_div"] == pytest.approx(0.857, abs=0.002)
-    assert found["int_div_2"] == pytest.approx(0.851, abs=0.002)
+    assert found["int_div_2"] == pytest.approx(0.851 - 0.002, abs=0.001)
     assert found["frag_test"] == pytest.approx(1.000, abs=0.003)
     assert found["frag_scaffolds"] == pytest.approx(0.999, abs=0.004)
     assert found["scaf_scaffolds"] == 0
