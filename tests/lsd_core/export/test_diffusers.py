@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.protocol import log_weights
-from lsd_core.cards import SamplerCard
 from lsd_core.errors import InputError
 from lsd_core.export.formats import export
 from lsd_core.numerics.randomness import Purpose, uniform_grid
@@ -31,21 +29,11 @@ TABLES = {
 
 
 @pytest.fixture
-def sampler(make_card):
+def sampler(loaded):
     """A sampler of a shipped network with a table of choice."""
 
     def make(table: StepTable, base: str = "euler", name: str = "countdown") -> LoadedSampler:
-        backbone = load_backbone(name)
-        card: SamplerCard = make_card(
-            backbone={"name": name, "fingerprint": backbone.fingerprint, "family": backbone.family},
-            process=backbone.process.to_dict(),
-            sampler=base,
-            nfe=8,
-            steps=table.num_steps,
-            calls={"mean": table.num_steps, "max": table.num_steps},
-            table=table.to_dict(),
-        )
-        return LoadedSampler(card, backbone)
+        return loaded(table, base, name)
 
     return make
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from lsd_core.backbones.catalog import load_backbone
 from lsd_core.errors import InputError
 from lsd_core.export.formats import export, uniform_config
 from lsd_core.numerics.randomness import Purpose, uniform_grid
@@ -42,19 +41,11 @@ class ScoresAlone:
 
 
 @pytest.fixture
-def sampler(make_card):
+def sampler(loaded):
+    """A sampler of uniform noise, with a table of choice."""
+
     def make(table: StepTable, base: str, name: str = "countdown-uniform-exact") -> LoadedSampler:
-        backbone = load_backbone(name)
-        card = make_card(
-            backbone={"name": name, "fingerprint": backbone.fingerprint, "family": backbone.family},
-            process=backbone.process.to_dict(),
-            sampler=base,
-            nfe=8,
-            steps=table.num_steps,
-            calls={"mean": table.num_steps, "max": table.num_steps},
-            table=table.to_dict(),
-        )
-        return LoadedSampler(card, backbone)
+        return loaded(table, base, name)
 
     return make
 

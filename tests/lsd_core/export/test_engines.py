@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lsd_core.backbones.catalog import load_backbone
 from lsd_core.backbones.protocol import log_weights
 from lsd_core.errors import InputError
 from lsd_core.export.engines import lmdeploy_config
@@ -22,21 +21,11 @@ UNEVEN = StepTable(counts=(64, 42, 21, 0), gains=(1.25,) * 3)
 
 
 @pytest.fixture
-def sampler(make_card):
+def sampler(loaded):
     """A sampler of a shipped network that is told no time, with a table of choice."""
 
     def make(table: StepTable, base: str = "confidence_drawn", name: str = "countdown-radd") -> LoadedSampler:
-        backbone = load_backbone(name)
-        card = make_card(
-            backbone={"name": name, "fingerprint": backbone.fingerprint, "family": backbone.family},
-            process=backbone.process.to_dict(),
-            sampler=base,
-            nfe=8,
-            steps=table.num_steps,
-            calls={"mean": table.num_steps, "max": table.num_steps},
-            table=table.to_dict(),
-        )
-        return LoadedSampler(card, backbone)
+        return loaded(table, base, name)
 
     return make
 
