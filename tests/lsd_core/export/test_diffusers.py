@@ -1,6 +1,5 @@
 """The exported scheduler is a diffusers scheduler, and draws our sampler's tokens from the same uniforms."""
 
-import importlib.util
 import json
 import re
 import sys
@@ -15,6 +14,7 @@ from lsd_core.export.formats import export
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.sampler import LoadedSampler, load_sampler
 from lsd_core.samplers.table import StepTable, cosine_times, counts_from_times
+from tests.lsd_core.export.stranger import module_from
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -39,14 +39,8 @@ def sampler(loaded):
 
 
 def scheduler_from(folder: Path):
-    """As a stranger loads it: the class from the file beside the configuration, nothing of ours imported."""
-    spec = importlib.util.spec_from_file_location("scheduling_lsd_exported", folder / "scheduling_lsd.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.LSDScheduler.from_pretrained(folder)
+    """From the class beside the configuration."""
+    return module_from(folder / "scheduling_lsd.py").LSDScheduler.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("name", ["countdown", "countdown-radd"])

@@ -1,6 +1,5 @@
 """The exported scheduler for uniform noise draws our sampler's tokens from the same uniforms."""
 
-import importlib.util
 import json
 import sys
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.sampler import LoadedSampler
 from lsd_core.samplers import generate
 from lsd_core.samplers.table import StepTable, cosine_times
+from tests.lsd_core.export.stranger import module_from
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -51,16 +51,8 @@ def sampler(loaded):
 
 
 def scheduler_from(folder: Path):
-    """As a stranger loads it: the class from the file beside the configuration, nothing of ours imported."""
-    spec = importlib.util.spec_from_file_location(
-        "scheduling_uniform_exported", folder / "scheduling_lsd_uniform.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.LSDUniformScheduler.from_pretrained(folder)
+    """From the class beside the configuration."""
+    return module_from(folder / "scheduling_lsd_uniform.py").LSDUniformScheduler.from_pretrained(folder)
 
 
 def drawn(scheduler, network, length: int) -> torch.Tensor:
