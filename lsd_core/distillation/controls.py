@@ -106,14 +106,6 @@ def fit_halving(problem: Problem, config: HalvingConfig) -> Learned:
     return _settled(in_order_of(problem.sampler, halving(problem.num_steps, problem.backbone.length)))
 
 
-def fit_fixed_counts(problem: Problem, config: ControlConfig) -> Learned:
-    return _settled(plain(problem.sampler, problem.num_steps, problem.backbone.length))
-
-
-def fit_confidence_drawn(problem: Problem, config: ControlConfig) -> Learned:
-    return _settled(plain(problem.sampler, problem.num_steps, problem.backbone.length))
-
-
 def _settled(table: StepTable) -> Learned:
     return Learned(table=table, sequences=0)
 
@@ -178,7 +170,7 @@ FIXED_COUNTS = Method(
     description="equal numbers of tokens a step, in uniform order: what stepping in counts does by itself",
     config_class=ControlConfig,
     conditional="unchanged",
-    fit=fit_fixed_counts,
+    fit=fit_plain,
     own_sampler="fixed_counts",
     grid="counts",
     sweep=True,
@@ -189,7 +181,7 @@ CONFIDENCE_DRAWN = Method(
     description="equal numbers of tokens a step, the likeliest draws first: confidence-based unmasking",
     config_class=ControlConfig,
     conditional="unchanged",
-    fit=fit_confidence_drawn,
+    fit=fit_plain,
     own_sampler="confidence_drawn",
     grid="counts",
     sweep=True,
