@@ -58,6 +58,11 @@ def uniforms(seed: int, trajectory: Tensor, call: Tensor | int, position: Tensor
     return ((w0 >> 5).double() * 67108864.0 + (w1 >> 6).double()) / 9007199254740992.0
 
 
+def drawn_index(seed: int, trajectory: Tensor, size: int) -> Tensor:
+    """Which of `size` things each trajectory draws from the data, with replacement: functions of (seed, trajectory)."""
+    return (uniforms(seed, trajectory, 0, torch.zeros_like(trajectory), Purpose.DATA) * size).long()
+
+
 def uniform_grid(seed: int, trajectory: Tensor, call: Tensor | int, length: int, purpose: Purpose) -> Tensor:
     """Uniforms (b, length): one for each position of each trajectory."""
     position = torch.arange(length, device=trajectory.device)

@@ -16,7 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.numerics.canonical import canonical_json
-from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import drawn_index
 
 ALPHABET = "\n abcdefghijklmnopqrstuvwxyz0123456789.,:;!?()'\"-_*="
 TYPEWRITTEN = str.maketrans("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"--")  # quotes and dashes
@@ -79,8 +79,7 @@ def draw_windows(
     part: Int[Tensor, " n"], seed: int, trajectory: Int[Tensor, " b"], length: int
 ) -> Int[Tensor, "b l"]:
     """Windows (b, length) of a part, each beginning anywhere: functions of (seed, trajectory)."""
-    uniform = uniforms(seed, trajectory, 0, torch.zeros_like(trajectory), Purpose.DATA)
-    start = (uniform * (len(part) - length + 1)).long()
+    start = drawn_index(seed, trajectory, len(part) - length + 1)
     return part[start[:, None] + torch.arange(length)]
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lsd_core.errors import InputError
-from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import drawn_index
 from lsd_core.processes import Exponential, Gaussian, Geometric, Process, Uniform
 
 SIDE, NUM_LEVELS, NUM_LABELS = 8, 17, 10
@@ -47,8 +47,7 @@ class Images:
 
     def rows(self, seed: int, trajectory: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
         """Which images `draw` takes."""
-        uniform = uniforms(seed, trajectory, 0, torch.zeros_like(trajectory), Purpose.DATA)
-        return (uniform * len(self)).long()
+        return drawn_index(seed, trajectory, len(self))
 
 
 @cache

@@ -19,7 +19,7 @@ from lsd_core.metrics.molecules.parsing import canonical, check_rdkit, parse, un
 from lsd_core.metrics.molecules.scaffold_templates import scaffold_template
 from lsd_core.metrics.molecules.similarity import fingerprints, internal_diversity
 from lsd_core.metrics.scores import Scores
-from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import drawn_index
 from lsd_core.tasks.specimen import Diagram, Passage, Specimen
 from lsd_core.tasks.task import Task
 
@@ -74,9 +74,8 @@ def scaffolds(backbone: AnyBackbone, number: int, seed: int) -> Tensor:
     known, trial = moses.molecules("test_scaffolds"), 0
     rows: list[list[int]] = []
     while len(rows) < number and trial < 100 * number + 1000:
-        index = torch.tensor([trial])
-        uniform = float(uniforms(seed, index, 0, 0 * index, Purpose.DATA))
-        row = scaffold_template(known[int(uniform * len(known))], vocabulary, mask)
+        index = int(drawn_index(seed, torch.tensor([trial]), len(known)))
+        row = scaffold_template(known[index], vocabulary, mask)
         if row is not None and len(row) <= backbone.length and row.count(mask) >= LEAST_FREE:
             rows.append(row + [vocabulary.padding] * (backbone.length - len(row)))
         trial += 1

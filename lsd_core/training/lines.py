@@ -14,7 +14,7 @@ from torch import Tensor
 from lsd_core.backbones.splitting import LISTED, Splitting, splitting
 from lsd_core.backbones.vocabulary import PADDING, Vocabulary
 from lsd_core.errors import InputError
-from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import drawn_index
 from lsd_core.training.sequence_files import Reading, SequenceFile
 from lsd_core.training.text_lines import MOST_CHARACTERS, Ends, text_lines, without_ends
 from lsd_core.training.token_spool import Spool, count_repeated, room, smallest_type
@@ -83,8 +83,7 @@ class Lines:
 
     def draw(self, seed: int, trajectory: Int[Tensor, " b"]) -> Int[Tensor, "b l"]:
         """Training sequences, drawn with replacement: functions of (seed, trajectory)."""
-        uniform = uniforms(seed, trajectory, 0, torch.zeros_like(trajectory), Purpose.DATA)
-        return self.train[(uniform * len(self.train)).long()].long()
+        return self.train[drawn_index(seed, trajectory, len(self.train))].long()
 
 
 def read_lines(

@@ -105,7 +105,7 @@ def _molecules(length: int | None) -> Source:
     length = moses.LENGTH if length is None else length
     part, held_out = moses.tokens_of("train", length), moses.tokens_of("test", length)
     if not len(part) or not len(held_out):
-        raise InputError("length", f"be at most {moses.LENGTH} and hold a molecule", length)
+        raise InputError("length", "hold a molecule of MOSES", length, f"{moses.LENGTH} holds all")
     return Source(
         processes=_masked(len(moses.TOKENS)),
         length=length,

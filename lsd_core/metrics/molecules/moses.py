@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lsd_core.backbones.vocabulary import PADDING, Vocabulary
 from lsd_core.errors import InputError
-from lsd_core.numerics.randomness import Purpose, uniforms
+from lsd_core.numerics.randomness import drawn_index
 
 PARTS = ("train", "test", "test_scaffolds")
 INSTALL = "pip install --no-deps molsets==0.3.1"
@@ -70,5 +70,4 @@ def tokens_of(part: str, length: int = LENGTH) -> UInt8[Tensor, "n l"]:
 
 def draw(part: Tensor, seed: int, trajectory: Int[Tensor, " b"]) -> Int[Tensor, "b l"]:
     """Molecules of a part, drawn with replacement: functions of (seed, trajectory)."""
-    uniform = uniforms(seed, trajectory, 0, torch.zeros_like(trajectory), Purpose.DATA)
-    return part[(uniform * len(part)).long()].long()
+    return part[drawn_index(seed, trajectory, len(part))].long()
