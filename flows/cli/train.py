@@ -23,6 +23,7 @@ def train(
     dim: Whole | None = None,
     blocks: Whole | None = None,
     lr: float | None = None,
+    optimiser: Literal["adamw", "muon"] | None = None,
     body_dtype: Literal["float32", "bfloat16"] | None = None,
     seed: Whole = 0,
     init: Path | None = None,
@@ -59,6 +60,8 @@ def train(
         blocks of the network.
     lr:
         peak learning rate.
+    optimiser:
+        `adamw`, or `muon` for the matrices of a transformer's blocks (which takes a larger lr, such as 1e-2).
     body_dtype:
         precision of a transformer's body, in training and afterwards; float32 if left out.
     seed:
@@ -86,6 +89,7 @@ def train(
         dim=dim,
         num_blocks=blocks,
         lr=lr,
+        optimiser=optimiser,
         body_dtype=body_dtype,
         seed=seed,
         init=init,

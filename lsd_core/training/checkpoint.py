@@ -1,27 +1,28 @@
 """Checkpoints of a training run: one safetensors file, replaced atomically, tied to its configuration."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.optim import Optimizer
 
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.numerics.plain_text import parse_json
+from lsd_core.training.optimisers import moments_like, moments_of, restore_moments
 
 Groups = dict[str, dict[str, Tensor]]  # tensors by group and name: `network`, `average`, ...
 REMEDY = "remove it to start afresh"
 
 
 def save_checkpoint(
-    path: Path, config: dict[str, Any], step: int, optimiser: torch.optim.Optimizer, groups: Groups
+    path: Path, config: dict[str, Any], step: int, optimisers: Sequence[Optimizer], groups: Groups
 ) -> None:
-    """Weights, whatever else is in `groups`, and the optimiser's moments after `step` steps."""
-    state = optimiser.state_dict()["state"]
-    tensors = _flat(groups | {f"moment/{index}": moments for index, moments in state.items()})
+    """Weights, whatever else is in `groups`, and the optimisers' moments after `step` steps."""
+    tensors = _flat(groups | _moments(moments_of(optimisers)))
     tensors = {key: value.clone() for key, value in tensors.items()}  # a file holds no tensor twice
     scratch = path.with_suffix(".partial")
     save_file(tensors, scratch, {"step": str(step), "config": canonical_json(config)})
@@ -29,9 +30,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, config: dict[str, Any], optimiser: torch.optim.Optimizer, like: Groups
+    path: Path, config: dict[str, Any], optimisers: Sequence[Optimizer], like: Groups
 ) -> tuple[int, Groups]:
-    """Steps done and the groups that `save_checkpoint` wrote; the optimiser gets its moments back.
+    """Steps done and the groups that `save_checkpoint` wrote; the optimisers get their moments back.
 
     `like` has the groups as they are before training: each tensor is checked against the name, shape and type there,
     and for values that are not finite, before anything is done with it.
@@ -50,21 +51,19 @@ def load_checkpoint(
     if not 1 <= step <= config["steps"]:
         rule = f"be of a step from 1 to {config['steps']}"
         raise InputError("checkpoint", rule, f"{path} (step {metadata['step']})", REMEDY)
-    parameters = [parameter for of in optimiser.param_groups for parameter in of["params"]]
-    moments = [
-        {"step": torch.tensor(float(step)), "exp_avg": parameter, "exp_avg_sq": parameter}
-        for parameter in parameters
-    ]
-    expected = _flat(like) | _flat({f"moment/{index}": of for index, of in enumerate(moments)})
+    moments = moments_like(optimisers, step)
+    expected = _flat(like | _moments(moments))
     for key in sorted(expected.keys() | tensors.keys()):
         if wrong := _wrong(key, tensors.get(key), expected.get(key), step):
             rule = "hold the weights and the optimiser's moments of this training"
             raise InputError("checkpoint", rule, f"{path} ({key} {wrong})", REMEDY)
-    state = {
-        index: {name: tensors[f"moment/{index}/{name}"] for name in of} for index, of in enumerate(moments)
-    }
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    kept = [{name: tensors[f"moment/{index}/{name}"] for name in of} for index, of in enumerate(moments)]
+    restore_moments(optimisers, kept)
     return step, {group: {name: tensors[f"{group}/{name}"] for name in of} for group, of in like.items()}
+
+
+def _moments(of: Sequence[dict[str, Tensor]]) -> Groups:
+    return {f"moment/{index}": moments for index, moments in enumerate(of)}
 
 
 def _flat(groups: Groups) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from lsd_core.errors import InputError
 
+OPTIMISERS = ("adamw", "muon")
 BODY_DTYPES = ("float32", "bfloat16")  # float16 would want its loss scaled
 TRANSFORMERS = ("radd", "sedd")
 PIXELS = ("gaussian", "uniform")
@@ -33,6 +34,8 @@ class TrainConfig:
     """Sequences a step."""
     lr: float = 3e-3
     """Peak learning rate; warmed up over `warmup` steps, then a cosine to 1% of it."""
+    optimiser: str = "adamw"
+    """`adamw`, or `muon` for the matrices of a transformer's blocks (`optimisers`), which wants fewer sequences."""
     warmup: int = 100
     """Warm-up steps."""
     ema: float = 0.998
@@ -51,6 +54,9 @@ class TrainConfig:
                 raise InputError(name, "be >= 1" if value < 1 else f"be <= {most}", value)
         if self.family in TRANSFORMERS and self.dim % (2 * self.num_heads):
             raise InputError("dim", "be a multiple of 2 * num_heads", self.dim)
+        usual = OPTIMISERS if self.family in TRANSFORMERS else ("adamw",)
+        if self.optimiser not in usual:
+            raise InputError("optimiser", f"be one of {', '.join(usual)} for {self.family}", self.optimiser)
         known = BODY_DTYPES if self.family in TRANSFORMERS else ("float32",)
         if self.body_dtype not in known:
             raise InputError("body_dtype", f"be one of {', '.join(known)} for {self.family}", self.body_dtype)
@@ -61,8 +67,10 @@ class TrainConfig:
         return asdict(self)
 
     def checkpoint_record(self) -> dict[str, Any]:
-        """What identifies a checkpoint: without the precision if it is the only one that there was once."""
+        """What identifies a checkpoint: without a precision or an optimiser that was once the only one."""
         record = self.to_dict()
         if self.body_dtype == ("bfloat16" if self.family in TRANSFORMERS else "float32"):
             del record["body_dtype"]
+        if self.optimiser == "adamw":
+            del record["optimiser"]
         return record

@@ -16,6 +16,7 @@ from lsd_core.processes import Absorbing
 from lsd_core.training.checkpoint import load_checkpoint, save_checkpoint
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.objective import loss
+from lsd_core.training.optimisers import build_optimisers
 from lsd_core.training.start import start_from
 
 DrawBatch = Callable[[int, Tensor], Tensor]  # (seed, sequence indices) -> tokens (b, l)
@@ -91,19 +92,20 @@ def optimise(
     `record` says all that the training depends on: a checkpoint of another one is refused.
     """
     average = {key: value.clone() for key, value in network.state_dict().items()}
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, betas=(0.9, 0.99), weight_decay=0.0)
+    optimisers = build_optimisers(network, config)
     first = 0
     if checkpoint is not None and checkpoint.is_file():
-        first = _resume(checkpoint, record, network, average, optimiser)
+        first = _resume(checkpoint, record, network, average, optimisers)
     total = 0.0
     for step in range(first, config.steps):
-        for group in optimiser.param_groups:
+        for group in (group for of in optimisers for group in of.param_groups):
             group["lr"] = config.lr * schedule(step, config)
         value = batch_loss(step)
-        optimiser.zero_grad()
+        network.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        for of in optimisers:
+            of.step()
         decay = min(config.ema, (1 + step) / (10 + step))
         for key, tensor in network.state_dict().items():
             average[key].lerp_(tensor, 1 - decay)
@@ -115,7 +117,7 @@ def optimise(
             total = 0.0
             if checkpoint is not None and (step + 1) % (CHECKPOINT_EVERY * report_every) == 0:
                 groups = {"network": network.state_dict(), "average": average}
-                save_checkpoint(checkpoint, record, step + 1, optimiser, groups)
+                save_checkpoint(checkpoint, record, step + 1, optimisers, groups)
     network.load_state_dict(average)
 
 
@@ -141,11 +143,11 @@ def _resume(
     record: dict[str, Any],
     network: nn.Module,
     average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
+    optimisers: list[torch.optim.Optimizer],
 ) -> int:
     """Put a checkpoint's weights, averages and moments in place, and return how many steps are done."""
     like = {"network": network.state_dict(), "average": average}
-    first, groups = load_checkpoint(checkpoint, record, optimiser, like)
+    first, groups = load_checkpoint(checkpoint, record, optimisers, like)
     network.load_state_dict(groups["network"])
     average.update(groups["average"])
     return first

@@ -112,7 +112,14 @@ def _molecules(length: int | None) -> Source:
         draw=lambda seed, index: moses.draw(part, seed, index),
         labels={"task": "molecules", "vocabulary": moses.VOCABULARY.to_dict()},
         identity={"data": "moses", "sha256": moses.sha256_of("train")},
-        settings={"dim": 192, "num_blocks": 4, "num_heads": 6, "steps": 20_000, "lr": 2e-3},
+        settings={
+            "dim": 192,
+            "num_blocks": 4,
+            "num_heads": 6,
+            "steps": 10_000,
+            "optimiser": "muon",
+            "lr": 1e-2,
+        },
         held_out=held_out[:HELD_OUT].long(),
         grid="molecules",
     )

@@ -58,7 +58,7 @@ def train_judge(
     if checkpoint is not None and checkpoint.is_file():
         held = {"nats": torch.tensor(0.0, dtype=torch.float64)}
         like = {"network": network.state_dict(), "best": best, "held_out": held}
-        first, groups = load_checkpoint(checkpoint, asdict(config), optimiser, like)
+        first, groups = load_checkpoint(checkpoint, asdict(config), [optimiser], like)
         network.load_state_dict(groups["network"])
         best, least = groups["best"], float(groups["held_out"]["nats"])
     for step in range(first, config.steps):
@@ -80,7 +80,7 @@ def train_judge(
             if checkpoint is not None:
                 held = {"nats": torch.tensor(least, dtype=torch.float64)}
                 groups = {"network": network.state_dict(), "best": best, "held_out": held}
-                save_checkpoint(checkpoint, asdict(config), step + 1, optimiser, groups)
+                save_checkpoint(checkpoint, asdict(config), step + 1, [optimiser], groups)
     frozen = build_judge(body)
     frozen.load_state_dict(best)
     notes = {

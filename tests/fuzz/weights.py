@@ -134,13 +134,13 @@ def checkpoints(folder: Path, gen: Random, number: int) -> Iterator[Case]:
     optimiser.step()
     path = folder / "base.checkpoint"
     groups = {"network": layer.state_dict()}
-    save_checkpoint(path, CONFIG, 1, optimiser, groups)
+    save_checkpoint(path, CONFIG, 1, [optimiser], groups)
     whole = path.read_bytes()
 
     def load(data: bytes, name: str) -> None:
         file = folder / f"{name}.checkpoint"
         file.write_bytes(data)
-        load_checkpoint(file, CONFIG, torch.optim.Adam(torch.nn.Linear(2, 2).parameters()), groups)
+        load_checkpoint(file, CONFIG, [torch.optim.Adam(torch.nn.Linear(2, 2).parameters())], groups)
 
     size = int.from_bytes(whole[:8], "little")
     for index in range(number):

@@ -14,6 +14,7 @@ from lsd_core.processes.corruption import corrupt
 from lsd_core.training.config import TrainConfig
 from lsd_core.training.loop import schedule, train
 from lsd_core.training.objective import loss
+from lsd_core.training.optimisers import build_optimisers
 from tests.lsd_core.oracles import all_states, number_of
 
 PROCESS = Absorbing(3)
@@ -90,10 +91,9 @@ def test_corruption_does_not_depend_on_the_rest_of_the_process() -> None:
     assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-def config(family: str, steps: int = 40) -> TrainConfig:
-    return TrainConfig(
-        family=family, dim=16, num_blocks=1, num_heads=2, cond_dim=8, steps=steps, batch=16, warmup=5, lr=1e-2
-    )
+def config(family: str, steps: int = 40, optimiser: str = "adamw") -> TrainConfig:
+    size = {"dim": 16, "num_blocks": 1, "num_heads": 2, "cond_dim": 8}
+    return TrainConfig(family=family, **size, steps=steps, batch=16, warmup=5, lr=1e-2, optimiser=optimiser)
 
 
 def draw(seed: int, index: Tensor) -> Tensor:
@@ -119,9 +119,12 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("family", ["sedd", "radd"])
-def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(family: str, tmp_path: Path) -> None:
-    whole = train(config(family), Absorbing(4), 6, draw, name="n")
+@pytest.mark.parametrize(("family", "optimiser"), [("sedd", "adamw"), ("radd", "adamw"), ("radd", "muon")])
+def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(
+    family: str, optimiser: str, tmp_path: Path
+) -> None:
+    steps_of = config(family, optimiser=optimiser)
+    whole = train(steps_of, Absorbing(4), 6, draw, name="n")
     path = tmp_path / "run.safetensors"
 
     def stop(step: int, value: float) -> None:
@@ -129,11 +132,11 @@ def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(family: str, 
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(config(family), Absorbing(4), 6, draw, name="n", checkpoint=path, report=stop, report_every=2)
+        train(steps_of, Absorbing(4), 6, draw, name="n", checkpoint=path, report=stop, report_every=2)
     assert path.is_file()
     steps: list[int] = []
     resumed = train(
-        config(family),
+        steps_of,
         Absorbing(4),
         6,
         draw,
@@ -144,7 +147,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(family: str, 
     )
     assert steps[0] == 22
     assert resumed.fingerprint == whole.fingerprint
-    again = train(TrainConfig(**{**config(family).to_dict(), "seed": 1}), Absorbing(4), 6, draw, name="n")
+    again = train(TrainConfig(**{**steps_of.to_dict(), "seed": 1}), Absorbing(4), 6, draw, name="n")
     assert again.fingerprint != whole.fingerprint
     with pytest.raises(InputError, match="checkpoint must be of the same training configuration"):
         train(config(family, 50), Absorbing(4), 6, draw, name="n", checkpoint=path)
@@ -172,6 +175,23 @@ def test_checkpoints_of_before_there_was_a_choice_of_precision_are_continued(fam
     assert "body_dtype" not in record
     other = TrainConfig(**{**config("radd").to_dict(), "body_dtype": "float32"}).checkpoint_record()
     assert other["body_dtype"] == "float32"
+
+
+def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else() -> None:
+    network = DDiT(num_states=5, dim=16, num_blocks=2, num_heads=2, cond_dim=None)
+    adamw, muon = build_optimisers(network, config("radd", optimiser="muon"))
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    taken, left = (
+        {names[id(parameter)] for group in of.param_groups for parameter in group["params"]}
+        for of in (muon, adamw)
+    )
+    kinds = ("attn_qkv.weight", "attn_out.weight", "mlp.0.weight", "mlp.2.weight")
+    assert taken == {f"blocks.{block}.{kind}" for block in range(2) for kind in kinds}
+    assert taken | left == set(names.values())
+    assert not taken & left
+    assert len(build_optimisers(network, config("radd"))) == 1
+    with pytest.raises(InputError, match=r"^optimiser must be one of adamw for uniform"):
+        TrainConfig(family="uniform", optimiser="muon")
 
 
 def test_the_learning_rate_warms_up_and_cools_down() -> None:
