@@ -95,6 +95,7 @@ OURS: dict[str, dict[str, str]] = {
         "cifar10": f"{_TASKS}.cifar10:TASK",
         "antibody": f"{_TASKS}.antibody:TASK",
         "lists": f"{_TASKS}.lists:TASK",
+        "sudoku": f"{_TASKS}.sudoku:TASK",
     },
     "lsd.metrics": {
         "distinct": f"{_METRICS}.distinct:METRIC",

@@ -11,7 +11,7 @@ from flows.cli.shared import Whole, app, console
 @app.command
 def train(
     name: Annotated[
-        str, Parameter(help="countdown, text, digits, molecules, a judge, or a file of sequences")
+        str, Parameter(help="countdown, text, digits, molecules, sudoku, a judge, or a file of sequences")
     ],
     *,
     family: str | None = None,
@@ -34,8 +34,8 @@ def train(
     A file may hold anything that is a sequence: molecules as SMILES, proteins, moves, words. Its name says how they
     are written: the first column of .smi, a column of .csv or .tsv, the records of .fasta or .fa, else one a line;
     each may be compressed (.gz). Empty lines are skipped, short ones padded, and one in twenty is held out to measure
-    memorisation. `molecules` are those of MOSES (pip install --no-deps molsets==0.3.1). The judges are text-judge and
-    digits-judge.
+    memorisation. `molecules` are those of MOSES (pip install --no-deps molsets==0.3.1); `sudoku` are solved grids of
+    36 cells, or with --length of 16 or 81. The judges are text-judge and digits-judge.
 
     Parameters
     ----------

@@ -3,7 +3,10 @@
 Peebles & Xie 2023 (adaLN-zero), in the arrangement of SEDD (Lou et al. 2024, code release): pre-norm
 blocks, rotary positions on queries and keys, tanh-GELU. Parameter names are those of the published
 checkpoints, so a state dict loads without renaming. With ``cond_dim=None`` there is no modulation at
-all and LayerNorms carry a bias: RADD's time-free network (Ou et al. 2024).
+all and LayerNorms carry a bias: RADD's time-free network (Ou et al. 2024). With ``num_positions`` a
+learned embedding of the position is added to the token's, which the published networks do not have:
+rotary angles say how far apart two tokens are, and which row and column of a board a token is in
+depends on where it stands.
 """
 
 import math
@@ -119,7 +122,7 @@ class OutputLayer(nn.Module):
 
 
 class Vocabulary(nn.Module):
-    """Token embedding with the published parameter name."""
+    """Embedding of tokens (or positions) with the published parameter name."""
 
     def __init__(self, num_states: int, dim: int) -> None:
         super().__init__()
@@ -142,9 +145,11 @@ class DDiT(nn.Module):
         num_heads: int,
         cond_dim: int | None,
         num_out: int | None = None,
+        num_positions: int | None = None,
     ) -> None:
         super().__init__()
         self.vocab_embed = Vocabulary(num_states, dim)
+        self.position_embed = None if num_positions is None else Vocabulary(num_positions, dim)
         self.sigma_map = None if cond_dim is None else TimeEmbedding(cond_dim)
         self.rotary_emb = Rotary(dim // num_heads)
         self.blocks = nn.ModuleList(Block(dim, num_heads, cond_dim) for _ in range(num_blocks))
@@ -161,6 +166,8 @@ class DDiT(nn.Module):
     def body(self, x: Tensor, cond: Tensor | None) -> Tensor:
         """The same from an embedded condition."""
         h = self.vocab_embed(x)
+        if self.position_embed is not None:
+            h = h + self.position_embed.embedding[: x.shape[1]]
         rotary = self.rotary_emb(x.shape[1], h.dtype)
         for block in self.blocks:
             h = block(h, rotary, cond)

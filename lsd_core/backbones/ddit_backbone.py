@@ -20,6 +20,7 @@ from lsd_core.storage.tensorfile import check_tensors
 CONFIG_KEYS = {"family", "process", "length", "dim", "num_blocks", "num_heads", "cond_dim", "body_dtype"}
 OPTIONAL_KEYS = {
     "condition_dtype",  # float32 where sigma is embedded outside the autocast
+    "position_embedding",  # true where positions have a learned embedding
     "task",  # what its samples are judged on
     "vocabulary",  # how they are written
 }
@@ -67,12 +68,16 @@ def build_network(config: dict[str, Any]) -> DDiT:
     process = process_from_dict(config["process"])
     if process.kind != kind:
         raise InputError(f"process of a {config['family']} backbone", f"be {kind}", process.kind)
+    positions = config.get("position_embedding", False)
+    if type(positions) is not bool:
+        raise InputError("backbone config.position_embedding", "be true or false", positions)
     return DDiT(
         num_states=process.num_states,
         dim=config["dim"],
         num_blocks=config["num_blocks"],
         num_heads=config["num_heads"],
         cond_dim=config["cond_dim"],
+        num_positions=config["length"] if positions else None,
     )
 
 

@@ -1,9 +1,9 @@
 """Solved sudoku grids, each a function of (seed, index), and a solver that counts.
 
 Sides 4 and 6 are drawn uniformly from all grids (288 and 28,200,960): there are few with the digits of the first row
-in order (12 and 39,168), which are enumerated once, and every grid is one of them with its digits renamed. Of side 9 there are
-6,670,903,752,021,072,936,960 (Felgenhauer and Jarvis 2005): a backtracking search with random choices draws one, any of
-them with some probability, not all with the same.
+in order (12 and 39,168), which are enumerated once, and every grid is one of them with its digits renamed. Of side 9
+there are 6,670,903,752,021,072,936,960 (Felgenhauer and Jarvis 2005): a backtracking search with random choices draws
+one, any of them with some probability, not all with the same.
 """
 
 from collections.abc import Iterator

@@ -40,6 +40,9 @@ class TrainConfig:
     """Warm-up steps."""
     ema: float = 0.998
     """Decay of the exponential moving average of the weights, which is what is saved."""
+    position_embedding: bool = False
+    """Whether positions have a learned embedding beside the rotary angles (transformers only): where rows and columns
+    of a board matter, not only how far apart two tokens are."""
     body_dtype: str = "float32"
     """Precision of a transformer's body, in training and afterwards; `bfloat16` pays where there are kernels for it."""
     seed: int = 0
@@ -60,6 +63,8 @@ class TrainConfig:
         known = BODY_DTYPES if self.family in TRANSFORMERS else ("float32",)
         if self.body_dtype not in known:
             raise InputError("body_dtype", f"be one of {', '.join(known)} for {self.family}", self.body_dtype)
+        if self.position_embedding and self.family not in TRANSFORMERS:
+            raise InputError("position_embedding", f"be left out for {self.family}", self.position_embedding)
         if not 0 < self.lr < math.inf:
             raise InputError("lr", "be positive and finite", self.lr)
 
@@ -67,10 +72,12 @@ class TrainConfig:
         return asdict(self)
 
     def checkpoint_record(self) -> dict[str, Any]:
-        """What identifies a checkpoint: without a precision or an optimiser that was once the only one."""
+        """What identifies a checkpoint: without the settings that say what was once the only way."""
         record = self.to_dict()
         if self.body_dtype == ("bfloat16" if self.family in TRANSFORMERS else "float32"):
             del record["body_dtype"]
         if self.optimiser == "adamw":
             del record["optimiser"]
+        if not self.position_embedding:
+            del record["position_embedding"]
         return record

@@ -54,6 +54,7 @@ def train(
         "num_heads": config.num_heads,
         "cond_dim": None if config.family == "radd" else config.cond_dim,
         "body_dtype": config.body_dtype,
+        **({"position_embedding": True} if config.position_embedding else {}),
         **(labels or {}),
     }
     torch.manual_seed(derive_seed("init", config.seed))
@@ -130,7 +131,7 @@ def schedule(step: int, config: TrainConfig) -> float:
 def initialise(network: DDiT) -> None:
     """Fan-in normal weights, unit embeddings; the projections that start at zero stay there."""
     for key, parameter in network.named_parameters():
-        if key == "vocab_embed.embedding":
+        if key in ("vocab_embed.embedding", "position_embed.embedding"):
             nn.init.normal_(parameter, std=1.0)
         elif key.endswith("attn_out.weight"):
             nn.init.normal_(parameter, std=0.02)

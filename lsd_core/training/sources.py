@@ -13,14 +13,16 @@ from lsd_core.backbones import countdown_chain as countdown
 from lsd_core.backbones.vocabulary import Vocabulary
 from lsd_core.errors import InputError
 from lsd_core.metrics.molecules import moses
+from lsd_core.metrics.sudoku import side_of
 from lsd_core.processes import Absorbing, Process
-from lsd_core.tasks import corpus, digit_images, text
+from lsd_core.tasks import corpus, digit_images, sudoku_grids, text
 from lsd_core.training.config import TRANSFORMERS
 from lsd_core.training.line_remarks import remarks
 from lsd_core.training.lines import find_splitting, read_lines
 
 MOST_HELD_OUT = 2**16  # sequences that are compared with as many that were learned from
 HELD_OUT = 4096  # molecules that are compared so
+DIGITS = tuple("123456789")
 Draw = Callable[[int, Tensor], Tensor]  # (seed, sequence indices (b,)) -> tokens (b, l)
 
 
@@ -125,11 +127,33 @@ def _molecules(length: int | None) -> Source:
     )
 
 
+def _sudoku(length: int | None) -> Source:
+    side = side_of(36 if length is None else length)
+    return Source(
+        processes=_masked(side),
+        length=side * side,
+        draw=lambda seed, index: sudoku_grids.draw_grids(seed, index, side),
+        labels={"task": "sudoku", "vocabulary": Vocabulary(DIGITS[:side]).to_dict()},
+        identity={"data": "sudoku"},
+        settings={
+            "dim": 64,
+            "num_blocks": 6,
+            "num_heads": 4,
+            "steps": 4000,
+            "optimiser": "muon",
+            "lr": 1e-2,
+            "position_embedding": True,
+        },
+        grid="sudoku",
+    )
+
+
 NAMED: dict[str, Callable[[int | None], Source]] = {
     "countdown": _countdown,
     "text": _text,
     "digits": _digits,
     "molecules": _molecules,
+    "sudoku": _sudoku,
 }
 
 

@@ -19,7 +19,7 @@ from lsd_core.processes import Absorbing
 from lsd_core.samplers import generate, uniform_times
 
 
-def tiny(family: str, seed: int = 0) -> DDiTBackbone:
+def tiny(family: str, seed: int = 0, **more: Any) -> DDiTBackbone:
     """A network with random weights everywhere, the zero-initialised projections too."""
     config: dict[str, Any] = {
         "family": family,
@@ -30,6 +30,7 @@ def tiny(family: str, seed: int = 0) -> DDiTBackbone:
         "num_heads": 2,
         "cond_dim": 8 if family == "sedd" else None,
         "body_dtype": "float32",
+        **more,
     }
     network, gen = build_network(config), torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
@@ -91,6 +92,22 @@ def test_positions_matter() -> None:
     left = log_x0(backbone, near, T[:1])[0, 1]
     right = log_x0(backbone, far, T[:1])[0, 1]
     assert float((left - right).abs().max()) > 1e-3
+
+
+def test_absolute_positions_are_known_where_they_are_embedded() -> None:
+    """Rotary angles alone give each of nothing but masks the same distribution."""
+    masks = torch.full((1, 6), 5)
+    placed = tiny("radd", position_embedding=True)
+    rotary, embedded = (log_x0(backbone, masks, T[:1])[0] for backbone in (tiny("radd"), placed))
+    torch.testing.assert_close(rotary, rotary[:1].expand(6, -1))
+    assert float((embedded - embedded[:1]).abs().amax(1)[1:].min()) > 1e-3
+    back = from_bytes(to_bytes(placed), "memory")
+    assert back.fingerprint == placed.fingerprint
+    assert torch.equal(log_x0(back, masks, T[:1])[0], embedded)
+    with pytest.raises(InputError, match="position_embedding must be true or false"):
+        build("n", {**placed.config, "position_embedding": 1}, placed.tensors())
+    with pytest.raises(InputError, match=r"unexpected \['position_embed.embedding'\]"):
+        build("n", {**placed.config, "position_embedding": False}, placed.tensors())
 
 
 @pytest.mark.parametrize("family", ["sedd", "radd"])

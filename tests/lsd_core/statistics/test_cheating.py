@@ -31,6 +31,7 @@ from lsd_core.tasks.catalog import TASKS, get_task
 from lsd_core.tasks.corpus import draw_windows, load_corpus
 from lsd_core.tasks.digit_images import load_images
 from lsd_core.tasks.evaluate import evaluate_across, evaluate_tokens
+from lsd_core.tasks.sudoku_grids import draw_grids
 from tests.lsd_core.backbones.published import files, images
 from tests.lsd_core.backbones.published.transformer import random_tensors
 from tests.lsd_core.metrics.antibodies import RESIDUES, variable_domains
@@ -54,6 +55,8 @@ class Lab:
     data: Callable[[int], Tensor]
     """(seed) -> `num` sequences, no two of them the same draw."""
     num: int = NUM
+    noise: float = 1.0
+    """Share of the noise of other labs: where one wrong token makes a sequence wrong, theirs leaves nothing right."""
 
     @property
     def num_tokens(self) -> int:
@@ -62,7 +65,7 @@ class Lab:
     def noisy(self, seed: int, share: float) -> Tensor:
         tokens, gen = self.data(seed), generator(seed + 1000)
         other = torch.randint(0, self.num_tokens, tokens.shape, generator=gen)
-        return torch.where(torch.rand(tokens.shape, generator=gen) < share, other, tokens)
+        return torch.where(torch.rand(tokens.shape, generator=gen) < self.noise * share, other, tokens)
 
     def scored(self, sets: list[Tensor], method: str, temperature: float = 1.0) -> Scored:
         scores = [evaluate_tokens(self.task, tokens, self.backbone, seed) for seed, tokens in enumerate(sets)]
@@ -183,6 +186,11 @@ def lists(_: Path) -> Lab:
     return Lab("lists", backbone, lambda s: draw_lists(s, torch.arange(NUM), LISTS, 16))
 
 
+def sudoku(_: Path) -> Lab:
+    backbone = exact_backbone("sudoku", 36, 6)
+    return Lab("sudoku", backbone, lambda s: draw_grids(s, torch.arange(NUM), 6), noise=0.05)
+
+
 MADE: dict[str, Callable[[Path], Lab]] = {
     "countdown": countdown,
     "sequences": sequences,
@@ -193,6 +201,7 @@ MADE: dict[str, Callable[[Path], Lab]] = {
     "antibody": antibodies,
     "molecules": molecules,
     "lists": lists,
+    "sudoku": sudoku,
 }
 
 

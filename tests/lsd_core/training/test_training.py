@@ -177,6 +177,20 @@ def test_checkpoints_of_before_there_was_a_choice_of_precision_are_continued(fam
     assert other["body_dtype"] == "float32"
 
 
+def test_positions_are_embedded_where_that_is_asked_for() -> None:
+    plain, placed = config("radd"), TrainConfig(**{**config("radd").to_dict(), "position_embedding": True})
+    assert "position_embedding" not in plain.checkpoint_record()  # as before there was a choice
+    assert placed.checkpoint_record()["position_embedding"] is True
+    trained = {each: train(each, Absorbing(4), 6, draw, name="n") for each in (plain, placed)}
+    assert "position_embedding" not in trained[plain].config
+    assert trained[placed].config["position_embedding"] is True
+    learned = trained[placed].tensors()["position_embed.embedding"]
+    assert learned.shape == (6, 16)
+    assert float(learned.std()) == pytest.approx(1.0, abs=0.3)
+    with pytest.raises(InputError, match=r"^position_embedding must be left out for uniform"):
+        TrainConfig(family="uniform", position_embedding=True)
+
+
 def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else() -> None:
     network = DDiT(num_states=5, dim=16, num_blocks=2, num_heads=2, cond_dim=None)
     adamw, muon = build_optimisers(network, config("radd", optimiser="muon"))
