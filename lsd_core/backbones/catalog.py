@@ -147,6 +147,7 @@ BACKBONES: dict[str, BackboneEntry] = {
     "lists-16": _lists(16),
     "text-radd": _trained("text", "English prose by characters, length 128: RADD-type", EARLIER),
     "text-sedd": _trained("text", "English prose by characters, length 128: SEDD-type", EARLIER),
+    "sudoku-radd": _trained("sudoku", "sudoku of 6 x 6 cells, solved grids: RADD-type"),
     "digits-gaussian": _trained("digits", "8 x 8 images of 17 grey levels under gaussian noise"),
     "digits-uniform": _trained("digits", "8 x 8 images of 17 grey levels under uniform noise"),
     "cifar10-ctmc": _cifar10(),

@@ -9,8 +9,8 @@ from torch import Tensor
 from lsd_core.numerics.randomness import Purpose, uniform_grid
 from lsd_core.tasks.sudoku_grids import draw_grids, solutions
 
-CLUES = {4: 4, 6: 10, 9: 30}
-"""Clues of a puzzle, by the side of its grid; a few puzzles have more, where no further one can be spared."""
+CLUES = {4: 7, 6: 16, 9: 36}
+"""Clues of a puzzle, by the side of its grid: four of nine cells. It has more where no further one can be spared."""
 
 
 def is_unique(cells: list[int]) -> bool:

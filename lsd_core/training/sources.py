@@ -139,7 +139,7 @@ def _sudoku(length: int | None) -> Source:
             "dim": 64,
             "num_blocks": 6,
             "num_heads": 4,
-            "steps": 4000,
+            "steps": 8000,
             "optimiser": "muon",
             "lr": 1e-2,
             "position_embedding": True,

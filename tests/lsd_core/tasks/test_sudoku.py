@@ -1,6 +1,7 @@
 """The task sudoku: its grids and puzzles against enumeration, what decides, what is refused, and what is shown."""
 
 from itertools import permutations, product
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from lsd_core.tasks.evaluate import evaluate_tokens
 from lsd_core.tasks.specimen import Diagram
 from lsd_core.tasks.sudoku_grids import draw_grids, draw_sudoku, ordered_grids, solutions
 from lsd_core.tasks.sudoku_puzzles import CLUES, draw_puzzles, is_unique
+from lsd_core.training.sources import find_source
 
 TASK = get_task("sudoku")
 ROWS = list(permutations(range(4)))
@@ -137,6 +139,7 @@ def test_a_board_shows_its_digits_and_what_repeats() -> None:
     right, wrong = TASK.show(tokens, exact_backbone("mine", 36, 6))
     assert isinstance(right, Diagram)
     assert isinstance(wrong, Diagram)
+    ElementTree.fromstring(right.svg)  # well-formed
     assert right.caption == "solved"
     assert [part.split("<")[0] for part in right.svg.split('">')[1:] if part[:1].isdigit()] == [
         str(digit + 1) for digit in tokens[0].tolist()
@@ -145,3 +148,17 @@ def test_a_board_shows_its_digits_and_what_repeats() -> None:
     twice = wrong.svg.count("#c22")
     assert twice >= 3
     assert wrong.caption == f"{twice} of 36 cells repeat a digit"
+
+
+@pytest.mark.parametrize("length", [16, 36, 81])
+def test_a_network_learns_from_solved_grids_and_writes_their_digits(length: int) -> None:
+    source = find_source("sudoku", length)
+    side = round(length**0.5)
+    drawn = source.draw(3, torch.arange(4))
+    assert torch.equal(drawn, draw_grids(3, torch.arange(4), side))
+    assert source.process("radd") == Absorbing(side)
+    assert source.labels["vocabulary"]["tokens"] == [str(digit + 1) for digit in range(side)]
+    assert source.settings["position_embedding"] is True
+    assert find_source("sudoku", None).length == 36
+    with pytest.raises(InputError, match="length must be one of 16, 36, 81 cells"):
+        find_source("sudoku", length + 1)
