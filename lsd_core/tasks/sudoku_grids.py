@@ -88,8 +88,6 @@ def solutions(cells: list[int], orders: list[list[int]] | None = None) -> Iterat
                 return
             for other in of[cell]:
                 possible[other] &= ~(1 << digit)
-    if any(digit != side and not possible[cell] >> digit & 1 for cell, digit in enumerate(cells)):
-        return
     yield from _completed(grid, possible, [c for c, digit in enumerate(cells) if digit == side], orders, of)
 
 

@@ -47,6 +47,10 @@ def test_a_cell_is_repeated_where_another_of_its_units_has_its_digit(side: int) 
     assert complete_units(tokens).tolist() == whole
 
 
+def test_boxes_of_side_6_are_two_rows_of_three() -> None:
+    assert units(6)[12:14].tolist() == [[0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11]]
+
+
 def test_one_changed_digit_breaks_its_row_column_and_box() -> None:
     grid = torch.tensor([[0, 1, 2, 3, 2, 3, 0, 1, 1, 0, 3, 2, 3, 2, 1, 0]])
     assert bool(complete_units(grid).all())
