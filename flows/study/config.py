@@ -23,7 +23,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.names import RunName
 
 STUDIES = Path(__file__).parent.parent / "studies"
-Kind = Literal["compare", "speed-up", "budget", "certificates"]
+Kind = Literal["compare", "speed-up", "few-against-many", "budget", "certificates"]
 
 
 class Variant(Section):
@@ -77,7 +77,9 @@ class StudyConfig(Section):
     )
     variants: list[Variant] = Field(min_length=1)
     task: str | None = Field(None, description="what the backbone is judged on; what it declares if left out")
-    baseline: str | None = Field(None, description="speed-up: label of the variant that is to catch up")
+    baseline: str | None = Field(
+        None, description="speed-up, few-against-many: label of the variant that the others are held against"
+    )
     beat: bool = Field(False, description="compare: whether the variants are held against the exact teacher")
     teacher: TeacherConfig = TeacherConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -113,8 +115,8 @@ class StudyConfig(Section):
         strangers = [label for label in named if label is not None and label not in labels]
         if strangers:
             raise ValueError(f"`against` and `baseline` must name variants of {labels}, got {strangers}")
-        if self.kind == "speed-up" and self.baseline is None:
-            raise ValueError("a speed-up needs a baseline")
+        if self.kind in ("speed-up", "few-against-many") and self.baseline is None:
+            raise ValueError(f"a study of kind {self.kind} needs a baseline")
         if self.kind == "certificates" and self.evaluation.certificate_paths < 2:
             raise ValueError("a study of certificates needs evaluation.certificate_paths >= 2")
         return self

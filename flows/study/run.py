@@ -12,7 +12,7 @@ from flows.pipeline.driver import Driver
 from flows.pipeline.progress import progress_on
 from flows.report.csv_columns import write_csv
 from flows.report.png import write_png
-from flows.report.study import budget, certificates, compare, speed_up
+from flows.report.study import budget, certificates, compare, few_against_many, speed_up
 from flows.report.study.findings import Findings
 from flows.report.study.measured import Point, read_points, read_teachers
 from flows.settings import Settings
@@ -25,6 +25,7 @@ Analyse = Callable[[StudyConfig, Sequence[Point], Sequence[Point]], Findings]
 ANALYSES: dict[str, Analyse] = {
     "compare": compare.analyse,
     "speed-up": speed_up.analyse,
+    "few-against-many": few_against_many.analyse,
     "budget": budget.analyse,
     "certificates": certificates.analyse,
 }

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.report.study import budget, certificates, compare, speed_up
+from flows.report.study import budget, certificates, compare, few_against_many, speed_up
 from flows.report.study.findings import comparisons_of
 from flows.report.study.measured import Estimate, Point
 from flows.report.table_rows import TEACHER, Row
@@ -169,3 +169,32 @@ def test_only_eligible_candidates_are_ranked() -> None:
     assert certificates.eligible(points, None)["reverse"] == []
     said = certificates.clause("reverse", points[:2], 3)
     assert "too few candidates" in said
+
+
+def test_few_calls_are_held_against_many_plain_ones_and_against_the_exact_sampler() -> None:
+    points = [
+        point("plain", 0.9, nfe=8),
+        point("plain", 0.5, nfe=128),
+        point("learned", 0.4, nfe=8, entropy=3.0),
+        point("level", 0.501, nfe=8),
+    ]
+    asked = study("few-against-many", baseline="plain")
+    found = few_against_many.analyse(asked, points, [teacher(0.3)])
+    many, exact = found.sentence.split("; none is as good as ")
+    assert many.startswith("no worse than plain at NFE 128 (0.5000 (0.4500-0.5500)) within bounds: ")
+    assert "learned at NFE 8 (better), -0.1" in many
+    assert "at an entropy 0.200 nat lower" in many  # what may explain it is said
+    assert "level at NFE 8, -0.0" in many
+    assert "plain at NFE 8" not in many
+    assert exact.startswith("the exact sampler (64 calls, 0.3000); the nearest, learned at NFE 8, has 0.4000")
+    rows = {(row["label"], row["nfe"]): row for row in found.rows}
+    assert rows["learned", 8]["to_many"] == pytest.approx(-0.1)
+    assert rows["learned", 8]["to_exact"] == pytest.approx(0.1)
+    assert "to_many" not in rows["plain", 128]  # it is what the others are held against
+    assert rows["plain", 128]["to_exact_verdict"] == "worse"
+
+
+def test_few_calls_without_what_they_are_held_against_are_not_judged() -> None:
+    with pytest.raises(ValueError, match="few-against-many needs a baseline"):
+        study("few-against-many")
+    assert few_against_many.analyse(study("few-against-many", baseline="plain"), [], []).drawings == []

@@ -9,7 +9,8 @@ from flows.study.config import StudyConfig, load_study, study_names
 from flows.study.plan import make_study_plan
 from lsd_core.errors import InputError
 
-WANTED = {"zeta", "teacher-steps", "gain-on", "coupling", "paths", "speed-up", "budget", "certificates"}
+COMPARISONS = {"zeta", "teacher-steps", "gain-on", "coupling", "paths"}
+WANTED = COMPARISONS | {"speed-up", "few-against-many", "budget", "certificates"}
 
 
 def study_of(tmp_path: Path, **fields: object) -> StudyConfig:
