@@ -11,6 +11,7 @@ from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
 from lsd_core.candidates.one_by_one import measure_one_by_one, write_one_by_one
 from lsd_core.candidates.results import Results
+from lsd_core.candidates.shared_costs import CostsOnStore
 from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path, generate_shard
 from lsd_core.candidates.tested import shipped_run
@@ -153,7 +154,17 @@ class Worker:
         keep = self._kept(spec.backbone.fingerprint, spec.teacher, spec.trajectories)
         given = read_conditions(self.store, spec.teacher.conditions if spec.teacher else None)
         with Curve(key=job.key(results), backbone=spec.backbone.name, title=job.title) as curve:
-            learned = learn(spec, job.which, backbone, paths, watch=curve, keep=keep, conditions=given)
+            costs = CostsOnStore(self.store, spec, keep, send)
+            learned = learn(
+                spec,
+                job.which,
+                backbone,
+                paths,
+                watch=curve,
+                keep=keep,
+                conditions=given,
+                shared_costs=costs,
+            )
             results.write_learned(job.which, learned)
 
     def _paths(self, spec: CandidateSpec) -> Trajectories | None:

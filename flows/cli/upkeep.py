@@ -55,6 +55,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     """
     from flows.settings import resolve
     from lsd_core.backbones.publish import damaged
+    from lsd_core.candidates.shared_costs import damaged_costs
     from lsd_core.candidates.verify import check_cells, damaged_champions, damaged_copies
     from lsd_core.storage.store import Store as Place
     from lsd_core.trajectories.conditions import damaged_conditions
@@ -69,6 +70,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
         *cells.problems.values(),
         *damaged_champions(place).values(),
         *damaged_copies(place).values(),
+        *damaged_costs(place).values(),
     ]
     problems += map(str, check(place))
     for problem in problems:
@@ -84,7 +86,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
 
 @app.command(group=care)
 def gc(*, older_than_hours: float = WEEK_HOURS, dry_run: bool = False, store: Store = None) -> int:
-    """Remove files that no manifest lists.
+    """Remove shards that no manifest lists, and costs that no table of a cell was learned from.
 
     Parameters
     ----------
@@ -94,11 +96,11 @@ def gc(*, older_than_hours: float = WEEK_HOURS, dry_run: bool = False, store: St
         name them and remove nothing.
     """
     from flows.settings import resolve
+    from lsd_core.candidates.garbage import collect
     from lsd_core.storage.store import Store as Place
-    from lsd_core.trajectories.verify import collect_garbage
 
     place = Place(resolve(command_line={"store": store}).store)
-    found = collect_garbage(place, older_than_hours * 3600, dry_run=dry_run)
+    found = collect(place, older_than_hours * 3600, dry_run=dry_run)
     for key in found:
         console.print(f"{'would remove' if dry_run else 'removed'} {key}", highlight=False, soft_wrap=True)
     console.print(f"{len(found)} files {'to remove' if dry_run else 'removed'}", highlight=False)

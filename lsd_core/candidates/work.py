@@ -1,6 +1,7 @@
 """The two kinds of work a candidate asks for: learn a table, measure a table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from jaxtyping import Int
@@ -9,6 +10,7 @@ from torch import Tensor
 from lsd_core.backbones.device import computing_on, device_kind, device_of
 from lsd_core.backbones.protocol import AnyBackbone, absorbing
 from lsd_core.candidates.measurement import Measurement
+from lsd_core.candidates.shared_costs import CostsOnStore
 from lsd_core.candidates.spec import CandidateSpec, EvaluationSpec
 from lsd_core.distillation.learned import Keep, Learned, Problem, Progress, Watch
 from lsd_core.distillation.methods import get_method
@@ -32,11 +34,12 @@ def learn(
     watch: Watch = lambda step, values: None,
     keep: Keep = lambda name, make: make(),
     conditions: Conditions | None = None,
+    shared_costs: CostsOnStore | None = None,
 ) -> Learned:
     """The table of the `which`-th learning run; a control has nothing to learn and needs no trajectories.
 
     Computed where the backbone lies. `keep` is for one backbone and these trajectories, see `Problem`. `conditions` are
-    those of the trajectories.
+    those of the trajectories. What was read of `shared_costs` is noted with the table.
     """
     method, device = get_method(spec.method), device_of(backbone)
     if conditions is not None:
@@ -53,9 +56,14 @@ def learn(
         progress=progress,
         watch=watch,
         keep=keep,
+        shared_costs=shared_costs,
     )
     with computing_on(device):
-        return method.fit(problem, method.config(spec.method_config))
+        learned = method.fit(problem, method.config(spec.method_config))
+    if shared_costs is None or not shared_costs.used:
+        return learned
+    used = dict(sorted(shared_costs.used.items()))
+    return replace(learned, diagnostics=learned.diagnostics | {"shared_costs": used})
 
 
 def measure(

@@ -17,6 +17,22 @@ Watch = Callable[
 Keep = Callable[[Hashable, Callable[[], Any]], Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class CostKey:
+    """What shared costs are a function of, beside the backbone, what is given, and the version of the program."""
+
+    kind: str
+    """`edge costs`, `thresholds`, `bound`."""
+    of: tuple[Any, ...]
+    """Settings, names and seeds: strings, numbers, None, and tuples of them."""
+    stored: bool
+    """Whether they are measured on the stored trajectories, and so depend on these too."""
+
+
+# (what the costs depend on, how to measure them: JSON with `sequences`, what it took) -> the same JSON
+SharedCosts = Callable[[CostKey, Callable[[], Mapping[str, Any]]], Mapping[str, Any]]
+
+
 class Kept:
     """A cache of computations shared by learning runs on the same backbone and trajectories."""
 
@@ -55,6 +71,20 @@ class Problem:
     """Called with each entry of the history as it is made."""
     keep: Keep = lambda name, make: make()
     """Memoises computations shared by problems on the same backbone and trajectories; by default none."""
+    shared_costs: SharedCosts | None = None
+    """Finds costs where they were measured before, by this process or another; by default `keep` does."""
+
+    @property
+    def root(self) -> int:
+        """Seed of everything that is measured once for all learning seeds: the teacher's."""
+        return self.seed if self.teacher_seed is None else self.teacher_seed
+
+    def measured_once(self, key: CostKey, measure: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Costs that all problems of this backbone share which ask for the same key."""
+        if self.shared_costs is None:
+            found: Mapping[str, Any] = self.keep((key.kind, key), measure)
+            return found
+        return self.shared_costs(key, measure)
 
     def note(self, history: dict[str, list[Any]], **values: Any) -> None:
         """Add an entry to each series of a history, and pass it to `watch`."""

@@ -23,7 +23,7 @@ import torch
 
 from lsd_core.backbones.protocol import is_dense
 from lsd_core.distillation.gains import Gains, Report, choose_gains, noted
-from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.learned import CostKey, Kept, Learned, Problem
 from lsd_core.distillation.least_bound import of_least_bound
 from lsd_core.distillation.methods import ANY, Method
 from lsd_core.distillation.order_search import OrderSearch, search_orders
@@ -61,10 +61,12 @@ def fit_all(problem: Problem, config: PathKLScheduleConfig, all_steps: list[int]
     """The tables for several numbers of steps from one pass over the edges; `problem.num_steps` is not read.
 
     Each result counts that pass among its sequences; taken together they paid for it once. Along a sampler's own
-    choices costs depend on the number of steps, and each has a pass of its own.
+    choices it serves the numbers of steps whose grids have the same nodes (`paths.chosen_model`).
     """
     if get_sampler(problem.sampler, problem.backbone.process).adaptive and len(all_steps) > 1:
-        return {each: fit(replace(problem, num_steps=each), config) for each in all_steps}
+        kept = Kept()
+        shared = replace(problem, keep=lambda name, make: kept(name, lambda: problem.keep(name, make)))
+        return {each: fit(replace(shared, num_steps=each), config) for each in all_steps}
     model = path_model(problem, config, max(all_steps))
     for num_steps in all_steps:
         model.check_steps(num_steps)
@@ -81,11 +83,12 @@ def _fit_steps(
     all_steps: list[int],
 ) -> dict[int, Learned]:
     """The tables along the model's order, for these costs of its edges."""
-    schedules = cheapest_schedules(costs.cost, max(all_steps))
-    return {
-        num_steps: _fit_gains(problem, config, model, costs, schedules[num_steps - 1])
-        for num_steps in all_steps
-    }
+    learned = dict[int, Learned]()
+    for num_steps in all_steps:
+        each = costs.for_steps(num_steps)
+        schedule = cheapest_schedules(each.cost, num_steps)[-1]
+        learned[num_steps] = _fit_gains(problem, config, model, each, schedule)
+    return learned
 
 
 def _fit_orders(
@@ -147,7 +150,7 @@ def _adaptive_model(problem: Problem, method: Sampler, num_steps: int) -> PathMo
         method=rule,
         batch=problem.batch,
         num_steps=num_steps,
-        root=problem.seed if problem.teacher_seed is None else problem.teacher_seed,
+        root=problem.root,
     )
     return DrawnModel(model) if drawn else model
 
@@ -167,16 +170,16 @@ def grid_change(costs: EdgeCosts, num_steps: int) -> float:
 
 
 def _edge_costs(problem: Problem, config: PathKLScheduleConfig, model: PathModel) -> EdgeCosts:
-    """Costs of all edges: the same for every cell and member of the family on these paths, computed once for all."""
+    """Costs of all edges: the same for every cell and member of the family on these paths, measured once for all."""
     reference = model.reference(config.price_sequences)
 
-    def compute() -> EdgeCosts:
+    def measure() -> Mapping[str, Any]:
         paths, drawn = reference.draw()
         costs = model.edge_costs(paths, problem.progress)
-        return replace(costs, sequences=costs.sequences + drawn)
+        return replace(costs, sequences=costs.sequences + drawn).to_dict()
 
-    costs: EdgeCosts = problem.keep(("edge costs", reference.key), compute)
-    return costs
+    key = CostKey(kind="edge costs", of=reference.key, stored=reference.stored)
+    return EdgeCosts.from_dict(problem.measured_once(key, measure))
 
 
 def _fit_gains(
@@ -186,9 +189,7 @@ def _fit_gains(
     table, sequences = model.table(schedule.nodes), costs.sequences
     diagnostics: dict[str, Any] = {"price_nats": schedule.cost, "price_sequences": costs.sequences}
     if isinstance(model, ChosenModel) and isinstance(model.method, WithinBudget):
-        along, limit = model, config.price_sequences
-        key = ("thresholds", model.method.name, table, limit, model.batch, model.root)
-        found: Thresholds = problem.keep(key, lambda: choose_thresholds(along, table, limit))
+        found = _thresholds(problem, config, model, costs, table)
         table, sequences = found.table, sequences + found.sequences
         diagnostics["threshold_nats"] = list(found.nats)
     if costs.own is None:
@@ -209,6 +210,17 @@ def _fit_gains(
     if isinstance(config, PathKLConfig):
         learned = replace(learned, table=_sharpened(learned.table, config.sharpness))
     return learned
+
+
+def _thresholds(
+    problem: Problem, config: PathKLScheduleConfig, model: ChosenModel, costs: EdgeCosts, schedule: StepTable
+) -> Thresholds:
+    """The thresholds for a schedule: chosen once for all seeds and members of the family."""
+    limit = config.price_sequences
+    of = (model.reference(limit).key, schedule.counts, limit)
+    key = CostKey(kind="thresholds", of=of, stored=False)
+    found = problem.measured_once(key, lambda: choose_thresholds(model, schedule, costs, limit).to_dict())
+    return Thresholds.from_dict(found)
 
 
 def _gains(problem: Problem, config: PathKLConfig, model: PathModel, table: StepTable) -> Gains:
@@ -256,6 +268,11 @@ def _reporting(problem: Problem, table: StepTable) -> Report:
     return report
 
 
+def _same_as_before(sampler: Sampler) -> bool:
+    """Along its own choices costs are shared by all numbers of steps; elsewhere tables are those of version 1."""
+    return not sampler.adaptive
+
+
 RESCALED = Method(
     name="path_kl_rescaled",
     kind="control",
@@ -268,6 +285,8 @@ RESCALED = Method(
     sweep=True,
 )
 PATH_KL_SCHEDULE = Method(
+    version=2,
+    unchanged_in=_same_as_before,
     name="path_kl_schedule",
     kind="learned",
     description="the schedule of least path divergence, by dynamic programming; gains 1",
@@ -278,6 +297,8 @@ PATH_KL_SCHEDULE = Method(
     conditional="learned",
 )
 PATH_KL = Method(
+    version=2,
+    unchanged_in=_same_as_before,
     name="path_kl",
     kind="learned",
     description="that schedule, and a gain a step chosen under the reverse bound",
@@ -288,6 +309,8 @@ PATH_KL = Method(
     conditional="learned",
 )
 PATH_KL_SHARP = Method(
+    version=2,
+    unchanged_in=_same_as_before,
     name="path_kl_sharp",
     kind="learned",
     description="path_kl with its gains squared: fewer errors than the bound asks for, at a cost in diversity",

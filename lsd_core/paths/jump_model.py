@@ -75,7 +75,8 @@ class JumpModel:
         """The stored paths; their costs belong to one base sampler."""
         assert self.stored is not None
         wanted, stored = max(LEAST_PATHS, max_sequences // self.num_nodes), self.stored
-        return Reference((self.method.name, wanted, self.batch), lambda: (stored.select(slice(wanted)), 0))
+        key = (self.method.name, wanted, self.batch)
+        return Reference(key, lambda: (stored.select(slice(wanted)), 0), stored=True)
 
     def edge_costs(self, paths: Trajectories, progress: Progress = silent) -> EdgeCosts:
         """The teacher's last stretch, below 1 / g, is taken as its denoise there; integrals are trapezoidal."""

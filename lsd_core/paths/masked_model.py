@@ -105,11 +105,12 @@ class MaskedModel:
             root = self.seed if self.teacher_seed is None else self.teacher_seed
             draws = Draws(derive_seed("path_kl order", root), torch.arange(wanted))
             key = (wanted, self.batch, self.method.order.name, root, self.permutation)
-            return Reference(key, lambda: self.one_at_a_time(draws))
+            return Reference(key, lambda: self.one_at_a_time(draws), stored=False)
         stored = self.stored.select(slice(wanted)) if self.stored else None
         # Where paths do not say when inside a teacher's step a token came, the seed does.
         seed = self.seed if stored is not None and stored.reveal_time is None else None
-        return Reference((wanted, self.batch, self.pooled, seed), lambda: (timed(stored, self.seed), 0))
+        key = (wanted, self.batch, self.pooled, seed)
+        return Reference(key, lambda: (timed(stored, self.seed), 0), stored=True)
 
     def one_at_a_time(self, draws: Draws) -> tuple[Trajectories, int]:
         """Paths of the network that reveals one token at a time in this order, and the sequences it took."""

@@ -4,9 +4,10 @@ Edges join the nodes of a grid, from noise (node 0) to data (the last). `MaskedM
 mask counts, `JumpModel` over the times of a teacher's stored states.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -37,16 +38,57 @@ class EdgeCosts:
     """Cost of the same paths under the teacher's own distribution; None where costs are divergences from it already."""
     sequences: int
     """Sequences sent through the network."""
+    levels: tuple[tuple[float, ...], ...] = ()
+    """[i][k - 1]: mean threshold that unmasks k tokens from node i on; empty for samplers without thresholds."""
+    along: tuple[tuple[int, "EdgeCosts"], ...] = ()
+    """Where costs depend on how a node was reached: (steps, costs on paths of so many), few and many."""
+
+    def for_steps(self, num_steps: int) -> "EdgeCosts":
+        """The costs by which a schedule of so many steps is chosen: between those on paths of few steps and of many,
+        linear in log(steps), and those at the end beyond either; of all sequences that were sent."""
+        if not self.along:
+            return self
+        (few, coarse), (many, fine) = self.along
+        share = min(1.0, max(0.0, math.log(num_steps / few) / math.log(many / few)))
+        levels = tuple(
+            tuple((1 - share) * a + share * b for a, b in zip(*each, strict=True))
+            for each in zip(coarse.levels, fine.levels, strict=True)
+        )
+        cost = (1 - share) * coarse.cost + share * fine.cost
+        return EdgeCosts(cost, None, self.sequences, levels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, from which the same bits are read: row i has the edges from node i to i + 1, i + 2, ..."""
+        rows = [row[node + 1 :] for node, row in enumerate(self.cost.tolist()[:-1])]
+        record: dict[str, Any] = {"cost_nats": rows, "own_nats": self.own, "sequences": self.sequences}
+        if self.levels:
+            record["levels"] = [list(each) for each in self.levels]
+        if self.along:
+            record["along"] = [[steps, costs.to_dict()] for steps, costs in self.along]
+        return record
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> "EdgeCosts":
+        rows, own = record["cost_nats"], record["own_nats"]
+        cost = empty_costs(len(rows))
+        for node, row in enumerate(rows):
+            cost[node, node + 1 :] = torch.tensor(row, dtype=torch.float64)
+        levels = tuple(tuple(map(float, each)) for each in record.get("levels", ()))
+        along = tuple((int(steps), EdgeCosts.from_dict(costs)) for steps, costs in record.get("along", ()))
+        sequences = int(record["sequences"])
+        return EdgeCosts(cost, None if own is None else float(own), sequences, levels, along)
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
     """Paths on which edges are compared, drawn only if they are used."""
 
-    key: Hashable
-    """What they depend on, beside the backbone and the stored trajectories."""
+    key: tuple[Any, ...]
+    """What they depend on, beside the backbone and the stored trajectories: numbers, names, and tuples of them."""
     draw: Callable[[], tuple[Trajectories, int]]
     """The paths, and the sequences it took to draw them."""
+    stored: bool
+    """Whether they are the stored trajectories, or the network's own paths, which do not depend on these."""
 
 
 @runtime_checkable
