@@ -109,8 +109,8 @@ class MaskedModel:
         stored = self.stored.select(slice(wanted)) if self.stored else None
         # Where paths do not say when inside a teacher's step a token came, the seed does.
         seed = self.seed if stored is not None and stored.reveal_time is None else None
-        key = (wanted, self.batch, self.pooled, seed)
-        return Reference(key, lambda: (timed(stored, self.seed), 0), stored=True)
+        settings = (wanted, self.batch, self.pooled, seed)
+        return Reference(settings, lambda: (timed(stored, self.seed), 0), stored=True)
 
     def one_at_a_time(self, draws: Draws) -> tuple[Trajectories, int]:
         """Paths of the network that reveals one token at a time in this order, and the sequences it took."""
