@@ -14,9 +14,9 @@ which threshold a step would unmask k tokens: the level of the k-th position by 
 A schedule changes which positions are masked when n are, so the cost of an edge depends on the steps before it through
 the distribution of x, and on nothing else of the number of steps. Here x comes from the sampler's own paths in
 equal steps, which start at every offset and so come by every node: half of the paths take 2 steps, half 8, and costs
-for a schedule of M steps lie between the two, linear in log M. (States of finer paths mislead few steps: there the choices
-are made anew after each token.) So one pass serves every number of steps up to NODES. The dynamic program is exact for
-these costs, not for the certificate, which is measured afterwards.
+for a schedule of M steps lie between the two, linear in log M. (States of finer paths mislead few steps: there the
+choices are made anew after each token.) So one pass serves every number of steps up to NODES. The dynamic program is
+exact for these costs, not for the certificate, which is measured afterwards.
 
 A gain is chosen on the sampler's own states, all positions of its step alike (`certificates.masked`).
 """
