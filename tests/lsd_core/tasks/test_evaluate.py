@@ -39,7 +39,7 @@ def test_the_primary_array_has_the_primary_metric_as_mean():
 @pytest.mark.parametrize(
     ("task", "tokens", "complaint"),
     [
-        ("sudoku", torch.zeros(2, 16, dtype=torch.long), "task must be one of .*'countdown'.*, got sudoku"),
+        ("chess", torch.zeros(2, 16, dtype=torch.long), "task must be one of .*'countdown'.*, got chess"),
         ("countdown", torch.zeros(2, 15, dtype=torch.long), "tokens must have shape"),
         ("countdown", torch.full((2, 16), 32), "none left masked"),
     ],
