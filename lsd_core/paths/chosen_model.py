@@ -13,10 +13,10 @@ which threshold a step would unmask k tokens: the level of the k-th position by 
 
 A schedule changes which positions are masked when n are, so the cost of an edge depends on the steps before it through
 the distribution of x, and on nothing else of the number of steps. Here x comes from the sampler's own paths in
-equal steps, which start at every offset and so come by every node: half of the paths take 2 steps, half 8, and costs for
-a schedule of M steps lie between the two, linear in log M. (States of finer paths mislead few steps: there the choices
-are made anew after each token.) So one pass serves every number of steps up to NODES. The dynamic program is exact for
-these costs, not for the certificate, which is measured afterwards.
+equal steps, which start at every offset and so come by every node: half of the paths take 2 steps, half 8, and costs
+for a schedule of M steps lie between the two, linear in log M. (States of finer paths mislead few steps: there the
+choices are made anew after each token.) So one pass serves every number of steps up to NODES. The dynamic program is
+exact for these costs, not for the certificate, which is measured afterwards.
 
 A gain is chosen on the sampler's own states, all positions of its step alike (`certificates.masked`).
 """
@@ -117,9 +117,7 @@ class ChosenModel:
         """For each stride `wanted` paths whose first step goes to node 1, then those to node 2, .. up to the stride."""
         seed, sequences, begun = derive_seed("path_kl choices", self.root), 0, 0
         ends, orders = [], []
-        for stride, offset in (
-            (stride, offset) for stride in self.strides for offset in range(1, stride + 1)
-        ):
+        for stride, offset in [(each, first) for each in self.strides for first in range(1, each + 1)]:
             draws = Draws(seed, torch.arange(begun, begun + wanted))
             table = self.table((0, *range(offset, self.num_nodes, stride), self.num_nodes))
             paths, drawn = own_paths(self.backbone, self.rule, table, draws, self.batch)
