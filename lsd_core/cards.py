@@ -155,6 +155,9 @@ class SamplerCard(_Part):
     certificate: Json | None = None
     evaluation: Evaluation
     provenance: Provenance
+    learning: Json | None = None
+    """`sequences` that went through the network to learn its table, and of these the `shared`: measured once for other
+    budgets, seeds and methods too; absent where nothing was shared on a store."""
     components: dict[str, tuple[str, StrictInt]] = Field(default_factory=dict)
     """(distribution, version) of the components that are not ours at version 1; absent where all are."""
 
@@ -225,7 +228,10 @@ class SamplerCard(_Part):
         return canonical_json(self._record())
 
     def _record(self) -> dict[str, Any]:
-        record = self.model_dump(mode="json", exclude=None if self.components else {"components"})
+        record = self.model_dump(mode="json")
+        for name in ("components", "learning"):
+            if not record[name]:
+                del record[name]
         if self.evaluation.conditions is None:
             del record["evaluation"]["conditions"]
         return record

@@ -47,6 +47,7 @@ def costs_table(data: PageData, css: dict[str, str]) -> SortableTable:
     for entry in data.entries:
         spec, card, row = entry.spec, entry.card, entry.row
         learning = sum(table.sequences for table in entry.tables) / len(entry.tables)
+        shared = (card.learning or {}).get("shared", 0)
         teacher = 0 if spec.teacher is None else calls_a_path(spec.teacher) * (spec.trajectories or 0)
         took = data.seconds.get(spec.work.key, Took())
         at_most = "" if f"{row.calls_mean:.4g}" == str(row.calls_max) else f" (at most {row.calls_max})"
@@ -56,11 +57,22 @@ def costs_table(data: PageData, css: dict[str, str]) -> SortableTable:
             Cell(str(row.nfe), row.nfe),
             Cell(row.label, row.label, css[row.label]),
             Cell(f"{row.calls_mean:.4g}{at_most}", row.calls_mean),
-            *(Cell(_grouped(x), x) for x in (learning, teacher, certificate, learning / row.calls_mean)),
+            *(
+                Cell(_grouped(x), x)
+                for x in (learning, shared, teacher, certificate, learning / row.calls_mean)
+            ),
             *(Cell("" if value is None else f"{value:.3g}", value) for value in seconds),
         )
         lines.append(Line(cells, _facets(row), entry is data.champion(row.nfe)))
-    columns = ["NFE", "method", "calls a sample", "learning", "teacher's paths", "certificate"]
+    columns = [
+        "NFE",
+        "method",
+        "calls a sample",
+        "learning",
+        "of it shared",
+        "teacher's paths",
+        "certificate",
+    ]
     columns += ["learning, in samples", *(["seconds to learn", "seconds for 1000 samples"] if timed else [])]
     return SortableTable("costs", tuple(columns), tuple(lines), tuple(range(len(columns))))
 

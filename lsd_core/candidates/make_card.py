@@ -57,6 +57,7 @@ def make_card(
             conditions=None if spec.evaluation.conditions is None else dict(spec.evaluation.conditions),
             **{part: metrics_of(measurements[part], task.primary) for part in PARTS},
         ),
+        learning=_learning(tables[shipped]),
         components=dict(spec.components),
         provenance=Provenance(
             config_hash=digest(spec.to_dict()),
@@ -64,6 +65,12 @@ def make_card(
             environment=dict(environment) | accelerator,
         ),
     )
+
+
+def _learning(table: Learned) -> dict[str, int] | None:
+    """What it took to learn the table, where a part of that was measured once for others too."""
+    shared: Mapping[str, int] | None = table.diagnostics.get("shared_costs")
+    return None if shared is None else {"sequences": table.sequences, "shared": sum(shared.values())}
 
 
 def shipped_seed(spec: CandidateSpec, selection: Sequence[Measurement]) -> int:

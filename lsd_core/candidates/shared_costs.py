@@ -1,4 +1,4 @@
-"""Costs that candidates share, on the store: measured once for every NFE, learning seed and method that asks for them.
+"""Costs that candidates share, on the store: measured once for all NFEs, learning seeds and methods that need them.
 
 `costs/<key>.json` says what the costs depend on and what they are; the key is the digest of the former. A table that
 was learned names the files that it read. They are a cache: without them a run measures again, and gets the same bits.

@@ -117,7 +117,7 @@ class ChosenModel:
         """For each stride `wanted` paths whose first step goes to node 1, then those to node 2, .. up to the stride."""
         seed, sequences, begun = derive_seed("path_kl choices", self.root), 0, 0
         ends, orders = [], []
-        for stride, offset in ((each, first) for each in self.strides for first in range(1, each + 1)):
+        for stride, offset in [(each, first) for each in self.strides for first in range(1, each + 1)]:
             draws = Draws(seed, torch.arange(begun, begun + wanted))
             table = self.table((0, *range(offset, self.num_nodes, stride), self.num_nodes))
             paths, drawn = own_paths(self.backbone, self.rule, table, draws, self.batch)

@@ -84,6 +84,22 @@ def test_log_probabilities_are_those_of_the_model_on_the_sequence_with_its_surro
     torch.testing.assert_close(backbone.head(some), ours[1, 2:5], atol=1e-6, rtol=0)
 
 
+def test_of_equal_sequences_one_goes_through_the_network(checkpoint):
+    backbone = load_backbone(f"{checkpoint[1]}?length=9")
+    given = []
+    backbone.network.base_model.register_forward_pre_hook(
+        lambda module, args, kwargs: given.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    x = torch.full((4, 9), backbone.process.mask)
+    assert torch.equal(
+        backbone.features(x, torch.ones(4)), backbone.features(x[:1], torch.ones(1)).expand(4, -1, -1)
+    )
+    x[3, 0] = 7
+    apart = backbone.features(x, torch.ones(4))
+    assert given == [1, 1, 4]
+    assert not torch.equal(apart[3], apart[2])
+
+
 def test_a_copy_on_another_device_computes_there(checkpoint):
     """Its body and head alike; on `meta`, which every machine has, nothing is computed."""
     _, folder = checkpoint

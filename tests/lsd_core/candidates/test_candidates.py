@@ -1,5 +1,6 @@
 """A candidate's results survive the store, its card ships the median seed, and cooling keeps diversity."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,20 @@ def test_a_card_ships_the_median_seed_of_the_selection_and_reports_all(tmp_path:
     assert card.primary.mean == pytest.approx(0.3)
     assert card.primary.per_seed == (0.2, 0.4, 0.3)
     assert SamplerCard.from_json(card.to_json()) == card
+
+
+def test_a_card_says_what_learning_its_table_took_and_what_of_it_was_shared() -> None:
+    measured = {part: [measurement(0.1, 3.3)] for part in ("selection", "report")}
+    table, spec = uniform_times(4), replace(spec_of(), evaluation=replace(spec_of().evaluation, seeds=1))
+    files = {"costs/a.json": 30, "costs/b.json": 12}
+    learned = Learned(table=table, sequences=50, diagnostics={"shared_costs": files})
+    card, without = (
+        make_card(spec, [each], measured, None, {}) for each in (learned, Learned(table=table, sequences=50))
+    )
+    assert card.learning == {"sequences": 50, "shared": 42}
+    assert SamplerCard.from_json(card.to_json()) == card
+    assert without.learning is None
+    assert "learning" not in without.to_json()  # as cards of earlier versions
 
 
 @pytest.mark.parametrize(("entropies", "chosen"), [((3.3, 3.29, 3.1), 0.8), ((3.3, 3.2, 3.1), 1.0)])

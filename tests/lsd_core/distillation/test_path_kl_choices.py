@@ -1,5 +1,6 @@
 """Path-KL along the choices of samplers that look at the tokens, judged by the exact divergence of a small mixture."""
 
+import json
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -11,9 +12,12 @@ from lsd_core.certificates.masked import reverse
 from lsd_core.distillation.controls import plain
 from lsd_core.distillation.gains import choose_gains
 from lsd_core.distillation.learned import Kept, Learned, Problem
-from lsd_core.distillation.path_kl import fit, path_model
+from lsd_core.distillation.path_kl import fit, fit_all, path_model
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
 from lsd_core.errors import InputError
+from lsd_core.numerics.canonical import canonical_json
+from lsd_core.paths.chosen_model import nodes_for
+from lsd_core.paths.model import EdgeCosts
 from lsd_core.samplers.loop import generate
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
@@ -138,3 +142,52 @@ def test_what_cannot_be_learned_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         fit(problem(backbone, sampler), config)
+
+
+@pytest.mark.parametrize("sampler", ["confidence", "entropy_bound", "confidence_drawn"])
+def test_one_pass_serves_all_numbers_of_steps_and_each_is_as_if_learned_alone(
+    backbone: JointBackbone, sampler: str
+) -> None:
+    config, measured = PathKLScheduleConfig(price_sequences=200), list[str]()
+    kept = Kept()
+
+    def counting(name: Any, make: Any) -> Any:
+        def counted() -> Any:
+            measured.append(name[0])
+            return make()
+
+        return kept(name, counted)
+
+    together = fit_all(problem(backbone, sampler, keep=counting), config, [2, 3, 4])
+    assert measured.count("edge costs") == 1
+    for steps, found in together.items():
+        alone = fit(problem(backbone, sampler, steps), config)
+        assert (found.table, found.sequences) == (alone.table, alone.sequences)
+        assert found.table.num_steps == steps
+
+
+def test_costs_are_read_to_the_bit_and_lie_between_those_of_few_steps_and_of_many(
+    backbone: JointBackbone,
+) -> None:
+    model = path_model(problem(backbone, "entropy_bound"), SCHEDULE, STEPS)
+    costs = model.edge_costs(model.reference(200).draw()[0])
+    read = EdgeCosts.from_dict(json.loads(canonical_json(costs.to_dict())))
+    (few, coarse), (many, fine) = costs.along
+    assert (few, many) == (2, 8)
+    assert not torch.equal(coarse.cost, fine.cost)
+    for steps in (1, 2, 3, 4, 8, 16):
+        own, again = costs.for_steps(steps), read.for_steps(steps)
+        assert torch.equal(own.cost, again.cost)
+        assert (own.levels, own.own, own.sequences) == (again.levels, again.own, again.sequences)
+    assert torch.equal(costs.for_steps(2).cost, coarse.cost)
+    assert torch.equal(costs.for_steps(16).cost, fine.cost)
+    assert torch.allclose(costs.for_steps(4).cost, (coarse.cost + fine.cost) / 2)
+    assert costs.for_steps(8).levels == fine.levels
+    assert [len(level) for level in fine.levels] == list(model.counts[:-1])  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("steps", "length", "nodes"), [(4, 120, 40), (40, 120, 40), (41, 120, 80), (4, 6, 6)]
+)
+def test_schedules_of_up_to_forty_steps_are_sought_on_one_grid(steps: int, length: int, nodes: int) -> None:
+    assert nodes_for(steps, length) == nodes
