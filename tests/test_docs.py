@@ -11,6 +11,7 @@ import yaml
 
 from infra.docs_site import API, ROOT, generated_pages, without_source_links
 from lsd_core import cards
+from lsd_core.candidates import shared_costs
 from lsd_core.candidates.spec import CODE_EPOCH
 from lsd_core.candidates.teacher import LAW_VERSION
 from lsd_core.trajectories import manifest, spec
@@ -101,6 +102,7 @@ def test_the_table_of_versions_says_what_the_code_reads_and_writes() -> None:
         ("schema_version", str(manifest.MANIFEST_VERSION), str(manifest.MANIFEST_VERSION)),
         ("schema_version", str(spec.SCHEMA_VERSION), str(spec.SCHEMA_VERSION)),
         ("law_version", "any", str(LAW_VERSION)),
+        ("of.version", str(shared_costs.VERSION), str(shared_costs.VERSION)),
         ("sha256", "with or without", "with"),
     ]
 
