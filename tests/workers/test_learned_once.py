@@ -8,14 +8,13 @@ import pytest
 
 from flows.config import load_grid
 from flows.pipeline.plan import make_plan
-from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.verify import damaged_cells
 from lsd_core.storage.store import Store
-from lsd_core.trajectories.manifest import publish_manifest
+from tests.workers.published import publish_plan
 from workers import worker
-from workers.jobs import LearnJob, ShardJob
+from workers.jobs import LearnJob
 
 SMALL = {"path_kl": {"price_sequences": 64, "gain_paths": 4}}
 
@@ -28,11 +27,7 @@ def spec(tmp_path: Path) -> CandidateSpec:
     )
     store = Store(str(tmp_path / "store"))
     plan = make_plan(config, store)
-    for backbone in plan.backbones:
-        publish(backbone, store)
-    for teacher in plan.teachers:
-        shards = [ShardJob(teacher=teacher, shard=shard) for shard in range(2)]
-        publish_manifest(store, teacher, [worker.Worker(store.url).run(shard).record for shard in shards])
+    publish_plan(plan, store)
     return next(each for each in plan.candidates if each.method == "path_kl")
 
 

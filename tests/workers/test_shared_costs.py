@@ -8,7 +8,6 @@ import pytest
 
 from flows.config import load_grid
 from flows.pipeline.plan import make_plan
-from lsd_core.backbones.publish import publish
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.garbage import collect
 from lsd_core.candidates.results import Results
@@ -17,9 +16,9 @@ from lsd_core.distillation.learned import CostKey, Kept, Learned
 from lsd_core.paths.chosen_model import ChosenModel
 from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.storage.store import Store
-from lsd_core.trajectories.manifest import publish_manifest
+from tests.workers.published import publish_plan
 from workers import worker
-from workers.jobs import LearnJob, ShardJob
+from workers.jobs import LearnJob
 
 SMALL = {
     "path_kl": {"price_sequences": 16, "gain_paths": 4, "candidates": [1.0, 1.5]},
@@ -39,11 +38,7 @@ def candidates(store: Store, sampler: str) -> dict[tuple[str, int], CandidateSpe
         "tiny", methods=["plain", *SMALL], samplers=[sampler], nfe=[2, 3], method_configs=SMALL
     )
     plan = make_plan(config, store)
-    for backbone in plan.backbones:
-        publish(backbone, store)
-    for teacher in plan.teachers:
-        shards = [ShardJob(teacher=teacher, shard=shard) for shard in range(2)]
-        publish_manifest(store, teacher, [worker.Worker(store.url).run(shard).record for shard in shards])
+    publish_plan(plan, store)
     return {(each.method, each.nfe): each for each in plan.candidates if each.method in SMALL}
 
 

@@ -2,10 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
-from flows.report.charts import Bar, bars
+from flows.report.charts import bars
 from flows.report.palette import classes
 from flows.report.shapes import Drawing
-from flows.report.study.findings import Comparison, Findings, compared, comparisons_of, entropy_note, listed
+from flows.report.study.findings import (
+    Comparison,
+    Findings,
+    bar,
+    compared,
+    comparisons_of,
+    entropy_note,
+    listed,
+)
 from flows.report.study.measured import Point
 from flows.report.table_rows import TEACHER
 from flows.study.config import StudyConfig
@@ -75,11 +83,7 @@ def beaten(points: Sequence[Point], teacher: Point) -> str:
 def plot(nfe: int, points: Sequence[Point], css: Mapping[str, str]) -> Drawing:
     """Errors at one NFE with their intervals, and the teacher's."""
     rows = [point.row for point in points if point.nfe == nfe or point.row.method == TEACHER]
-    drawn = [
-        Bar(row.label, row.mean, css[row.label], f"{row.mean:.4f}", (row.interval[1] - row.interval[0]) / 2)
-        for row in rows
-    ]
-    return bars(f"{rows[0].primary_metric} at NFE {nfe}", drawn)
+    return bars(f"{rows[0].primary_metric} at NFE {nfe}", [bar(row, css, row.label) for row in rows])
 
 
 def _mean(made: Comparison) -> float:

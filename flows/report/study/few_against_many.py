@@ -1,11 +1,11 @@
 """Few calls against many: how near samplers of few calls come to plain steps of many, and to the exact sampler."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from flows.report.charts import Bar, bars
+from flows.report.charts import bars
 from flows.report.palette import classes
 from flows.report.shapes import Drawing
-from flows.report.study.findings import Findings, entropy_note, listed, records
+from flows.report.study.findings import Findings, bar, entropy_note, listed, records
 from flows.report.study.measured import Point
 from flows.study.config import StudyConfig
 from flows.study.plan import EXACT
@@ -20,7 +20,7 @@ def analyse(study: StudyConfig, points: Sequence[Point], teachers: Sequence[Poin
     many = max((p for p in points if p.label == study.baseline), key=lambda p: p.nfe, default=None)
     exact = next((teacher for teacher in teachers if teacher.row.sampler == EXACT), None)
     few = [point for point in points if many is None or point.nfe < many.nfe]
-    rows = records([*points], [*teachers])
+    rows = records(points, teachers)
     clauses = dict[str, list[str]]()
     for row, point in zip(rows, points, strict=False):
         for name, reference in (("many", many), ("exact", exact)):
@@ -60,16 +60,7 @@ def _said(clauses: Sequence[str], few: Sequence[Point], whom: str) -> str:
     return f"none is as good as {whom}; the nearest, {nearest.label} at NFE {nearest.nfe}, has {nearest.text}"
 
 
-def _plot(points: Sequence[Point], css: dict[str, str]) -> Drawing:
+def _plot(points: Sequence[Point], css: Mapping[str, str]) -> Drawing:
     """Errors with their intervals, in the order of the table."""
-    drawn = [
-        Bar(
-            f"{point.label}, {point.nfe}",
-            point.row.mean,
-            css[point.row.label],
-            f"{point.row.mean:.4f}",
-            (point.row.interval[1] - point.row.interval[0]) / 2,
-        )
-        for point in points
-    ]
+    drawn = [bar(point.row, css, f"{point.label}, {point.nfe}") for point in points]
     return bars(f"{points[0].row.primary_metric} by NFE", drawn)

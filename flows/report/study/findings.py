@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from flows.report.charts import Bar
 from flows.report.csv_columns import metric_names, record
 from flows.report.shapes import Drawing
 from flows.report.study.measured import Point
+from flows.report.table_rows import Row
 from lsd_core.statistics.differences import Difference, paired
 from lsd_core.statistics.envelope import TOLERANCE
 
@@ -91,6 +93,12 @@ def compared(
         for each in (made.get(id(point)) for point in (*points, *teachers))
     ]
     return [row | more for row, more in zip(records(points, teachers), differences, strict=True)]
+
+
+def bar(row: Row, css: Mapping[str, str], label: str) -> Bar:
+    """A row's error with its interval, as a chart shows it."""
+    low, high = row.interval
+    return Bar(label, row.mean, css[row.label], f"{row.mean:.4f}", (high - low) / 2)
 
 
 def listed(items: Sequence[object]) -> str:
