@@ -141,8 +141,8 @@ def test_the_command_prints_the_plan_and_makes_nothing(
     asked = json.loads(capsys.readouterr().out)
     by_hand = load_grid("text-full", nfe=[8, 16], methods=["plain"], **{"evaluation.samples": 64})
     assert (
-        asked["candidates"] == len(make_plan(by_hand).candidates) == 12
-    )  # 2 backbones, 2 budgets, 3 samplers
+        asked["candidates"] == len(make_plan(by_hand).candidates) == 36
+    )  # 2 backbones, 2 budgets, 9 samplers
     assert any("2 shards" in line for line in cost_lines(plan_cost(make_plan(load_grid("tiny")), rate=10.0)))
 
 
