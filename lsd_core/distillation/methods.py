@@ -79,8 +79,18 @@ class Method:
     def check_sampler(self, name: str, process: Process, config: Any) -> None:
         """Raise InputError where, with these settings, it cannot fill the cells of that base sampler."""
         check = getattr(config, "check_sampler", None)  # controls take all
-        if check is not None and isinstance(process, Absorbing):
-            check(get_sampler(name, process))
+        if check is None:
+            return
+        sampler = get_sampler(name, process)
+        if isinstance(process, Absorbing):
+            check(sampler)
+        elif not sampler.factorised:
+            known = [
+                each.name for each in SAMPLERS.values() if each.factorised and process.kind in each.processes
+            ]
+            raise InputError(
+                "sampler", f"be one of {known} for {self.name} on the {process.kind} process", name
+            )
 
     def is_for(self, given: bool) -> bool:
         """Whether it is for grids with conditions (`given`), or for those without."""

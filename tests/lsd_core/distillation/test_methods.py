@@ -12,6 +12,7 @@ from lsd_core.distillation.controls import cosine, plain, temperature, theta_tra
 from lsd_core.distillation.learned import Problem
 from lsd_core.distillation.methods import BASELINE, METHODS, TEMPERATURE, get_method, method_names
 from lsd_core.errors import InputError
+from lsd_core.processes import Gaussian, Uniform
 from lsd_core.samplers.table import StepTable, uniform_times
 from tests.lsd_core.distillation.chains import exact_paths, problem, strong_chain
 
@@ -162,3 +163,14 @@ def test_a_number_keeps_the_text_under_which_it_was_filed():
 
 def test_every_method_is_called_what_it_is_listed_as():
     assert [method.name for _, method in METHODS.items()] == list(METHODS)
+
+
+@pytest.mark.parametrize("process", [Uniform(3), Gaussian(3)], ids=lambda process: process.kind)
+@pytest.mark.parametrize("name", ["lsd", "path_kl", "path_kl_schedule", "path_kl_sharp"])
+def test_where_there_is_no_mask_what_is_learned_wants_steps_of_one_call(name, process):
+    method = get_method(name)
+    assert method.serves("tweedie", process, {})
+    assert not any(method.serves(sampler, process, {}) for sampler in ("psi", "gibbs", "theta_trapezoidal"))
+    assert get_method("plain").serves("psi", process, {})
+    with pytest.raises(InputError, match=rf"sampler must be one of \[.*'tweedie'.*\] for {name} on the"):
+        method.check_sampler("gibbs", process, method.config({}))
