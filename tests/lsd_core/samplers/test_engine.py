@@ -71,7 +71,7 @@ def test_a_law_is_asked_for_a_bounded_number_of_rows_at_a_time() -> None:
 
 def test_kept_uniforms_are_the_ones_of_the_formula_in_whatever_order_they_are_asked_for() -> None:
     trajectory = torch.tensor([5, 2, 9])
-    draws, length = Draws(7, trajectory), AT_ONCE // 3 // 4 - 1
+    draws, length = Draws(7, trajectory), AT_ONCE["cpu"] // 3 // 4 - 1
     position = torch.arange(length)
     for purpose in (Purpose.REVEAL, Purpose.TOKEN):
         for call in (0, 3, 4, 2, 11, 0):
