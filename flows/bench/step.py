@@ -16,12 +16,8 @@ from lsd_core.backbones.ddit_backbone import DDiTBackbone
 TITLE = "a step's own cost, on features and logits that are there already"
 UNIT = "forward pass"
 MOST = {0.3: 0.02, 1.0: 0.05}  # by share masked
-MOST_CUDA = {
-    (0.3, False): 0.03,
-    (0.3, True): 0.05,
-    (1.0, False): 0.03,
-    (1.0, True): 0.15,
-}  # and by whether all is unmasked
+# By share masked, and whether all of that is unmasked.
+MOST_CUDA = {(0.3, False): 0.03, (0.3, True): 0.05, (1.0, False): 0.03, (1.0, True): 0.15}
 OFTEN = "as often written"
 
 
