@@ -51,6 +51,25 @@ def test_the_impossible_is_never_drawn() -> None:
     assert fused_draw(log_weights, 1.0, uniform).tolist() == [first, first, last, last, last]
 
 
+def test_an_interval_holds_its_begin_and_not_its_end() -> None:
+    log_weights = torch.full((4, 3000), -torch.inf)
+    log_weights[:, [40, 41, 50, 2900]] = 0.0
+    assert fused_draw(log_weights, 1.0, torch.arange(4) / 4).tolist() == [40, 41, 50, 2900]
+    below = torch.tensor([0.25, 0.5, 0.75, 1.0], dtype=torch.float64) - 2.0**-53
+    assert fused_draw(log_weights, 1.0, below).tolist() == [40, 41, 50, 2900]
+
+
+@pytest.mark.parametrize("power", [0.05, 0.7, 1.0, 1.3])
+def test_weights_are_right_however_far_apart_and_whatever_the_logits_share(power: float) -> None:
+    """One token against 4096 that weigh 1/4096 each, to a tenth of the bound: 2^f is rounded less here than on a GPU."""
+    for shared in (0.0, 600.0, -2500.0):
+        log_weights = torch.full((1, 4097), (shared - 12 * math.log(2)) / power)
+        log_weights[0, 0] = shared / power
+        boundary = (power * log_weights.double()).softmax(-1)[:, 0]
+        for shift, drawn in ((-0.1 * NEAR, [True]), (0.1 * NEAR, [False])):
+            assert (fused_draw(log_weights, power, boundary + shift) == 0).tolist() == drawn
+
+
 def test_a_weight_too_small_for_a_float32_beside_the_largest_is_still_a_token() -> None:
     """The first block's weights are 1e-60 of the second's: no float32 holds both, and at uniform 0 one is drawn."""
     log_weights = torch.full((2, 2 * MOST_BLOCK), -torch.inf)
