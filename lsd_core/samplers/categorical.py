@@ -20,7 +20,7 @@ wrong by at most 2 * 2^-21 F_j (1 - F_j) <= 2^-22, and its token is the plain pa
 a boundary between possible tokens; then it is the one beyond. A token of weight 0 is never drawn.
 """
 TRIED = (  # types, vocabularies and gains that the fused kernel is first tried on
-    (torch.float32, 40_000, 1.0),
+    (torch.float32, 20_000, 1.0),
     (torch.bfloat16, 3000, 0.7),
     (torch.float16, 3000, 1.7),
     (torch.float64, 40, 1.0),

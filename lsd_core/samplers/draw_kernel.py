@@ -21,8 +21,11 @@ from torch import Tensor
 from lsd_core.numerics.fused import on_device
 
 MOST_BLOCK = 2048
-FLOOR = tl.constexpr(-1.0e37)  # exponent of an impossible token; a larger one than 1e37 would overflow
-LEAST = tl.constexpr(-127.0)  # an exponent so far below the largest is a weight of 0
+MOST = tl.constexpr(1 << 22)  # exponents n lie within +- this: what is beyond counts as being there
+LEAST = tl.constexpr(-125)  # a weight is 0 whose exponent lies so far below the largest
+ROUNDING = tl.constexpr(
+    12582912.0
+)  # 1.5 * 2^23: a float32 added to it is rounded to an integer, in its lowest bits
 
 
 def draw_rows(
@@ -43,9 +46,9 @@ def draw_rows(
     with on_device(token):
         draw_kernel[(num_rows,)](
             token, log_weights, uniform.contiguous(), log_weights.stride(0), num_tokens,
-            rate_high, rate - rate_high, *thirds(1 / rate),
+            rate_high, rate - rate_high, min((1 << 22) / rate, 3e38), *thirds(1 / rate),
             block, triton.next_power_of_2(triton.cdiv(num_tokens, block)),
-            num_warps=max(1, min(8, block // 128)),
+            num_warps=max(1, block // 512),
         )  # fmt: skip
     return token
 
@@ -76,6 +79,7 @@ def draw_kernel(
     num_tokens,
     rate,
     rate_rest,
+    most,
     step_high,
     step_middle,
     step_low,
@@ -87,17 +91,17 @@ def draw_kernel(
     own = log_weights + row * stride
     lane, number = tl.arange(0, BLOCK), tl.arange(0, NUM_BLOCKS)
     sums = tl.zeros((NUM_BLOCKS,), tl.float64)
-    top = tl.full((), FLOOR, tl.float32)
+    top = tl.full((), -MOST, tl.int32)
     wrong = tl.zeros((BLOCK,), tl.int32)
     for k in range(0, tl.cdiv(num_tokens, BLOCK)):
         at = k * BLOCK + lane
         x = tl.load(own + at, at < num_tokens, float("-inf"))
-        wrong |= (x < float("inf")).to(tl.int32) ^ 1  # neither is NaN
-        n, f, live = exponent(x, rate, rate_rest, step_high, step_middle, step_low)
-        rises = tl.maximum(top, tl.max(n, 0))
-        sums *= power_of_two(top - rises)
-        top = rises
-        sums = tl.where(number == k, tl.sum(weight(n, f, live, top).to(tl.float64), 0), sums)
+        wrong = tl.where(x < float("inf"), wrong, 1)  # neither is NaN
+        n, f = exponent(x, rate, rate_rest, most, step_high, step_middle, step_low)
+        risen = tl.maximum(top, tl.max(n, 0))
+        sums *= power_of_two(top - risen)
+        top = risen
+        sums = tl.where(number == k, tl.sum(weight(x, n, f, top).to(tl.float64), 0), sums)
 
     # The first block whose cumulative sum exceeds the target, or the last possible one, should the target round up.
     positive = sums > 0
@@ -111,9 +115,9 @@ def draw_kernel(
     # The same among its tokens, whose weights are relative to the block's own largest: one of them at least is not 0.
     at = tl.maximum(block, 0) * BLOCK + lane
     x = tl.load(own + at, at < num_tokens, float("-inf"))
-    n, f, live = exponent(x, rate, rate_rest, step_high, step_middle, step_low)
+    n, f = exponent(x, rate, rate_rest, most, step_high, step_middle, step_low)
     largest = tl.max(n, 0)
-    weights = weight(n, f, live, largest)
+    weights = weight(x, n, f, largest)
     cumulative = before + tl.cumsum(weights.to(tl.float64), 0) * power_of_two(largest - top)
     first = tl.min(tl.where((weights > 0) & (cumulative > target), at, num_tokens), 0)
     last = tl.max(tl.where(weights > 0, at, -1), 0)
@@ -123,38 +127,37 @@ def draw_kernel(
 
 @triton.jit
 @no_type_check
-def exponent(x, rate, rate_rest, step_high, step_middle, step_low):
-    """x * rate as an integer n and a rest f, |f| <= 1/2 but for rounding; and which tokens are possible.
+def exponent(x, rate, rate_rest, most, step_high, step_middle, step_low):
+    """x * rate as an integer n and a rest f, |f| <= 1/2 but for rounding; -MOST for an impossible token.
 
-    `step` is 1 / rate in three parts. In float32, x - n step is exact up to its last part (Cody and Waite 1980).
+    `step` is 1 / rate in three parts: in float32, x - n step is exact up to the last of them (Cody and Waite 1980) for
+    |n| < 2^12, and beyond as exact as x itself is. `most` is MOST / rate.
     """
-    live = x > float("-inf")
-    x = tl.where(live, x, 0.0)
     if x.dtype == tl.float64:
         scaled = x * (tl.cast(rate, tl.float64) + tl.cast(rate_rest, tl.float64))
-        n = tl.floor(scaled + 0.5)
-        f = (scaled - n).to(tl.float32)
-        n = n.to(tl.float32)
+        scaled = tl.minimum(tl.maximum(scaled, -1.0 * MOST), 1.0 * MOST)
+        whole = tl.floor(scaled + 0.5)
+        n, f = whole.to(tl.int32), (scaled - whole).to(tl.float32)
     else:
-        x = x.to(tl.float32)
-        n = tl.floor(x * rate + 0.5)
-        f = (((x - n * step_high) - n * step_middle) - n * step_low) * rate
-    f = tl.minimum(tl.maximum(f, -1.0), 1.0)  # of an n beyond 2^23 no digit is left
-    return tl.where(live, tl.minimum(tl.maximum(n, FLOOR), -FLOOR), FLOOR), f, live
+        x = tl.minimum(tl.maximum(x.to(tl.float32), -most), most)
+        rounded = x * rate + ROUNDING
+        whole = rounded - ROUNDING
+        n = rounded.to(tl.int32, bitcast=True) - 0x4B400000
+        f = (((x - whole * step_high) - whole * step_middle) - whole * step_low) * rate
+    return n, f
 
 
 @triton.jit
 @no_type_check
-def weight(n, f, live, top):
-    """2^(n + f - top) in float32, 0 where that is below its least normal number; n <= top."""
-    e = tl.maximum(n - top, LEAST)
-    scale = ((e.to(tl.int32) + 127) << 23).to(tl.float32, bitcast=True)
-    return tl.where(live & (e > LEAST), tl.exp2(f) * scale, 0.0)
+def weight(x, n, f, top):
+    """2^(n + f - top) in float32, n <= top: 2^f with another exponent; 0 for an impossible token."""
+    e = n - top
+    power = tl.exp2(f).to(tl.int32, bitcast=True) + (e << 23)
+    return tl.where((x > float("-inf")) & (e > LEAST), power.to(tl.float32, bitcast=True), 0.0)
 
 
 @triton.jit
 @no_type_check
 def power_of_two(e):
     """2^e in float64 for an integer e <= 0, exactly; 0 where it is below the least normal number."""
-    bits = (tl.maximum(e, -1023.0).to(tl.int64) + 1023) << 52
-    return bits.to(tl.float64, bitcast=True)
+    return ((tl.maximum(e, -1023).to(tl.int64) + 1023) << 52).to(tl.float64, bitcast=True)
