@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lsd_core.numerics import fused
+from lsd_core.samplers import state
 
 collect_ignore_glob = [] if os.environ.get("TRITON_INTERPRET") == "1" else ["test_*.py"]
 
@@ -19,3 +20,4 @@ def fused_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused, "DEVICES", ("cpu",))
     found = {(name, torch.device("cpu")): True for name in ("uniforms", "draws")}
     monkeypatch.setattr(fused, "_found", found)
+    monkeypatch.setitem(state.AT_ONCE, "cpu", 1)  # uniforms of one step alone: the interpreter is slow

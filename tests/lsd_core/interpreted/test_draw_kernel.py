@@ -31,14 +31,16 @@ def test_the_fused_draw_is_inversion(tokens: int, dtype: torch.dtype) -> None:
         assert differing_tokens(fused_draw, log_weights, power, spread(6)) == 0
 
 
-@pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("power", [0.4, 1.7])
+@pytest.mark.parametrize(
+    ("power", "dtype"),
+    [(0.4, torch.float32), (1.7, torch.float32), (0.4, torch.float64), (1.7, torch.bfloat16)],
+)
 def test_farther_than_the_bound_from_a_boundary_the_token_is_certain(
     power: float, dtype: torch.dtype
 ) -> None:
     for shift in (1.01 * NEAR, -1.01 * NEAR):
-        log_weights, uniform, index = at_boundaries(rows(30, 3000, dtype), power, shift)
-        assert len(index) > 20
+        log_weights, uniform, index = at_boundaries(rows(12, 3000, dtype), power, shift)
+        assert len(index) > 8
         assert torch.equal(fused_draw(log_weights, power, uniform), index)
 
 
