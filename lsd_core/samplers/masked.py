@@ -214,8 +214,10 @@ class MaskedKernel(Kernel):
         assert self.quota is not None
         # A trajectory keeps one order of its positions for all its steps; all orders alike, each of its steps
         # unmasks a uniform subset.
-        keys = self.order.keys(draws, self.x.shape[1])[self.rows] if self.keys is None else self.keys
-        return self._first(keys)
+        if self.keys is not None:
+            return self._first(self.keys)
+        length = self.x.shape[1]
+        return self._first(draws.keys(self.order, length, lambda: self.order.keys(draws, length))[self.rows])
 
     def _first(self, keys: Float[Tensor, " r"]) -> Bool[Tensor, " r"]:
         """Which rows have the `quota` smallest keys of their chain; equal keys go by position."""

@@ -1,5 +1,6 @@
 """The state of a batch of chains: tokens, network calls, given tokens, cached features; and its random numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -25,6 +26,7 @@ class Draws:
     seed: int
     trajectory: Int[Tensor, " b"]
     _kept: dict[Purpose, tuple[int, Tensor]] = field(default_factory=dict, compare=False, repr=False)
+    _order: list[tuple[object, Tensor]] = field(default_factory=list, compare=False, repr=False)
 
     def at(self, call: int, purpose: Purpose, rows: tuple[Tensor, Tensor], length: int) -> Tensor:
         """One uniform for each row (sample, position) of sequences of this length, float64 (r,)."""
@@ -45,6 +47,12 @@ class Draws:
             )
             self._kept[purpose] = (begin, grids)
         return grids[call - begin]
+
+    def keys(self, order: object, length: int, make: Callable[[], Tensor]) -> Float[Tensor, "b l"]:
+        """Keys that `make` gives for an order: computed for the first of the steps, cached for the others."""
+        if not self._order or self._order[0][0] != order or self._order[0][1].shape[1] != length:
+            self._order[:] = [(order, make())]
+        return self._order[0][1]
 
 
 @dataclass(frozen=True)
