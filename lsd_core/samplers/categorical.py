@@ -55,8 +55,8 @@ def draw_power(
 
 
 def fuses(device: torch.device, power: float) -> bool:
-    """Whether the fused kernel draws on this device."""
-    return power > 0 and usable("draws", device, _difference)
+    """Whether the fused kernel draws on this device; it splits log-weights into multiples of log(2) / power."""
+    return 1e-6 <= power <= 1e6 and usable("draws", device, _difference)
 
 
 def fused_draw(

@@ -31,7 +31,7 @@ ROUNDING = tl.constexpr(
 def draw_rows(
     log_weights: Float[Tensor, "r v"], power: float, uniform: Float[Tensor, " r"]
 ) -> Int[Tensor, " r"]:
-    """A token from each of the distributions proportional to exp(power * log_weights), by inversion; power > 0.
+    """A token from each of the distributions proportional to exp(power * log_weights), by inversion; power in 1e-6 .. 1e6.
 
     -1 where a row is no distribution: it holds NaN or +inf, or nothing but -inf.
     """

@@ -8,7 +8,7 @@ import torch
 from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing
 from lsd_core.samplers import categorical
-from lsd_core.samplers.categorical import NEAR, draw_power, fused_draw
+from lsd_core.samplers.categorical import NEAR, draw_power, fused_draw, fuses
 from lsd_core.samplers.draw_kernel import MOST_BLOCK, single, thirds
 from lsd_core.samplers.masked import X0Tokens
 from tests.lsd_core.fused_cases import ALMOST_ONE, at_boundaries, differing_tokens, rows, wrong_tokens
@@ -144,3 +144,15 @@ def test_a_number_is_the_sum_of_its_thirds() -> None:
         assert abs(high + middle + low - value) < 2.0**-46 * value
         assert high == single(high)
         assert all(single(4095 * part) == 4095 * part for part in (high, middle))
+
+
+def test_gains_out_of_range_keep_the_plain_path(fused_on_cpu: None) -> None:
+    cpu = torch.device("cpu")
+    assert [fuses(cpu, power) for power in (0.0, 1e-320, 0.01, 50.0, 1e9)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert draw_power(torch.zeros(2, 4), 0.0, spread(2)).tolist() == [0, 3]
