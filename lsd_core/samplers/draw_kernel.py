@@ -31,9 +31,9 @@ ROUNDING = tl.constexpr(
 def draw_rows(
     log_weights: Float[Tensor, "r v"], power: float, uniform: Float[Tensor, " r"]
 ) -> Int[Tensor, " r"]:
-    """A token from each of the distributions proportional to exp(power * log_weights), by inversion; power in 1e-6 .. 1e6.
+    """A token from each of the distributions proportional to exp(power * log_weights), by inversion.
 
-    -1 where a row is no distribution: it holds NaN or +inf, or nothing but -inf.
+    The power lies in 1e-6 .. 1e6. -1 where a row is no distribution: it holds NaN or +inf, or nothing but -inf.
     """
     num_rows, num_tokens = log_weights.shape
     token = torch.empty(num_rows, dtype=torch.long, device=log_weights.device)
