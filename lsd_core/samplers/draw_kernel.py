@@ -122,7 +122,7 @@ def draw_kernel(
     first = tl.min(tl.where((weights > 0) & (cumulative > target), at, num_tokens), 0)
     last = tl.max(tl.where(weights > 0, at, -1), 0)
     drawn = tl.where(first < num_tokens, first, last)
-    tl.store(token + row, tl.where((tl.max(wrong, 0) > 0) | (block < 0), -1, drawn).to(tl.int64))
+    tl.store(token + row, tl.where(tl.max(wrong, 0) > 0, -1, drawn).to(tl.int64))
 
 
 @triton.jit

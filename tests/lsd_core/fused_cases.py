@@ -23,6 +23,7 @@ def words(device: str = "cpu") -> Iterator[Words]:
     yield few[:, None], 1, WORD - many[None, :]
     yield few[:, None], few[:, None] + 7, many[None, :]
     yield WORD - few[:, None], (2**31 + few[:3])[:, None, None], many[:2]
+    yield few[:, None, None], few[None, :2, None], few[None, None] + few[:, None, None]
     yield few[:, None, None, None], few[:2, None, None], many[:3, None]
     yield many[::7], few[:0, None], many[::7]  # none at all
 

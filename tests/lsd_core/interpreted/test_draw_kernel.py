@@ -61,11 +61,14 @@ def test_an_interval_holds_its_begin_and_not_its_end() -> None:
     assert fused_draw(log_weights, 1.0, below).tolist() == [40, 41, 50, 2900]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("power", [0.05, 0.7, 1.0, 1.3])
-def test_weights_are_right_however_far_apart_and_whatever_the_logits_share(power: float) -> None:
+def test_weights_are_right_however_far_apart_and_whatever_the_logits_share(
+    power: float, dtype: torch.dtype
+) -> None:
     """One token against 4096 others of 1/4096 each, to a tenth of the bound: 2^f is better here than on a GPU."""
     for shared in (0.0, 600.0, -2500.0):
-        log_weights = torch.full((1, 4097), (shared - 12 * math.log(2)) / power)
+        log_weights = torch.full((1, 4097), (shared - 12 * math.log(2)) / power, dtype=dtype)
         log_weights[0, 0] = shared / power
         boundary = (power * log_weights.double()).softmax(-1)[:, 0]
         for shift, drawn in ((-0.1 * NEAR, [True]), (0.1 * NEAR, [False])):

@@ -10,7 +10,7 @@ def test_fused_uniforms_are_the_plain_ones_bit_for_bit() -> None:
 
 
 def test_uniforms_take_the_fused_path(fused_on_cpu: None, monkeypatch) -> None:
-    [*_, (trajectory, call, position), _, _] = words()
+    [*_, (trajectory, call, position), _, _, _] = words()
     plain = randomness._plain(3, trajectory, call, position, randomness.Purpose.TOKEN)
     drawn = randomness.uniforms(3, trajectory, call, position, randomness.Purpose.TOKEN)
     assert drawn.equal(plain)
