@@ -27,6 +27,11 @@ class Replay:
         self._logits: list[Tensor] = []
         self._seen = [0, 0]
 
+    @property
+    def logits(self) -> tuple[Tensor, ...]:
+        """What the head has given."""
+        return tuple(self._logits)
+
     def rewind(self) -> "Replay":
         """From the beginning again."""
         self._seen = [0, 0]

@@ -9,7 +9,18 @@ from flows.bench.figures import Figure, Setting
 from flows.bench.shapes import get_shape
 from lsd_core.errors import InputError
 
-QUESTIONS = ("step", "whole", "learned", "memory", "precision", "teacher", "pricing", "growth", "work")
+QUESTIONS = (
+    "step",
+    "launches",
+    "whole",
+    "learned",
+    "memory",
+    "precision",
+    "teacher",
+    "pricing",
+    "growth",
+    "work",
+)
 SLOW = ("grid",)  # minutes of a whole grid: only when asked for by name
 
 

@@ -10,7 +10,10 @@ from flows.cli.shared import Json, Whole, app, console
 @app.command
 def bench(
     *questions: Annotated[
-        str, Parameter(help="step, whole, learned, memory, precision, teacher, pricing, growth, work, grid")
+        str,
+        Parameter(
+            help="step, launches, whole, learned, memory, precision, teacher, pricing, growth, work, grid"
+        ),
     ],
     shape: str = "sedd-small",
     device: str = "cpu",

@@ -1,14 +1,17 @@
 """Counter-based uniforms (Philox): a random number is a function of (seed, trajectory, call, position, purpose).
 
 Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), written on int64 tensors
-so that it runs on any device. The key is the seed; the counter is (trajectory, call, position, purpose), so
-a sample does not depend on its batch, its worker, or the rows that an engine skips.
+so that it runs on any device; on one of Triton's a fused kernel gives the same bits in one launch. The key is the
+seed; the counter is (trajectory, call, position, purpose), so a sample does not depend on its batch, its worker, or the
+rows that an engine skips.
 """
 
 from enum import IntEnum
 
 import torch
 from torch import Tensor
+
+from lsd_core.numerics.fused import usable
 
 _WORD = 0xFFFFFFFF
 _MULTIPLIER = (0xD2511F53, 0xCD9E8D57)
@@ -50,12 +53,9 @@ def uniforms(seed: int, trajectory: Tensor, call: Tensor | int, position: Tensor
 
     The arguments broadcast against each other; seed lies in [0, 2^64), the others in [0, 2^32).
     """
-    calls = torch.as_tensor(call, dtype=torch.long, device=trajectory.device)
-    trajectory, calls, position = torch.broadcast_tensors(trajectory, calls, position)
-    purposes = torch.full_like(trajectory, int(purpose))
-    key = (seed & _WORD, (seed >> 32) & _WORD)
-    w0, w1, _, _ = philox4x32((trajectory, calls, position, purposes), key)
-    return ((w0 >> 5).double() * 67108864.0 + (w1 >> 6).double()) / 9007199254740992.0
+    if usable("uniforms", trajectory.device, _difference):
+        return _fused(seed, trajectory, call, position, purpose)
+    return _plain(seed, trajectory, call, position, purpose)
 
 
 def drawn_index(seed: int, trajectory: Tensor, size: int) -> Tensor:
@@ -69,6 +69,32 @@ def uniform_grid(seed: int, trajectory: Tensor, call: Tensor | int, length: int,
     if isinstance(call, Tensor):
         call = call[:, None]
     return uniforms(seed, trajectory[:, None], call, position[None, :], purpose)
+
+
+def _plain(seed: int, trajectory: Tensor, call: Tensor | int, position: Tensor, purpose: Purpose) -> Tensor:
+    calls = torch.as_tensor(call, dtype=torch.long, device=trajectory.device)
+    trajectory, calls, position = torch.broadcast_tensors(trajectory, calls, position)
+    purposes = torch.full_like(trajectory, int(purpose))
+    key = (seed & _WORD, (seed >> 32) & _WORD)
+    w0, w1, _, _ = philox4x32((trajectory, calls, position, purposes), key)
+    return ((w0 >> 5).double() * 67108864.0 + (w1 >> 6).double()) / 9007199254740992.0
+
+
+def _fused(seed: int, trajectory: Tensor, call: Tensor | int, position: Tensor, purpose: Purpose) -> Tensor:
+    from lsd_core.numerics.philox_kernel import philox_uniforms  # needs Triton
+
+    return philox_uniforms(seed, trajectory, call, position, int(purpose))
+
+
+def _difference(device: torch.device) -> str:
+    """How the fused uniforms differ from the plain ones on this device: not at all, if they are equal bit for bit."""
+    row, column = torch.arange(33, device=device), _WORD - torch.arange(70, device=device)
+    for call in (_WORD, row[:, None] % 7):
+        words = (0x299F31D0_A4093822, row[:, None], call, column, Purpose.TOKEN)
+        wrong = _fused(*words) != _plain(*words)
+        if bool(wrong.any()):
+            return f"{int(wrong.sum())} of {wrong.numel()} uniforms are others"
+    return ""
 
 
 def _multiply(word: Tensor, constant: int) -> tuple[Tensor, Tensor]:

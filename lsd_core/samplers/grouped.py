@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.finite import head_rows
+from lsd_core.backbones.finite import Headed, head_rows
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.backbones.wrapped import Wrapped
 from lsd_core.samplers.categorical import HEAD_ELEMENTS
@@ -61,9 +61,14 @@ def features_of(
 
 
 def head_of(
-    backbone: Backbone, chains: Int[Tensor, " k"], rows: Float[Tensor, "k d"]
+    backbone: Backbone, chains: Int[Tensor, " k"], rows: Float[Tensor, "k d"], checked: bool = True
 ) -> Float[Tensor, "k v"]:
-    """Log-weights at rows of these chains of a batch, or of a group of them."""
+    """Log-weights at rows of these chains of a batch, or of a group of them; `checked` for being distributions."""
+    read = head_rows if checked else _head
     if not isinstance(backbone, Grouped) or len(rows) == 0:
-        return head_rows(backbone, rows)
-    return torch.cat([head_rows(backbone.inner, rows[part]) for part in backbone.parts(chains)])
+        return read(backbone, rows)
+    return torch.cat([read(backbone.inner, rows[part]) for part in backbone.parts(chains)])
+
+
+def _head(backbone: Headed, rows: Tensor) -> Tensor:
+    return backbone.head(rows)

@@ -64,7 +64,8 @@ def generate(
     batch, at_once = batch or default_batch(backbone.length), 1
     if not is_dense(backbone) and given is None and get_sampler(sampler, backbone.process).factorised:
         at_once = batches_at_once(backbone, batch, device)
-        backbone = Grouped(backbone, batch)
+        if at_once > 1:
+            backbone = Grouped(backbone, batch)
     begin, end = first // batch * batch, first + num_samples
     whole = begin + -(-(end - begin) // batch) * batch
     parts = []

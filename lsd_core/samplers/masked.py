@@ -12,7 +12,16 @@ from torch import Tensor
 from lsd_core.backbones.protocol import Backbone
 from lsd_core.errors import InputError
 from lsd_core.numerics.randomness import Purpose
-from lsd_core.samplers.categorical import HEAD_ELEMENTS, draw_power, pieces, rows_of
+from lsd_core.numerics.ranks import ranks
+from lsd_core.samplers.categorical import (
+    FUSED_HEAD_ELEMENTS,
+    HEAD_ELEMENTS,
+    draw_power,
+    fused_draw,
+    fuses,
+    pieces,
+    rows_of,
+)
 from lsd_core.samplers.grouped import head_of
 from lsd_core.samplers.kernel import ONCE, Kernel, TokenUniforms
 from lsd_core.samplers.orders import UNIFORM, Order
@@ -48,10 +57,10 @@ class X0Tokens:
     rows: tuple[Tensor, Tensor]
     power: float = 1.0
 
-    def log_weights(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
+    def log_weights(self, chosen: Int[Tensor, " k"], checked: bool = True) -> Float[Tensor, "k v"]:
         """The head's output, in its own precision."""
         sample, position = self.rows[0][chosen], self.rows[1][chosen]
-        return head_of(self.backbone, sample, self.features[sample, position])
+        return head_of(self.backbone, sample, self.features[sample, position], checked)
 
     def __call__(self, chosen: Int[Tensor, " k"]) -> Float[Tensor, "k v"]:
         return (self.power * self.log_weights(chosen).double()).log_softmax(-1)
@@ -59,7 +68,19 @@ class X0Tokens:
     def draw(self, chosen: Int[Tensor, " k"], uniform: Float[Tensor, " k"]) -> Int[Tensor, " k"]:
         """Exact, from the head's output as it is: no probabilities are ever written out."""
         num_tokens = self.backbone.process.num_tokens
-        return _draw_in_pieces(self.log_weights, self.power, chosen, uniform, num_tokens)
+        if not fuses(self.features.device, self.power):
+            return _draw_in_pieces(self.log_weights, self.power, chosen, uniform, num_tokens)
+        size = rows_of(FUSED_HEAD_ELEMENTS, num_tokens)
+        drawn = [
+            fused_draw(self.log_weights(chosen[part], checked=False), self.power, uniform[part])
+            for part in pieces(len(chosen), size)
+        ]
+        token = drawn[0] if len(drawn) == 1 else torch.cat(drawn) if drawn else chosen
+        if (
+            len(token) and int(token.min()) < 0
+        ):  # the kernel has seen what `log_weights` checks in a pass of its own
+            self.log_weights(chosen[token < 0][:size])
+        return token
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,16 +214,17 @@ class MaskedKernel(Kernel):
         assert self.quota is not None
         # A trajectory keeps one order of its positions for all its steps; all orders alike, each of its steps
         # unmasks a uniform subset.
-        keys = self.order.keys(draws, self.x.shape[1])[self.rows] if self.keys is None else self.keys
-        return self._first(keys)
+        if self.keys is not None:
+            return self._first(self.keys)
+        length = self.x.shape[1]
+        return self._first(draws.keys(self.order, length, lambda: self.order.keys(draws, length))[self.rows])
 
     def _first(self, keys: Float[Tensor, " r"]) -> Bool[Tensor, " r"]:
         """Which rows have the `quota` smallest keys of their chain; equal keys go by position."""
         assert self.quota is not None
         priority = torch.full(self.x.shape, torch.inf, dtype=torch.float64, device=self.x.device)
         priority[self.rows] = keys
-        rank = priority.argsort(dim=1, stable=True).argsort(dim=1)
-        return (rank < self.quota[:, None])[self.rows]
+        return (ranks(priority, 1) < self.quota[:, None])[self.rows]
 
     def draw(self, draws: Draws, call: int, tokens: TokenUniforms = ONCE) -> Int[Tensor, "b l"]:
         """The tokens after the step; a method that may draw a token again names other uniforms for it."""

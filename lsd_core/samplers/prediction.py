@@ -40,11 +40,11 @@ def call(
     """
     masked = (state.x == backbone.process.mask).any(dim=1)
     needed = masked if wanted is None else masked & wanted
-    fresh = torch.zeros_like(masked) if state.fresh is None else state.fresh
-    needed = needed & ~fresh
-    if not bool(needed.any()):  # features that are never read may be empty
+    needed = needed if state.fresh is None else needed & ~state.fresh
+    count = int(needed.sum())  # one number waits for the device, not two
+    if count == 0:  # features that are never read may be empty
         return state.x.new_zeros(*state.x.shape, 0) if state.features is None else state.features, state
-    if bool(needed.all()):
+    if count == len(needed):
         features = backbone.features(state.x, t)
     else:
         index = needed.nonzero()[:, 0]
@@ -53,5 +53,7 @@ def call(
         features = old.index_copy(0, index, part)
     state = replace(state, calls=state.calls + needed)
     if backbone.time_free:
-        state = replace(state, features=features, fresh=fresh | needed)
+        state = replace(
+            state, features=features, fresh=needed if state.fresh is None else state.fresh | needed
+        )
     return features, state

@@ -1,5 +1,6 @@
 """The state of a batch of chains: tokens, network calls, given tokens, cached features; and its random numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -7,12 +8,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import AnyBackbone, is_dense
-from lsd_core.numerics.randomness import Purpose, uniform_grid
+from lsd_core.numerics.randomness import Purpose, uniform_grid, uniforms
 from lsd_core.processes import Process
 from lsd_core.samplers.categorical import draw_categorical
 
 EACH_STEP = (Purpose.REVEAL, Purpose.MASK)  # drawn anew at every call, so several calls are made at once
-AT_ONCE = 1 << 14  # least uniforms of a Philox call: smaller batches do not run faster
+AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 18}  # least uniforms of a Philox call: fewer do not take less time
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Draws:
     seed: int
     trajectory: Int[Tensor, " b"]
     _kept: dict[Purpose, tuple[int, Tensor]] = field(default_factory=dict, compare=False, repr=False)
+    _order: list[tuple[object, Tensor]] = field(default_factory=list, compare=False, repr=False)
 
     def at(self, call: int, purpose: Purpose, rows: tuple[Tensor, Tensor], length: int) -> Tensor:
         """One uniform for each row (sample, position) of sequences of this length, float64 (r,)."""
@@ -34,14 +36,23 @@ class Draws:
         """One uniform for each position of each trajectory, float64."""
         begin, grids = self._kept.get(purpose, (0, None))
         if grids is None or grids.shape[2] != length or not begin <= call < begin + len(grids):
-            b = len(self.trajectory)
-            count = max(1, AT_ONCE // (b * length)) if purpose in EACH_STEP else 1
+            device, b = self.trajectory.device, len(self.trajectory)
+            least = AT_ONCE.get(device.type, AT_ONCE["cpu"]) if purpose in EACH_STEP else 1
+            count = max(1, least // (b * length))
             begin = call // count * count
-            calls = torch.arange(begin, begin + count, device=self.trajectory.device).repeat_interleave(b)
-            trajectories = self.trajectory.repeat(count)
-            grids = uniform_grid(self.seed, trajectories, calls, length, purpose).view(count, b, length)
+            calls = begin if count == 1 else torch.arange(begin, begin + count, device=device)[:, None, None]
+            position = torch.arange(length, device=device)
+            grids = uniforms(self.seed, self.trajectory[:, None], calls, position, purpose).view(
+                count, b, length
+            )
             self._kept[purpose] = (begin, grids)
         return grids[call - begin]
+
+    def keys(self, order: object, length: int, make: Callable[[], Tensor]) -> Float[Tensor, "b l"]:
+        """Keys that `make` gives for an order: computed for the first of the steps, cached for the others."""
+        if not self._order or self._order[0][0] != order or self._order[0][1].shape[1] != length:
+            self._order[:] = [(order, make())]
+        return self._order[0][1]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.errors import InputError
+from lsd_core.numerics.ranks import ranks
 from lsd_core.samplers.state import Draws
 
 
@@ -39,4 +40,4 @@ class Order(ABC):
 
     def rank(self, draws: Draws, length: int) -> Int[Tensor, "b l"]:
         """Rank of each position of each trajectory; 0 is unmasked first."""
-        return self.keys(draws, length).argsort(dim=1, stable=True).argsort(dim=1)
+        return ranks(self.keys(draws, length), 1)

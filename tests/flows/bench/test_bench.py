@@ -33,7 +33,7 @@ def test_a_race_tells_ratios_and_differences() -> None:
     assert race.ratio("three", "one").inverse(6).median == pytest.approx(2, rel=0.3)
 
 
-@pytest.mark.parametrize("question", ["step", "whole", "learned", "teacher", "pricing"])
+@pytest.mark.parametrize("question", ["step", "launches", "whole", "learned", "teacher", "pricing"])
 def test_every_question_has_figures(question: str) -> None:
     [(_, title, figures)] = list(run.ask([question], SETTING))
     assert title
@@ -79,7 +79,7 @@ def test_a_metered_network_counts_its_sequences_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["speed"], "question must be one of step, whole"),
+        (["speed"], "question must be one of step, launches"),
         (["--shape", "huge"], "shape must be one of sedd-small"),
         (["--rounds", "0"], "rounds must be >= 1"),
         (["--body", "int8"], "body must be float32 or bfloat16"),

@@ -7,6 +7,8 @@ from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.samplers import categorical
 from lsd_core.samplers.categorical import draw_categorical, draw_power
 from lsd_core.samplers.masked import HEAD_ELEMENTS, ComputedTokens
+from lsd_core.samplers.orders import HALTON, UNIFORM, Order
+from lsd_core.samplers.orders.fixed import Permutation
 from lsd_core.samplers.state import AT_ONCE, Draws
 
 
@@ -71,7 +73,7 @@ def test_a_law_is_asked_for_a_bounded_number_of_rows_at_a_time() -> None:
 
 def test_kept_uniforms_are_the_ones_of_the_formula_in_whatever_order_they_are_asked_for() -> None:
     trajectory = torch.tensor([5, 2, 9])
-    draws, length = Draws(7, trajectory), AT_ONCE // 3 // 4 - 1
+    draws, length = Draws(7, trajectory), AT_ONCE["cpu"] // 3 // 4 - 1
     position = torch.arange(length)
     for purpose in (Purpose.REVEAL, Purpose.TOKEN):
         for call in (0, 3, 4, 2, 11, 0):
@@ -82,3 +84,20 @@ def test_kept_uniforms_are_the_ones_of_the_formula_in_whatever_order_they_are_as
         draws.at(3, Purpose.REVEAL, rows, length),
         uniforms(7, trajectory[rows[0]], 3, rows[1], Purpose.REVEAL),
     )
+
+
+def test_keys_of_an_order_are_computed_once_and_are_that_orders() -> None:
+    draws, made = Draws(7, torch.tensor([5, 2, 9])), list[Order]()
+
+    def keys(order: Order, length: int) -> torch.Tensor:
+        def make() -> torch.Tensor:
+            made.append(order)
+            return order.keys(draws, length)
+
+        return draws.keys(order, length, make)
+
+    for order, length in ((HALTON, 6), (HALTON, 6), (UNIFORM, 6), (UNIFORM, 7), (Permutation((1, 0)), 2)):
+        assert torch.equal(keys(order, length), order.keys(draws, length))
+    assert torch.equal(keys(Permutation((1, 0)), 2), keys(Permutation((1, 0)), 2))
+    assert made == [HALTON, UNIFORM, UNIFORM, Permutation((1, 0))]
+    assert not torch.equal(keys(Permutation((0, 1)), 2), keys(Permutation((1, 0)), 2))
