@@ -18,7 +18,7 @@ PYTEST_ARGS ?=
 GRID ?= demo
 BENCH ?=
 STORE ?= lsd-data/store
-GRIDS ?= countdown countdown-256 countdown-exact scattered lists sudoku rivals text digits
+GRIDS ?= countdown countdown-256 countdown-exact scattered lists sudoku rivals text text-infill digits
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev molecules demo bench results docs check test lint format clean stack stack-demo stack-status stack-down
