@@ -24,6 +24,8 @@ EXPORTED = tuple(
     f"lsd_core/export/{name}.py" for name in ("scheduling_lsd", "scheduling_lsd_uniform", "pipeline_lsd")
 )
 """Files that go as text into an exported folder, where diffusers imports them."""
+KERNELS = ("lsd_core/numerics/philox_kernel.py", "lsd_core/samplers/draw_kernel.py")
+"""Imported where `numerics.fused` finds Triton, which PyTorch's CUDA builds bring."""
 EVERYTHING = """
 import sys
 from importlib.metadata import distribution
@@ -176,15 +178,20 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def imports(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
+def imports(tree: ast.AST) -> Iterator[tuple[str, bool]]:
     """(top-level module, whether inside a function or for types only) of each absolute import."""
+    return ((module.partition(".")[0], inside) for module, inside in modules(tree))
+
+
+def modules(tree: ast.AST, inside: bool = False) -> Iterator[tuple[str, bool]]:
+    """The same with the modules' whole names."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
-            yield from ((alias.name.partition(".")[0], inside) for alias in node.names)
+            yield from ((alias.name, inside) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module.partition(".")[0], inside
+            yield node.module, inside
         typed = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        yield from imports(node, inside or typed or isinstance(node, ast.FunctionDef))
+        yield from modules(node, inside or typed or isinstance(node, ast.FunctionDef))
 
 
 def test_what_the_packages_import_is_installed_with_them() -> None:
@@ -198,4 +205,14 @@ def test_what_the_packages_import_is_installed_with_them() -> None:
             brings = {normal(found) for found in of_module.get(module, [module])}
             if module not in own and not brings & (somehow if inside or name in EXPORTED else always):
                 missing.add((name, module))
-    assert missing == set()
+    assert missing == {(name, "triton") for name in KERNELS}
+
+
+def test_kernels_are_imported_by_functions_alone() -> None:
+    kernels = {name.removesuffix(".py").replace("/", ".") for name in KERNELS}
+    found = set()
+    for name in files_of(ROOT):
+        if name.endswith(".py"):
+            found |= {(name, full, inside) for full, inside in modules(ast.parse((ROOT / name).read_text()))}
+    assert {full for _, full, inside in found if inside} >= kernels
+    assert not {(name, full) for name, full, inside in found if full in kernels and not inside}
