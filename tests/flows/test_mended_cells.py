@@ -180,6 +180,7 @@ def test_a_damaged_record_of_champions_is_named_and_replaced_by_what_else_is_kno
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.slow
 def test_a_disk_that_fills_is_one_line_and_a_later_run_ends_with_the_same_bytes(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

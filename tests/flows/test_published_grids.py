@@ -42,6 +42,7 @@ def test_without_weights_a_grid_says_what_and_where(name: str, places: Path) -> 
     assert str(places / "weights" / name) in str(refusal.value)
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_exit_code_2_and_one_line(places: Path) -> None:
     env = os.environ | {"LSD_HOME": str(places / "home"), "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(

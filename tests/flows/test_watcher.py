@@ -36,6 +36,7 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.slow
 def test_nothing_that_a_run_started_outlives_it(how: signal.Signals) -> None:
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     bystander = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])

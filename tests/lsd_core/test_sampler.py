@@ -101,6 +101,7 @@ def test_a_missing_card_says_what_would_do(uri, tmp_path, monkeypatch):
         load_sampler(uri)
 
 
+@pytest.mark.slow
 def test_sampling_from_an_empty_folder_with_registry_and_store_only(
     make_card, store, tmp_path, tiny_backbone
 ):

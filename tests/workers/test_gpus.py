@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import json, os, time
 import ray
@@ -28,6 +30,7 @@ print(json.dumps(seen))
 """
 
 
+@pytest.mark.slow
 def test_workers_share_a_gpu_and_see_no_other() -> None:
     env = os.environ | {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}  # as our sessions set it
     done = subprocess.run(

@@ -93,6 +93,7 @@ def test_whoever_handles_sigterm_before_ray_starts_does_so_after(monkeypatch: py
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.slow
 def test_the_driver_hears_what_workers_tell_and_nothing_else() -> None:
     script = textwrap.dedent(
         """
@@ -144,6 +145,7 @@ with ray_session("local", num_cpus=1):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_a_ray_of_our_own_listens_on_the_loopback_alone(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LISTENING.replace("HOME", repr(str(tmp_path / "home")))],

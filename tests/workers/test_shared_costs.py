@@ -53,6 +53,7 @@ def edges(store: Store) -> list[str]:
 
 
 @pytest.mark.parametrize(("sampler", "model"), [("confidence", ChosenModel), ("euler", MaskedModel)])
+@pytest.mark.slow
 def test_one_measurement_serves_all_budgets_seeds_and_methods(
     store: Store, sampler: str, model: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +69,7 @@ def test_one_measurement_serves_all_budgets_seeds_and_methods(
 
 
 @pytest.mark.parametrize("sampler", ["confidence", "entropy_bound", "euler"])
+@pytest.mark.slow
 def test_costs_that_are_read_give_the_bytes_of_costs_that_are_measured(store: Store, sampler: str) -> None:
     spec = candidates(store, sampler)["path_kl", 3]
     learn(store, spec)

@@ -37,6 +37,7 @@ def agreement(backbone: Backbone, table: StepTable, number: int, batch: int) -> 
 
 @pytest.mark.parametrize("gain_on", list(TABLES))
 @pytest.mark.parametrize("family", ["sedd", "radd", "mdlm"])
+@pytest.mark.slow
 def test_engine_and_plain_steps_draw_identical_tokens_in_float64(family: str, gain_on: str) -> None:
     backbone = random_backbone(SHAPES["countdown"], family)
     backbone.network.double()

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from flows.pipeline.champions import remember_champions
 from flows.pipeline.run import Run
 from flows.report.candidates_on_store import specs_on
@@ -26,6 +28,7 @@ def shown(run: Run) -> tuple[set[tuple[int, int]], int]:
     return {(spec.nfe, spec.evaluation.samples) for spec in specs}, left_out
 
 
+@pytest.mark.slow
 def test_a_larger_evaluation_is_shown_once_it_has_named_a_champion(tmp_path: Path) -> None:
     small = run_of(tmp_path / "lsd-data", [2, 4], samples=8)
     assert shown(small) == ({(2, 8), (4, 8)}, 0)

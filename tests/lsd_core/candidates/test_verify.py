@@ -54,6 +54,7 @@ def changed_digits(store: Store) -> Iterator[tuple[str, bytes]]:
                 raise AssertionError(f"no file has {digit!r}")
 
 
+@pytest.mark.slow
 def test_every_changed_digit_is_named(store: Store) -> None:
     count = 0
     for key, spoiled in changed_digits(store):

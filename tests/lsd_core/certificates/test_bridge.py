@@ -77,6 +77,7 @@ def truth(network: Misfit, table: StepTable) -> float:
 
 @everywhere
 @every_table
+@pytest.mark.slow
 def test_it_is_never_below_the_true_divergence(name: str, table: StepTable) -> None:
     network = NETWORKS[name]
     true, bound = truth(network, table), enumerated(network, table)
@@ -89,6 +90,7 @@ def test_it_vanishes_as_steps_shrink(name: str) -> None:
     assert fine < coarse / 4
 
 
+@pytest.mark.slow
 def test_the_sampled_form_estimates_the_enumerated_one() -> None:
     for table in TABLES[:2]:
         found = reverse_bridges(NETWORKS["uniform"], table, 8192, seed=1)

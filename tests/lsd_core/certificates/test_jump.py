@@ -171,6 +171,7 @@ def test_sampled_forms_estimate_the_enumerated_ones() -> None:
         assert 0 < found.standard_error < 0.1 * exact
 
 
+@pytest.mark.slow
 def test_the_smaller_form_is_reported_with_its_cost() -> None:
     before = UNIFORM.sequences
     found = reverse_any(UNIFORM, "tau_leaping", StepTable(times=FINE), num_paths=64, seed=1)

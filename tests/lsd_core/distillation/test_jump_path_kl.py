@@ -98,6 +98,7 @@ def test_a_bridge_knows_where_its_own_token_went(process: Process) -> None:
 @both
 @pytest.mark.parametrize("sampler", ["tweedie", "tau_leaping"])
 @pytest.mark.parametrize("steps", [(0,), (0, 16), (0, 8, 24)])
+@pytest.mark.slow
 def test_a_price_is_not_below_the_divergence(process: Process, sampler: str, steps: tuple[int, ...]) -> None:
     backbone, prices = chain(process), edge_costs(process, sampler)
     nodes = (*steps, NODES)
@@ -145,6 +146,7 @@ def test_the_learned_schedule_is_the_best_of_all(process: Process) -> None:
     assert learned.sequences == 600 * 12
 
 
+@pytest.mark.slow
 def test_a_grid_can_be_so_fine_that_a_finer_one_changes_nothing() -> None:
     backbone = chain(UNIFORM)
     prices = edge_costs_of(backbone, "tweedie", paths(backbone, 300, nodes=128), 300)

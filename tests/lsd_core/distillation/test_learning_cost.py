@@ -1,5 +1,6 @@
 """Order, schedules and gains for all numbers of calls together take fewer network calls than LSD+ for one cell."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -41,6 +42,7 @@ def scattered() -> Counted:
     return Counted("chain", config, {"initial": torch.tensor([0.5, 0.5]), "transition": transition})
 
 
+@pytest.mark.slow
 def test_all_budgets_together_cost_less_than_one_cell_of_lsd_plus_and_are_certified_better() -> None:
     backbone = scattered()
     with torch.no_grad():  # LSD+ reads them under autograd

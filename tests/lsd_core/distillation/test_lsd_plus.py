@@ -117,6 +117,7 @@ def test_learning_uses_the_gradient_through_the_time_input(monkeypatch):
     assert max(abs(a - b) for a, b in zip(told, ignored, strict=True)) > 1e-4
 
 
+@pytest.mark.slow
 def test_the_literal_optimum_is_one_teacher_step_and_the_summed_one_an_mth():
     """First step from all MASK, equal rows on both sides, gains held at 1: kappa_0 = 1 / N against 1 / M."""
     backbone = strong_chain()

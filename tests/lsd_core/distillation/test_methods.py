@@ -115,6 +115,7 @@ def test_a_method_without_its_module_or_sampler_is_not_offered(monkeypatch):
         get_method("no_such_method")
 
 
+@pytest.mark.slow
 def test_a_method_is_imported_when_it_is_first_used():
     code = """if True:
         import sys

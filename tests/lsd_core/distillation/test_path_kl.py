@@ -79,6 +79,7 @@ def test_beats_cosine_by_half_and_gains_beat_none(
     assert errors["schedule"] < errors["cosine"]
 
 
+@pytest.mark.slow
 def test_the_family_shares_a_schedule_and_differs_in_its_gains(
     backbone: MarkovExact, teacher: Trajectories, learned: Learned
 ) -> None:
@@ -197,6 +198,7 @@ def test_the_cost_that_chooses_gains_is_the_reverse_certificate(backbone: Markov
     assert slack < 0.2 * certificate.value_nats
 
 
+@pytest.mark.slow
 def test_so_it_is_where_the_order_is_the_samplers_own(backbone: MarkovExact) -> None:
     table, paths = StepTable(counts=(32, 22, 13, 5, 0)), 3000
     own = model(backbone, batch=500, sampler="halton")
@@ -208,6 +210,7 @@ def test_so_it_is_where_the_order_is_the_samplers_own(backbone: MarkovExact) -> 
     assert 4 * certificate.standard_error < 0.3 * certificate.value_nats
 
 
+@pytest.mark.slow
 def test_in_halton_order_few_steps_are_exact_and_certified_so(
     backbone: MarkovExact, teacher: Trajectories
 ) -> None:
@@ -222,6 +225,7 @@ def test_in_halton_order_few_steps_are_exact_and_certified_so(
     assert found.diagnostics["price_nats"] >= found.diagnostics["teacher_nats"] - 1e-9
 
 
+@pytest.mark.slow
 def test_in_halton_order_an_inconsistent_network_is_priced_on_its_own_paths() -> None:
     """There a step costs what it loses against revealing one by one: never less, however inconsistent the network."""
     network = misfit_backbone(5, 3, 4, timed=True)

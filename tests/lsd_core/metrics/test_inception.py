@@ -252,6 +252,7 @@ def test_inception_score_by_hand():
     assert inception_score(both, splits=2) == pytest.approx((math.exp(kl) + 1) / 2)
 
 
+@pytest.mark.slow
 def test_a_grid_may_ask_for_them(weights, tmp_path, monkeypatch):
     image = pytest.importorskip("PIL.Image")
     monkeypatch.setenv("LSD_WEIGHTS", str(tmp_path))

@@ -31,6 +31,7 @@ def test_others_are_no_aliases(alias: str) -> None:
     assert re.fullmatch(ALIAS, alias) is None
 
 
+@pytest.mark.slow
 def test_an_alias_for_conditions_takes_their_versions_alone(sqlite_registry, make) -> None:
     uri, name, plain = sqlite_registry, make.name, make()
     record = plain.model_dump(mode="json", exclude={"components"})

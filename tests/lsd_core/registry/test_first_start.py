@@ -36,6 +36,7 @@ def execute(file: Path, *statements: str) -> None:
         connection.commit()
 
 
+@pytest.mark.slow
 def test_five_first_users_all_end_well(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'a home' / 'mlflow.db'}"
     users = [FORKED.Process(target=registry.check, args=(uri,)) for _ in range(5)]
@@ -48,6 +49,7 @@ def test_five_first_users_all_end_well(tmp_path: Path) -> None:
     assert len(MlflowClient(uri, uri).search_experiments()) == 1
 
 
+@pytest.mark.slow
 def test_a_first_user_that_is_killed_at_any_moment_leaves_a_registry_that_works(tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     lock = tmp_path / "mlflow.db.lock"
@@ -66,6 +68,7 @@ def test_a_first_user_that_is_killed_at_any_moment_leaves_a_registry_that_works(
 
 
 @pytest.mark.parametrize("way", ["empty", "no tables", "old revision"])
+@pytest.mark.slow
 def test_a_half_built_database_is_put_aside_and_built_anew(way: str, whole: Path, tmp_path: Path) -> None:
     file = tmp_path / "mlflow.db"
     shutil.copy(whole, file)
@@ -104,6 +107,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     assert file.read_bytes() == b"my notes, not a database\n" * 100
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_removed_under_a_program_is_built_anew_and_can_be_written(whole: Path) -> None:
     code = """
 import os, sys

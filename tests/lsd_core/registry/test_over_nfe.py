@@ -1,5 +1,6 @@
 """Metrics over network calls are logged once, renewed when a version joins, and of the current weights alone."""
 
+import pytest
 from mlflow import MlflowClient
 
 from lsd_core import registry
@@ -29,6 +30,7 @@ def lines(uri: str, name: str) -> dict[str, tuple[str, dict[str, list[tuple[int,
     }
 
 
+@pytest.mark.slow
 def test_lines_are_logged_once_and_renewed_by_a_new_version(sqlite_registry, make):
     uri, card = sqlite_registry, make(certificate={"value_nats": 1.5, "standard_error": 0.5})
     fingerprint = card.backbone.fingerprint

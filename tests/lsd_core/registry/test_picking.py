@@ -7,6 +7,7 @@ from lsd_core.errors import InputError
 from tests.lsd_core.registry.helpers import at_nfe
 
 
+@pytest.mark.slow
 def test_pick_takes_the_best_champion_within_the_budget(uri, make):
     name = make.name
     cold = make(error=0.01, entropy=0.3, method="temperature")

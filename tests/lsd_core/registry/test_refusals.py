@@ -123,6 +123,7 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
         registry.list_versions("countdown", tracking_uri=f"sqlite:///{file}")
 
 
+@pytest.mark.slow
 def test_checking_makes_the_embedded_registry(lsd_home):
     registry.check()
     with pytest.raises(

@@ -172,6 +172,7 @@ def output(law: Law) -> torch.Tensor:
 
 @pytest.mark.parametrize("table", [TIMES, COUNTS], ids=["times", "counts"])
 @pytest.mark.parametrize("method", [Gibbs(), Gibbs(0.6, 0.5)], ids=["one", "several"])
+@pytest.mark.slow
 def test_its_distribution_is_that_of_its_definition(method: Gibbs, table: StepTable) -> None:
     expected = output(by_definition(method, table))
     assert float(expected.sum()) == pytest.approx(1.0)

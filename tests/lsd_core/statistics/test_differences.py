@@ -20,6 +20,7 @@ def test_pairing_sees_a_shift_far_below_the_spread_of_the_samples() -> None:
     assert unpaired(shifted, COMMON).verdict == "no difference"
 
 
+@pytest.mark.slow
 def test_noise_is_no_difference() -> None:
     """Of 60 comparisons of equals, 5% of bounds may err; corrected for all of them, none may."""
     claims = {1: 0, 60: 0}

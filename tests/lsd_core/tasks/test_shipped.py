@@ -46,6 +46,7 @@ def test_more_calls_bring_digits_nearer_to_real_ones(name: str) -> None:
     assert isinstance(task.show(many.tokens[:1], backbone)[0], Picture)
 
 
+@pytest.mark.slow
 def test_the_exact_sampler_of_sudoku_solves_puzzles_and_one_call_fewer() -> None:
     backbone = load_backbone("sudoku-radd")
     assert sum(tensor.numel() for tensor in backbone.tensors().values()) <= 500_000

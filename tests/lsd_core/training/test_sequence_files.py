@@ -152,6 +152,7 @@ def test_a_broken_gzip_file_is_named(tmp_path: Path) -> None:
             read_lines(path)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_spool, "CHUNK", 1000)
     peaks = []

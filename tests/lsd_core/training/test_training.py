@@ -101,6 +101,7 @@ def draw(seed: int, index: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("family", ["sedd", "radd"])
+@pytest.mark.slow
 def test_training_reduces_the_bound(family: str) -> None:
     seen: list[float] = []
     train(

@@ -38,6 +38,7 @@ def test_it_has_the_published_size(backbone: Backbone, tensors: Tensors) -> None
     assert backbone.config["body_dtype"] == "bfloat16"
 
 
+@pytest.mark.slow
 def test_its_forward_pass_is_the_one_described(backbone: Backbone, tensors: Tensors) -> None:
     gen = torch.Generator().manual_seed(1)
     x = torch.randint(0, V, (1, 16), generator=gen)

@@ -56,6 +56,7 @@ def test_a_missing_wheel_says_how_it_is_installed(monkeypatch: pytest.MonkeyPatc
         moses.path_of("train")
 
 
+@pytest.mark.slow
 def test_chemnet_is_deterministic_and_the_distance_is_that_of_fcd() -> None:
     from fcd.utils import calculate_frechet_distance
 

@@ -32,6 +32,7 @@ def law_at(process: Process, t: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("process", [UNIFORM, GAUSSIAN], ids=["uniform", "gaussian"])
+@pytest.mark.slow
 def test_exact_paths_have_the_networks_law_at_every_kept_time(process: Process) -> None:
     """The network is exact and starts from its prior, which noise has all but reached at t = 1."""
     count = (
