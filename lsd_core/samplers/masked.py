@@ -76,9 +76,8 @@ class X0Tokens:
             for part in pieces(len(chosen), size)
         ]
         token = drawn[0] if len(drawn) == 1 else torch.cat(drawn) if drawn else chosen
-        if (
-            len(token) and int(token.min()) < 0
-        ):  # the kernel has seen what `log_weights` checks in a pass of its own
+        # The kernel has seen what `log_weights` checks in a pass of its own.
+        if len(token) and int(token.min()) < 0:
             self.log_weights(chosen[token < 0][:size])
         return token
 

@@ -7,7 +7,6 @@ prints the bytes that this held at most beside the program itself, and what the 
 process's largest memory is the kernel's figure, and now and then another than it was.
 """
 
-import ctypes
 import gc
 import json
 import os
@@ -34,7 +33,6 @@ from lsd_core.trajectories.spec import TeacherSpec
 from workers.jobs import CertifyJob, LearnJob, MeasureJob, ShardJob
 from workers.worker import ShardDone, Worker
 
-MCL_CURRENT = 1  # Linux, mman.h
 EIGHT_B = {"dim": 4096, "layers": 32, "wide": 12288, "heads": 32, "vocabulary": 126464}
 SMALL = {"dim": 384, "layers": 13, "wide": 1024, "heads": 6, "vocabulary": 100_000}  # 10^8 parameters
 GRID = {
@@ -123,11 +121,10 @@ def work(grid: str, store_url: str) -> None:
     del plan
     load_backbone.cache_clear()  # what the driver loaded, and a worker does not hold
     gc.collect()
-    pinned = pin()
     before = held("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
     carry_out(teachers, specs, store)
-    print(json.dumps({"before": before, "peak": held("VmHWM"), "pinned": pinned}))
+    print(json.dumps({"before": before, "peak": held("VmHWM")}))
 
 
 def every_job(record: dict, store: Store) -> None:
@@ -152,16 +149,6 @@ def carry_out(teachers: Sequence[TeacherSpec], specs: Sequence[CandidateSpec], s
             worker.run(CertifyJob(spec=spec, which=0))
 
 
-def pin() -> bool:
-    """Whether the kernel keeps all pages that are mapped by now, those of the libraries among them.
-
-    Otherwise it may take unused ones back before the count begins, and count them as new when they are read again.
-    """
-    libc = ctypes.CDLL(None)
-    libc.malloc_trim(0)
-    return libc.mlockall(MCL_CURRENT) == 0
-
-
 def held(field: str) -> int:
     """Bytes of this process, as the kernel counts them."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
@@ -183,10 +170,7 @@ def weigh(folder: Path) -> None:
     print(
         f"the plan said {said.total / 1e6:.0f} MB (weights {said.weights / 1e6:.0f}), held at most {most / 1e6:.0f} MB:"
     )
-    print(
-        f"{most / said.total - 1:+.1%}"
-        + ("" if found["pinned"] else "; pages of libraries could not be kept")
-    )
+    print(f"{most / said.total - 1:+.1%}")
 
 
 if __name__ == "__main__":
