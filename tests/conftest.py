@@ -29,12 +29,6 @@ os.environ |= embedded_environment(Path(_SCRATCH.name))
 jaxtyping.install_import_hook("lsd_core", "beartype.beartype")
 jaxtyping.jaxtyped = checked
 
-import torch  # noqa: E402
-
-from lsd_core.numerics.allocator import keep_freed_memory  # noqa: E402
-
-torch.set_num_threads(1)
-keep_freed_memory()
 
 OURS = (
     "LSD_",
@@ -76,6 +70,17 @@ def group_of(path: Path) -> str:
     if path.parent.name == "registry":  # by name, as its test runs
         named.add("registry")
     return min(named, key=GROUPS.index, default=str(path))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One thread a process, and memory kept, wherever tests run: not in the process that hands them out to others."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+        import torch
+
+        from lsd_core.numerics.allocator import keep_freed_memory
+
+        torch.set_num_threads(1)
+        keep_freed_memory()
 
 
 @pytest.hookimpl(wrapper=True)
