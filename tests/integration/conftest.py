@@ -81,7 +81,11 @@ def running_stack() -> Iterator[Deployed]:
     stack = Stack(home, usual_ports=False, dashboard=False, cpus_per_node=1)
     proxy = FaultProxy(stack.facts.url("s3"))
     stack.through = lambda url: proxy.url
-    stack.flow_env = {"PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5", "LSD_CACHE": str(home / "cache")}
+    stack.flow_env = {
+        "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",  # more than twenty runs wait to be found
+        "LSD_CACHE": str(home / "cache"),
+    }
     try:
         try:
             stack.up()

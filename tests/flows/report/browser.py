@@ -1,11 +1,13 @@
 """Chromium without a window, asked through its DevTools protocol: what a page logs and how large its parts are."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,12 +112,9 @@ def started(program: str, scratch: Path) -> Iterator[Chromium]:
     try:
         yield Chromium(_port(scratch / "DevToolsActivePort", process))
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):  # asked to end it may take 10 s, and it has nothing to save
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
