@@ -45,6 +45,20 @@ class Kept:
         return self._made[name]
 
 
+class Latest:
+    """The latest of what is too large to be kept for long: equal requests that follow one another share it."""
+
+    def __init__(self) -> None:
+        self._name: Hashable = None
+        self._made: Any = None
+
+    def __call__(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        if self._made is None or name != self._name:
+            self._made = None  # freed before the next is made
+            self._name, self._made = name, make()
+        return self._made
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """One cell to be learned: the best table for `nfe` calls of `sampler` on `backbone`."""
