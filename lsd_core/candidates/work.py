@@ -60,10 +60,8 @@ def learn(
     )
     with computing_on(device):
         learned = method.fit(problem, method.config(spec.method_config))
-    if shared_costs is None or not shared_costs.used:
-        return learned
-    used = dict(sorted(shared_costs.used.items()))
-    return replace(learned, diagnostics=learned.diagnostics | {"shared_costs": used})
+    notes = {} if shared_costs is None else shared_costs.noted
+    return replace(learned, diagnostics=learned.diagnostics | notes) if notes else learned
 
 
 def measure(

@@ -22,11 +22,13 @@ class CostKey:
     """What shared costs are a function of, beside the backbone, what is given, and the version of the program."""
 
     kind: str
-    """`edge costs`, `thresholds`, `bound`."""
+    """`edge costs`, `thresholds`, `bound`, `gains`, `jys`."""
     of: tuple[Any, ...]
     """Settings, names and seeds: strings, numbers, None, and tuples of them."""
     stored: bool
     """Whether they are measured on the stored trajectories, and so depend on these too."""
+    of_one_seed: bool = False
+    """Whether they belong to one learning seed and one number of steps, and only methods share them."""
 
 
 # (what the costs depend on, how to measure them: JSON with `sequences`, what it took) -> the same JSON
