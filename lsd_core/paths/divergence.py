@@ -104,7 +104,10 @@ def mean_kl(
 ) -> Float[Tensor, " b"]:
     """Mean over the positions i chosen by `where`, all masked, of KL(q_i || p_i) in nats, float64; 0 over none."""
     total = torch.zeros(len(where), dtype=torch.float64, device=where.device)
-    gain_q, gain_p = (torch.as_tensor(g, device=where.device).expand(len(where)) for g in (gain_q, gain_p))
+    gain_q, gain_p = (
+        torch.as_tensor(g, dtype=total.dtype, device=total.device).expand(len(where))
+        for g in (gain_q, gain_p)
+    )
     for b, i in row_chunks(where, backbone.process.num_tokens):
         kl = row_kl(backbone, features_q[b, i], gain_q[b, None], features_p[b, i], gain_p[b, None])
         total.index_add_(0, b, kl)
