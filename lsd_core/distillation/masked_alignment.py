@@ -73,7 +73,7 @@ class MaskedStudent:
     ) -> float:
         """weight * L_k at these states; its gradients are added to those of the gain and of the span."""
         k, process = step.index, self.backbone.process
-        hidden, masked = self.teacher.hidden(rows, k), x == process.mask
+        hidden, masked = self.targets.hidden(rows, k), x == process.mask
         where = compared_rows(hidden, masked, self.config.rows)
         if not bool(where.any()):
             return 0.0

@@ -8,7 +8,7 @@ are made from, where the vocabulary is.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.distillation.learned import Latest, Problem
@@ -40,6 +40,10 @@ class TeacherTargets:
         """Teacher sequences that were needed so far."""
         return self.teacher.features.sequences + sum(self._asked.values())
 
+    def hidden(self, rows: Int[Tensor, " r"], k: int) -> Bool[Tensor, "r l"]:
+        """Where the paths are masked when interval k begins."""
+        return self.teacher.hidden(rows, k) if self._cache is None else self._cache.place(k)[rows] >= 0
+
     def load(self, rows: Int[Tensor, " r"], k: int) -> Read:
         """The targets of interval k on these paths."""
         if self._cache is None:
@@ -60,12 +64,19 @@ class CachedTargets:
     def __init__(self, teacher: TeacherTransitions, block: int) -> None:
         self.teacher, self.block = teacher, block
         self._values = dict[int, Tensor]()  # (hidden positions of all paths, v) of an interval
-        self._row = dict[int, Tensor]()  # (n, l): where a position's values are, -1 where it is not hidden
+        self._place = dict[int, Tensor]()
         self._took = dict[tuple[int, int], int]()
+
+    def place(self, k: int) -> Int[Tensor, "n l"]:
+        """Where the values of each position of all paths are in interval k; -1 if it is not masked as that begins."""
+        if k not in self._place:
+            hidden = hidden_before(self.teacher.paths, self.teacher.interval(k)[0])
+            self._place[k] = torch.where(hidden, hidden.flatten().cumsum(0).view_as(hidden) - 1, -1)
+        return self._place[k]
 
     def reader(self, rows: Int[Tensor, " r"], k: int) -> Read:
         """Reads what was filled."""
-        values, place = self._values[k], self._row[k][rows]
+        values, place = self._values[k], self.place(k)[rows]
 
         def read(row: tuple[Tensor, Tensor]) -> Float[Tensor, "r v"]:
             at = place[row]
@@ -79,10 +90,9 @@ class CachedTargets:
         """Compute the targets of interval k on a block of paths, unless they are there; gives the sequences it took."""
         if (k, block) not in self._took:
             if k not in self._values:
-                hidden = hidden_before(self.teacher.paths, self.teacher.interval(k)[0])
-                self._row[k] = torch.where(hidden, hidden.flatten().cumsum(0).view_as(hidden) - 1, -1)
+                num_hidden = int(self.place(k).max()) + 1
                 num_tokens = self.teacher.backbone.process.num_tokens
-                self._values[k] = torch.empty(int(hidden.sum()), num_tokens, dtype=torch.float64)
+                self._values[k] = torch.empty(num_hidden, num_tokens, dtype=torch.float64)
             self._took[k, block] = self._compute(k, block)
         return self._took[k, block]
 
@@ -107,5 +117,5 @@ class CachedTargets:
                 row = (state[number, sample[at]], position[at])
                 log_probs, _ = masked_log_probs(backbone, features, row, masked)
                 total.index_add_(0, at, log_probs.exp(), alpha=float(teacher.chances[moment.index]))
-            self._values[k][self._row[k][rows[sample], position]] = total
+            self._values[k][self.place(k)[rows[sample], position]] = total
         return len(features)
