@@ -14,9 +14,7 @@ from torch import Tensor
 from lsd_core.distillation.learned import Latest, Problem
 from lsd_core.distillation.teacher_transitions import TeacherTransitions, masked_log_probs
 from lsd_core.paths.divergence import row_chunks
-from lsd_core.paths.teacher_features import distinct_features, hidden_before
-
-CACHE_BYTES = 1 << 28
+from lsd_core.paths.teacher_features import CACHE_BYTES, distinct_features, hidden_before
 
 Read = Callable[[tuple[Tensor, Tensor]], Tensor]
 """The transition to each token (r, v), float64, at chosen (sample, position); zero where a token is revealed."""
@@ -26,14 +24,15 @@ class TeacherTargets:
     """The targets of one learning run, and the teacher sequences that they take, whoever computed them."""
 
     def __init__(self, problem: Problem, teacher: TeacherTransitions, block: int) -> None:
-        self.teacher, self._cache = teacher, None
+        self.teacher = teacher
+        self._cache: CachedTargets | None = None
         self._asked = dict[tuple[int, int], int]()  # sequences, by interval and block of paths
         if 8 * teacher.num_hidden * teacher.backbone.process.num_tokens <= CACHE_BYTES:
             stored = problem.trajectories
             seed = problem.seed if stored is not None and stored.reveal_time is None else None
             name = (teacher.key, block, seed)
             latest: Latest = problem.keep("teacher targets", Latest)
-            self._cache: CachedTargets | None = latest(name, lambda: CachedTargets(teacher, block))
+            self._cache = latest(name, lambda: CachedTargets(teacher, block))
 
     @property
     def sequences(self) -> int:
