@@ -9,6 +9,8 @@ from lsd_core.backbones.imported import name_targets
 from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.backbones.publish import fetch
 from lsd_core.candidates.certify import certify
+from lsd_core.candidates.equal_tables import find_equal, note_measured
+from lsd_core.candidates.measurement import Measurement
 from lsd_core.candidates.one_by_one import measure_one_by_one, write_one_by_one
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.shared_costs import CostsOnStore
@@ -16,7 +18,7 @@ from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path, generate_shard
 from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
-from lsd_core.distillation.learned import Kept
+from lsd_core.distillation.learned import Kept, Learned
 from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.conditions import read_conditions
@@ -74,6 +76,8 @@ class Worker:
         if isinstance(job, LearnJob) and (key := self._copied(job)) is not None:
             send(f"{job} before, on this store")
             return Done(result=key, spent=None)
+        if isinstance(job, MeasureJob) and (key := self._measured(job)) is not None:
+            return Done(result=key, spent=None)
         done = self._watch.time(lambda: self._do(job))
         if done.spent and isinstance(job, LearnJob | CertifyJob | OneByOneJob):  # the long ones
             send(f"{job} in {done.spent.wall_s:.1f} s")
@@ -111,15 +115,10 @@ class Worker:
             case LearnJob():
                 self._learn(job, backbone, results)
             case MeasureJob():
-                number = shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
-                table = results.read_learned(number)
-                measured = measure(
-                    spec, job.part, job.which, job.temperature, table, backbone, conditions=measured_on
-                )
-                if job.only_across:
-                    results.write_across(job.part, job.which, measured)
-                else:
-                    results.write_measurement(job.part, job.which, job.temperature, measured)
+                table, asked = self._table(job, results), (job.part, job.which, job.temperature)
+                measured = measure(spec, *asked, table, backbone, conditions=measured_on)
+                self._write(job, results, measured)
+                note_measured(results, *asked, table.table)
             case CertifyJob():
                 table = results.read_learned(job.which)
                 certificate = certify(spec, job.which, table, backbone, job.kind, measured_on)
@@ -147,6 +146,28 @@ class Worker:
             return None
         results.write_learned(job.which, learned, copy=False)
         return job.key(results)
+
+    def _measured(self, job: MeasureJob) -> str | None:
+        """Key of the measurement, where an equal table was measured on these samples."""
+        results = Results(self.store, job.spec)
+        table = self._table(job, results).table
+        found = find_equal(results, job.part, job.which, job.temperature, table)
+        if found is None:
+            return None
+        self._write(job, results, found)
+        return job.key(results)
+
+    def _table(self, job: MeasureJob, results: Results) -> Learned:
+        """What is measured: the table of the sampling seed's own learning run, or the one that ships."""
+        return results.read_learned(
+            shipped_run(results) if job.part == SHIPPED else table_index(job.spec, job.which)
+        )
+
+    def _write(self, job: MeasureJob, results: Results, measured: Measurement) -> None:
+        if job.only_across:
+            results.write_across(job.part, job.which, measured)
+        else:
+            results.write_measurement(job.part, job.which, job.temperature, measured)
 
     def _learn(self, job: LearnJob, backbone: AnyBackbone, results: Results) -> None:
         """Learn and publish a table; its curve is open until the table lies on the store."""

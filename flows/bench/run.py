@@ -20,6 +20,7 @@ QUESTIONS = (
     "pricing",
     "growth",
     "work",
+    "methods",
 )
 SLOW = ("grid",)  # minutes of a whole grid: only when asked for by name
 

@@ -12,7 +12,7 @@ def bench(
     *questions: Annotated[
         str,
         Parameter(
-            help="step, launches, whole, learned, memory, precision, teacher, pricing, growth, work, grid"
+            help="step, launches, whole, learned, memory, precision, teacher, pricing, growth, work, methods, grid"
         ),
     ],
     shape: str = "sedd-small",

@@ -55,6 +55,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
     """
     from flows.settings import resolve
     from lsd_core.backbones.publish import damaged
+    from lsd_core.candidates.equal_tables import damaged_hints
     from lsd_core.candidates.shared_costs import damaged_costs
     from lsd_core.candidates.verify import check_cells, damaged_champions, damaged_copies
     from lsd_core.storage.store import Store as Place
@@ -71,6 +72,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
         *damaged_champions(place).values(),
         *damaged_copies(place).values(),
         *damaged_costs(place).values(),
+        *damaged_hints(place).values(),
     ]
     problems += map(str, check(place))
     for problem in problems:
@@ -86,7 +88,8 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
 
 @app.command(group=care)
 def gc(*, older_than_hours: float = WEEK_HOURS, dry_run: bool = False, store: Store = None) -> int:
-    """Remove shards that no manifest lists, and costs that no table of a cell was learned from.
+    """Remove shards that no manifest lists, costs that no table of a cell was learned from, and what names a measurement
+    that is gone.
 
     Parameters
     ----------

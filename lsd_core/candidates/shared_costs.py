@@ -32,14 +32,22 @@ class CostsOnStore:
     def __init__(self, store: Store, spec: CandidateSpec, kept: Kept, say: Callable[[str], None]) -> None:
         self.store, self.spec, self.kept, self.say = store, spec, kept, say
         self.used = dict[str, int]()
-        """The files that were asked for, and the sequences that each took to measure."""
+        """The files that several budgets or learning seeds ask for, and the sequences that each took to measure."""
+        self.own = dict[str, int]()
+        """The others, which only methods share."""
 
     def __call__(self, asked: CostKey, measure: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         of = describe(self.spec, asked)
         key = key_of(of)
         costs: Mapping[str, Any] = self.kept(("costs", key), lambda: self._find(key, of, measure))
-        self.used[key] = costs["sequences"]
+        (self.own if asked.of_one_seed else self.used)[key] = costs["sequences"]
         return costs
+
+    @property
+    def noted(self) -> dict[str, dict[str, int]]:
+        """For a table's diagnostics; nothing where no file was asked for."""
+        notes = {"shared_costs": self.used, "own_costs": self.own}
+        return {name: dict(sorted(files.items())) for name, files in notes.items() if files}
 
     def _find(
         self, key: str, of: Mapping[str, Any], measure: Callable[[], Mapping[str, Any]]
@@ -119,9 +127,10 @@ def unused_costs(store: Store, before: float) -> list[str]:
 
 def names_of(diagnostics: Any) -> Iterator[str]:
     """The files of costs that a table was learned from."""
-    shared = diagnostics.get("shared_costs") if isinstance(diagnostics, dict) else None
-    if isinstance(shared, dict):
-        yield from map(str, shared)
+    for name in ("shared_costs", "own_costs"):
+        files = diagnostics.get(name) if isinstance(diagnostics, dict) else None
+        if isinstance(files, dict):
+            yield from map(str, files)
 
 
 def _finite(value: Any) -> bool:

@@ -18,6 +18,7 @@ from lsd_core.errors import InputError
 from lsd_core.metrics.across import Across
 from lsd_core.samplers import generate, num_steps
 from lsd_core.samplers.conditional import Conditioned
+from lsd_core.samplers.table import StepTable
 from lsd_core.tasks.evaluate import evaluate_across, evaluate_tokens
 from lsd_core.trajectories.conditions import Conditions
 from lsd_core.trajectories.types import Trajectories
@@ -60,10 +61,8 @@ def learn(
     )
     with computing_on(device):
         learned = method.fit(problem, method.config(spec.method_config))
-    if shared_costs is None or not shared_costs.used:
-        return learned
-    used = dict(sorted(shared_costs.used.items()))
-    return replace(learned, diagnostics=learned.diagnostics | {"shared_costs": used})
+    notes = {} if shared_costs is None else shared_costs.noted
+    return replace(learned, diagnostics=learned.diagnostics | notes) if notes else learned
 
 
 def measure(
@@ -81,9 +80,7 @@ def measure(
     A temperature divides the log-scores: on a table whose gains act there it divides the gains by it, and
     only such tables (controls among them) are measured at temperatures other than 1.
     """
-    table = learned.table
-    if temperature != 1:
-        table = table.with_gains(tuple(gain / temperature for gain in table.gains))
+    table = as_drawn(learned.table, temperature)
     seed, device = spec.sampling_seed(part, which), device_of(backbone)
     samples = generate(
         backbone,
@@ -104,10 +101,17 @@ def measure(
         calls_mean=float(samples.calls.double().mean()),
         calls_max=int(samples.calls.max()),
         scores=scores.primary,
-        first=_first(samples.tokens) if part == "report" and temperature == 1 else (),
+        first=_first(samples.tokens) if shows(part, temperature) else (),
         across=_across(spec.evaluation, samples.tokens, backbone) if compared(part, temperature) else None,
         device_kind="" if device.type == "cpu" else device_kind(device),
     )
+
+
+def as_drawn(table: StepTable, temperature: float) -> StepTable:
+    """The table that is sampled with: at a temperature the gains are divided by it."""
+    if temperature == 1:
+        return table
+    return table.with_gains(tuple(gain / temperature for gain in table.gains))
 
 
 def check_given(tokens: Int[Tensor, "n l"], conditions: Conditions, seed: int) -> None:
@@ -143,6 +147,11 @@ def measure_teacher(
         first=_first(tokens),
         across=_across(evaluation, tokens, backbone),
     )
+
+
+def shows(part: str, temperature: float) -> bool:
+    """Whether some of these samples are kept to be looked at."""
+    return part == "report" and temperature == 1
 
 
 def compared(part: str, temperature: float) -> bool:

@@ -41,6 +41,24 @@ class Gains:
         """Reverse bound of the table in nats; biased low, estimated on the paths that chose the gains."""
         return float(self.curves[torch.arange(len(self.chosen)), list(self.chosen)].sum())
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, from which the same bits are read."""
+        return {
+            "table": self.table.to_dict(),
+            "cost_nats": self.curves.tolist(),
+            "standard_error": self.errors.tolist(),
+            "chosen": list(self.chosen),
+            "sequences": self.sequences,
+        }
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> "Gains":
+        curves, errors = (
+            torch.tensor(record[name], dtype=torch.float64) for name in ("cost_nats", "standard_error")
+        )
+        table, chosen = StepTable.from_dict(record["table"]), tuple(map(int, record["chosen"]))
+        return Gains(table, curves, errors, chosen, int(record["sequences"]))
+
 
 @torch.inference_mode()
 def choose_gains(

@@ -14,7 +14,9 @@ Where the base sampler unmasks along an order of its own, positions do not come 
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -24,7 +26,7 @@ from lsd_core.backbones.protocol import Backbone
 from lsd_core.distillation.along import model_along
 from lsd_core.distillation.doubling import Split, doubled, golden_section
 from lsd_core.distillation.jys_counts import search_counts
-from lsd_core.distillation.learned import Learned, Problem
+from lsd_core.distillation.learned import CostKey, Learned, Problem
 from lsd_core.distillation.methods import Method
 from lsd_core.errors import InputError
 from lsd_core.paths.divergence import mean_kl
@@ -61,37 +63,53 @@ def fit(problem: Problem, config: JYSConfig) -> Learned:
     where it steps in counts. Cost of times: iterations + 3 calls a (split, path); M - 1 splits where M = 2^k.
 
     The search for times depends on no base sampler and, on exact paths, on no seed: problems that are else equal
-    share it.
+    share it, on a store too.
     """
     sampler = get_sampler(problem.sampler, problem.absorbing.process)
     if along_order(sampler):
         return search_counts(problem, model_along(problem, sampler), config.paths, config.iterations)
     stored = problem.trajectories
     seed = problem.seed if stored is not None and stored.reveal_time is None else None
-    name = ("jys", problem.num_steps, config, problem.batch, seed)
-    learned: Learned = problem.keep(name, lambda: _search(problem, config))
-    if steps_in_counts(problem.sampler):
-        return replace(learned, table=counts_from_times(learned.table, problem.absorbing.length))
-    return learned
+    of = (problem.num_steps, config.paths, config.iterations, problem.batch, seed)
+    key = CostKey(kind="jys", of=of, stored=True, of_one_seed=seed is not None)
+    found = problem.measured_once(key, lambda: _search(problem, config, seed))
+    times = tuple(map(float, found["times"]))
+    table = StepTable(times=times)
+    return Learned(
+        table=counts_from_times(table, problem.absorbing.length)
+        if steps_in_counts(problem.sampler)
+        else table,
+        sequences=int(found["sequences"]),
+        history={"times": list(times), "savings": list(found["savings"])},
+    )
 
 
-def _search(problem: Problem, config: JYSConfig) -> Learned:
-    stored = problem.trajectories
-    paths = timed(stored.select(slice(config.paths)) if stored else None, problem.seed)
-    search = _Search(problem.absorbing, paths, config.iterations, problem.batch)
+def _search(problem: Problem, config: JYSConfig, seed: int | None) -> Mapping[str, Any]:
+    """The times and what each split saves, as JSON. Doubling passes by the schedules of fewer steps, so that searches
+    for several numbers of steps share their splits."""
+
+    def begin() -> _Search:
+        stored = problem.trajectories
+        paths = timed(stored.select(slice(config.paths)) if stored else None, problem.seed)
+        return _Search(problem.absorbing, paths, config.iterations, problem.batch)
+
+    search: _Search = problem.keep(("jys splits", config, problem.batch, seed), begin)
     noted: dict[str, list[float]] = {}
+    sequences = 0
+
+    def best_split(t1: float, s: float) -> Split:
+        nonlocal sequences
+        split, took = search.best_split(t1, s)
+        sequences += took
+        return split
 
     def report(num_steps: int, new: list[float]) -> None:
         problem.progress("splits", num_steps / problem.num_steps)
         for amount in new:
             problem.note(noted, savings=amount)
 
-    times, savings = doubled(problem.num_steps, search.best_split, report)
-    return Learned(
-        table=StepTable(times=times),
-        sequences=search.sequences,
-        history={"times": list(times), "savings": savings},
-    )
+    times, savings = doubled(problem.num_steps, best_split, report)
+    return {"times": list(times), "savings": savings, "sequences": sequences}
 
 
 @torch.inference_mode()
@@ -104,28 +122,34 @@ def saving(
 
 
 class _Search:
-    """Golden-section searches over the same paths; counts what they cost."""
+    """Golden-section searches over the same paths, each interval's once, and what they cost."""
 
     def __init__(self, backbone: Backbone, paths: Trajectories, iterations: int, batch: int) -> None:
         self.backbone, self.iterations, self.num_paths = backbone, iterations, len(paths)
         self.parts = [paths.select(part) for part in pieces(len(paths), batch)]
-        self.sequences = 0
+        self._found = dict[tuple[float, float], tuple[Split, int]]()
+
+    def best_split(self, t1: float, s: float) -> tuple[Split, int]:
+        """Where the step t1 -> s is best split, and the sequences it took, now or before."""
+        if (t1, s) not in self._found:
+            self._found[t1, s] = self._split(t1, s)
+        return self._found[t1, s]
 
     @torch.inference_mode()
-    def best_split(self, t1: float, s: float) -> Split:
-        """Where the step t1 -> s is best split. The state at t1 is sent through the network once."""
-        early = [_features(self.backbone, part, t1) for part in self.parts]
-        self.sequences += self.num_paths
+    def _split(self, t1: float, s: float) -> tuple[Split, int]:
+        """The state at t1 is sent through the network once."""
+        early, sequences = [_features(self.backbone, part, t1) for part in self.parts], self.num_paths
 
         def mean_saving(t2: float) -> float:
-            self.sequences += self.num_paths
+            nonlocal sequences
+            sequences += self.num_paths
             savings = [
                 _saving_of(self.backbone, part, seen, t1, t2, s)
                 for part, seen in zip(self.parts, early, strict=True)
             ]
             return float(torch.cat(savings).mean())
 
-        return golden_section(mean_saving, s, t1, self.iterations)
+        return golden_section(mean_saving, s, t1, self.iterations), sequences
 
 
 def _saving_of(

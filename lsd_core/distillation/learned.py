@@ -22,11 +22,13 @@ class CostKey:
     """What shared costs are a function of, beside the backbone, what is given, and the version of the program."""
 
     kind: str
-    """`edge costs`, `thresholds`, `bound`."""
+    """`edge costs`, `thresholds`, `bound`, `gains`, `jys`."""
     of: tuple[Any, ...]
     """Settings, names and seeds: strings, numbers, None, and tuples of them."""
     stored: bool
     """Whether they are measured on the stored trajectories, and so depend on these too."""
+    of_one_seed: bool = False
+    """Whether they belong to one learning seed and one number of steps, and only methods share them."""
 
 
 # (what the costs depend on, how to measure them: JSON with `sequences`, what it took) -> the same JSON
@@ -43,6 +45,20 @@ class Kept:
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
+
+
+class Latest:
+    """The latest of what is too large to be kept for long: equal requests that follow one another share it."""
+
+    def __init__(self) -> None:
+        self._name: Hashable = None
+        self._made: Any = None
+
+    def __call__(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        if self._made is None or name != self._name:
+            self._made = None  # freed before the next is made
+            self._name, self._made = name, make()
+        return self._made
 
 
 @dataclass(frozen=True, kw_only=True)

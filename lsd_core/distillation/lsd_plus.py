@@ -135,8 +135,10 @@ class GainsAndTimes:
         self.leaf = self.now.detach().requires_grad_(self.move_times)
 
     def span(self, k: int) -> Span:
-        end = self.leaf[k + 1] if k + 1 < len(self.leaf) else torch.zeros_like(self.leaf[k])
-        return self.leaf[k], end
+        """tau_0 is 1 whatever the logits: no gradient need pass through the network there."""
+        start = self.leaf[k] if k else self.leaf[k].detach()
+        end = self.leaf[k + 1] if k + 1 < len(self.leaf) else torch.zeros_like(start)
+        return start, end
 
     def move(self) -> None:
         if self.move_times and self.leaf.grad is not None:

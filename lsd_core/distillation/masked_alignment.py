@@ -18,6 +18,7 @@ from lsd_core.distillation.coupling import Common, Coupling, CouplingName, Indep
 from lsd_core.distillation.distance import DISTANCES, compared_rows, powered
 from lsd_core.distillation.learned import Problem
 from lsd_core.distillation.least_squares import LeastSquares
+from lsd_core.distillation.teacher_targets import TeacherTargets
 from lsd_core.distillation.teacher_transitions import TeacherTransitions, masked_log_probs
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
@@ -41,12 +42,13 @@ class MaskedStudent:
         self.method = base_method(problem, config)
         check_noise(problem, config.coupling)
         self.teacher, self.num_paths = teacher, len(teacher.paths)
+        self.targets = TeacherTargets(problem, teacher, min(problem.batch, config.paths_per_update))
         self.least_squares = LeastSquares(problem.num_steps)
         self.student_sequences = 0
 
     @property
     def sequences(self) -> int:
-        return self.teacher.features.sequences + self.student_sequences
+        return self.targets.sequences + self.student_sequences
 
     def new_epoch(self) -> None:
         """The diagnostic is of the last epoch."""
@@ -71,15 +73,15 @@ class MaskedStudent:
     ) -> float:
         """weight * L_k at these states; its gradients are added to those of the gain and of the span."""
         k, process = step.index, self.backbone.process
-        hidden, masked = self.teacher.hidden(rows, k), x == process.mask
+        hidden, masked = self.targets.hidden(rows, k), x == process.mask
         where = compared_rows(hidden, masked, self.config.rows)
         if not bool(where.any()):
             return 0.0
-        loaded = self.teacher.load(rows, k)
+        target_at = self.targets.load(rows, k)
         weight = weight / where.numel()  # a mean over all positions, so that batches add up
         total, read = 0.0, features.detach().requires_grad_(features.requires_grad)
         for row in row_chunks(where, process.num_tokens):
-            target = self.teacher.summed(loaded, row).detach()
+            target = target_at(row).detach()
             log_p, sums = masked_log_probs(self.backbone, read, row, masked)
             chance = gain.new_ones(()) if span is None else process.reveal_chance(*span)
             self.least_squares.add(k, target, (chance * log_p.exp()).detach(), sums)
@@ -102,7 +104,7 @@ class MaskedStudent:
             "least_squares_gain": self.least_squares.gains(),
             "gains_at_a_bound": sum(gain in config.gain_bounds for gain in table.gains),
             "token_noise": token_noise(self.problem, config.coupling),
-            "teacher_sequences": self.teacher.features.sequences,
+            "teacher_sequences": self.targets.sequences,
             "student_sequences": self.student_sequences,
         }
         if not on_score:

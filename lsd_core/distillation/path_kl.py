@@ -30,7 +30,7 @@ from lsd_core.distillation.order_search import OrderSearch, search_orders
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
 from lsd_core.distillation.schedule import Schedule, cheapest_schedules
 from lsd_core.distillation.thresholds import Thresholds, choose_thresholds
-from lsd_core.numerics.canonical import derive_seed
+from lsd_core.numerics.canonical import canonical_json, derive_seed
 from lsd_core.paths.chosen_model import ChosenModel
 from lsd_core.paths.drawn_model import DrawnModel
 from lsd_core.paths.jump_model import JumpModel, states_of
@@ -229,16 +229,18 @@ def _gains(problem: Problem, config: PathKLConfig, model: PathModel, table: Step
     """
     reported, report = set[int](), _reporting(problem, table)
 
-    def compute() -> Gains:
+    def measure() -> Mapping[str, Any]:
         def first(step: int, values: Mapping[str, Any]) -> None:
             reported.add(step)
             report(step, values)
 
         draws = Draws(derive_seed("path_kl", problem.seed), torch.arange(config.gain_paths))
-        return choose_gains(model, table, config.candidates, draws, first)
+        return choose_gains(model, table, config.candidates, draws, first).to_dict()
 
-    key = ("gains", problem.sampler, table, config.candidates, config.gain_paths, problem.seed, problem.batch)
-    gains: Gains = problem.keep(key, compute)
+    asked = (config.candidates, config.gain_paths, problem.seed, problem.batch)
+    of = (problem.sampler, canonical_json(table.to_dict()), *asked)
+    key = CostKey(kind="gains", of=of, stored=False, of_one_seed=True)
+    gains = Gains.from_dict(problem.measured_once(key, measure))
     for step, values in enumerate(zip(gains.table.gains, gains.curves, gains.errors, strict=True)):
         if step not in reported:
             report(step, noted(*values))

@@ -1,6 +1,7 @@
 """Transitions of a masked teacher at its own states, as targets of LSD and LSD+."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,6 +31,21 @@ class TeacherTransitions:
         self.backbone, self.paths, self.moments, self.points = backbone, paths, list(moments), points
         self.features = TeacherFeatures(backbone, paths, self.moments)
         self.chances = torch.ones(len(self.moments), dtype=torch.float64) if chances is None else chances
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What they depend on, beside the backbone and the paths."""
+        return (
+            tuple((moment.t, moment.counts) for moment in self.moments),
+            tuple(self.chances.tolist()),
+            self.points,
+        )
+
+    @property
+    def num_hidden(self) -> int:
+        """Masked positions of all paths at the starts of all intervals."""
+        starts = self.moments[:: self.points]
+        return sum(int(hidden_before(self.paths, moment).sum()) for moment in starts)
 
     def interval(self, k: int) -> list[Step]:
         """The teacher's steps in interval k."""

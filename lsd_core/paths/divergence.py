@@ -48,6 +48,52 @@ def token_log_probs(
     return torch.cat(parts)
 
 
+class CallRows:
+    """The x0 distributions of one network call at some positions, all masked, under one gain after another.
+
+    The head runs once, and so does the normalisation of what no gain changes, where one chunk holds all rows.
+    """
+
+    def __init__(
+        self, backbone: Backbone, features: Float[Tensor, "b l d"], where: Bool[Tensor, "b l"]
+    ) -> None:
+        self.backbone, self.features, self.where = backbone, features, where
+        rows = where.nonzero(as_tuple=True)
+        self._log_p: Tensor | None = None
+        if 0 < len(rows[0]) <= rows_of(ELEMENTS, backbone.process.num_tokens):
+            self._sample, self._log_p = rows[0], _log_probs(backbone, features[rows], 1.0)
+            self._row = where.flatten().cumsum(0).view_as(where) - 1
+            self._gained: tuple[float, Tensor] = 1.0, self._log_p
+
+    def kl_to_plain(self, gain: float, where: Bool[Tensor, "b l"]) -> Float[Tensor, " b"]:
+        """Mean over some of the positions of KL(q_i^gain || q_i), as `mean_kl` says."""
+        if self._log_p is None:
+            return mean_kl(self.backbone, self.features, gain, self.features, 1.0, where)
+        at = where[self.where].nonzero()[:, 0]
+        every = len(at) == len(self._sample)
+        log_q, log_p = self._under(gain), self._log_p
+        kl = _kl(log_q, log_p) if every else _kl(log_q[at], log_p[at])
+        return _mean(self._sample if every else self._sample[at], kl, where)
+
+    def kl_to(
+        self, gain: float, features_p: Float[Tensor, "b l d"], where: Bool[Tensor, "b l"]
+    ) -> Float[Tensor, " b"]:
+        """Mean over some of the positions of KL(q_i^gain || p_i), p_i of another call, as `mean_kl` says."""
+        if self._log_p is None:
+            return mean_kl(self.backbone, self.features, gain, features_p, 1.0, where)
+        rows = where.nonzero(as_tuple=True)
+        kl = _kl(self._under(gain)[self._row[rows]], _log_probs(self.backbone, features_p[rows], 1.0))
+        return _mean(rows[0], kl, where)
+
+    def _under(self, gain: float) -> Tensor:
+        assert self._log_p is not None
+        if gain == 1:
+            return self._log_p
+        if self._gained[0] != gain:
+            self._gained = gain, (gain * self._log_p).log_softmax(-1)
+        return self._gained[1]
+
+
 def mean_kl(
     backbone: Backbone,
     features_q: Float[Tensor, "b l d"],
@@ -58,11 +104,21 @@ def mean_kl(
 ) -> Float[Tensor, " b"]:
     """Mean over the positions i chosen by `where`, all masked, of KL(q_i || p_i) in nats, float64; 0 over none."""
     total = torch.zeros(len(where), dtype=torch.float64, device=where.device)
-    gain_q, gain_p = (torch.as_tensor(g, device=where.device).expand(len(where)) for g in (gain_q, gain_p))
+    gain_q, gain_p = (
+        torch.as_tensor(g, dtype=total.dtype, device=total.device).expand(len(where))
+        for g in (gain_q, gain_p)
+    )
     for b, i in row_chunks(where, backbone.process.num_tokens):
         kl = row_kl(backbone, features_q[b, i], gain_q[b, None], features_p[b, i], gain_p[b, None])
         total.index_add_(0, b, kl)
     return total / where.sum(1).clamp(min=1)
+
+
+def _mean(
+    sample: Int[Tensor, " r"], values: Float[Tensor, " r"], where: Bool[Tensor, "b l"]
+) -> Float[Tensor, " b"]:
+    total = torch.zeros(len(where), dtype=torch.float64, device=where.device)
+    return total.index_add_(0, sample, values) / where.sum(1).clamp(min=1)
 
 
 def position_kl(

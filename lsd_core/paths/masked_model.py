@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
@@ -25,7 +25,7 @@ from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import derive_seed
 from lsd_core.numerics.randomness import Purpose, uniforms
 from lsd_core.numerics.ranks import ranks
-from lsd_core.paths.divergence import features_at_count, mean_kl, token_log_probs
+from lsd_core.paths.divergence import CallRows, features_at_count, token_log_probs
 from lsd_core.paths.masked_terms import next_at_count
 from lsd_core.paths.model import LEAST_PATHS, Attempt, EdgeCosts, Progress, Reference, empty_costs, silent
 from lsd_core.paths.sampler_paths import free_groups, one_at_a_time
@@ -194,6 +194,9 @@ class MaskedModel:
     def _attempt(
         self, step: Step, x: Tensor, features: Tensor, rank: Tensor, stop: Tensor, draws: Draws
     ) -> Attempt:
+        assert step.counts is not None
+        known = CallRows(self.backbone, features, rank >= self.length - step.counts[0])
+
         def attempt(gain: float) -> tuple[Tensor, Tensor]:
             gained = replace(step, gain=gain, gain_on="log_score")
             seen = MaskedPrediction.of(self.backbone, x, features, gained)
@@ -201,12 +204,12 @@ class MaskedModel:
             path = Trajectories(
                 index=draws.trajectory, num_tokens=self.backbone.process.num_tokens, x_end=end, rank=rank
             )
-            return self._cost(step, path, gain, features, stop), end
+            return self._cost(step, path, gain, known, stop), end
 
         return attempt
 
     def _cost(
-        self, step: Step, path: Trajectories, gain: float, features: Tensor, stop: Int[Tensor, " b"]
+        self, step: Step, path: Trajectories, gain: float, known: CallRows, stop: Int[Tensor, " b"]
     ) -> Float[Tensor, " b"]:
         """A step's terms of the bound, path by path: the one at its start, and the others as the one at `stop` says.
 
@@ -215,22 +218,17 @@ class MaskedModel:
         """
         assert step.counts is not None
         n, m = step.counts
-        masked = hidden_at_count(path, n)
-
-        def divergence(network: Tensor, where: Bool[Tensor, "b l"]) -> Float[Tensor, " b"]:
-            return mean_kl(self.backbone, features, gain, network, 1.0, where)
-
         if self.exchangeable:
-            cost = divergence(features, masked)
+            cost = known.kl_to_plain(gain, known.where)
         else:
-            cost = (n - m) * divergence(features, masked & ~hidden_at_count(path, m))
+            cost = (n - m) * known.kl_to_plain(gain, known.where & ~hidden_at_count(path, m))
         if n - m == 1:
             return cost
         network = features_at_count(self.backbone, state_at_count(path, stop), stop)
         following = next_at_count(path, stop, self.order)
-        change = divergence(network, following)
+        change = known.kl_to(gain, network, following)
         if not self.exchangeable:
-            change = change - divergence(features, following)
+            change = change - known.kl_to_plain(gain, following)
         return cost + (n - m - 1) * change
 
 

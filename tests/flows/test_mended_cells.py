@@ -43,6 +43,7 @@ GRID = {
         "certificate_paths": 2,
     },
 }
+HINTS = ("rates/", "measured/")  # times of this machine, and who drew samples first
 KINDS = {
     "card": r"cells/\w+/card\.json",
     "table": r"cells/\w+/table-1\.json",
@@ -98,7 +99,7 @@ class Careful(Inline[Any, Any]):
 
 
 def contents(store: Store) -> dict[str, bytes]:
-    return {key: store.read_bytes(key) for key in store.list() if not key.startswith("rates/")}
+    return {key: store.read_bytes(key) for key in store.list() if not key.startswith(HINTS)}
 
 
 def flipped(data: bytes, at: float = 0.5) -> bytes:

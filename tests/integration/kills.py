@@ -33,6 +33,7 @@ GONE_S = 10.0
 END_S = (
     600  # a run whose server stays away has tried for two minutes, each time with the library's own patience
 )
+HINTS = ("rates/", "measured/")
 KINDS = {
     "driver": rb"flows\.cli",
     "worker": rb"ray::(?!DashboardAgent|RuntimeEnvAgent)",  # without its agents a node ends
@@ -64,9 +65,9 @@ class Place:
         return Place(self.home.parent.with_name(f"killed-{number}") / self.home.name, self.servers)
 
     def contents(self) -> dict[str, bytes]:
-        """Everything published, but for rates, which are measurements of time."""
+        """Everything published, but for rates, which are measurements of time, and for who drew samples first."""
         store = Store(self.store)
-        return {key: store.read_bytes(key) for key in store.list() if not key.startswith("rates/")}
+        return {key: store.read_bytes(key) for key in store.list() if not key.startswith(HINTS)}
 
 
 def mine(home: Path) -> list[int]:

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,13 @@ from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.garbage import collect
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.shared_costs import CostsOnStore, damaged_costs
+from lsd_core.distillation import jys, jys_counts, path_kl
+from lsd_core.distillation.gains import Gains
 from lsd_core.distillation.learned import CostKey, Kept, Learned
 from lsd_core.paths.chosen_model import ChosenModel
 from lsd_core.paths.masked_model import MaskedModel
+from lsd_core.paths.model import PathModel
+from lsd_core.samplers.table import StepTable
 from lsd_core.storage.store import Store
 from tests.workers.published import publish_plan
 from workers import worker
@@ -81,6 +86,46 @@ def test_costs_that_are_read_give_the_bytes_of_costs_that_are_measured(store: St
         learn(store, spec)
         assert store.read_bytes(results.table_key(0)) == table
         assert {key: store.read_bytes(key) for key in store.list("costs")} == costs
+
+
+@pytest.mark.parametrize("sampler", ["euler", "confidence"])
+def test_members_with_gains_choose_them_once_a_seed_on_whichever_workers(store: Store, sampler: str) -> None:
+    specs = candidates(store, sampler)
+    with_choices, chosen = list[str](), path_kl.choose_gains
+
+    def counting(model: PathModel, table: StepTable, *given: Any) -> Gains:
+        with_choices.append(sampler)
+        return chosen(model, table, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(path_kl, "choose_gains", counting)
+        plain, sharp = (learn(store, specs[method, 3]) for method in ("path_kl", "path_kl_sharp"))
+        assert len(with_choices) == 1
+        learn(store, specs["path_kl", 3], which=1)
+        assert len(with_choices) == 2
+    assert list(plain.diagnostics["own_costs"]) == list(sharp.diagnostics["own_costs"]) != []
+    assert not set(plain.diagnostics["own_costs"]) & set(plain.diagnostics["shared_costs"])
+    again = Store(f"{store.url}-other")
+    alone = learn(again, candidates(again, sampler)["path_kl_sharp", 3])
+    assert alone == sharp
+
+
+@pytest.mark.parametrize("sampler", ["euler", "halton"])
+def test_jump_your_steps_is_searched_once_for_all_seeds(
+    store: Store, sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_grid(
+        "tiny", methods=["plain", "jys"], samplers=[sampler], nfe=[3], method_configs={"jys": {"paths": 4}}
+    )
+    plan = make_plan(config, store)
+    publish_plan(plan, store)
+    [spec] = [each for each in plan.candidates if each.method == "jys"]
+    first = learn(store, spec)
+    for module in (jys, jys_counts):
+        monkeypatch.setattr(module, "_search", lambda *given: pytest.fail("searched again"))
+    assert learn(store, spec, which=1) == first
+    [key] = store.list("costs")
+    assert first.diagnostics["shared_costs"] == {key: first.sequences}
 
 
 def test_a_damaged_file_is_named_and_measured_again(store: Store) -> None:
@@ -156,7 +201,8 @@ def test_the_key_holds_what_costs_depend_on_and_nothing_else(store: Store) -> No
 
 def test_gc_keeps_what_a_cell_names_and_removes_the_rest(store: Store) -> None:
     specs = candidates(store, "confidence")
-    named = learn(store, specs["path_kl_schedule", 2]).diagnostics["shared_costs"]
+    diagnostics = learn(store, specs["path_kl", 2]).diagnostics
+    named = diagnostics["shared_costs"] | diagnostics["own_costs"]
     CostsOnStore(store, specs["path_kl", 2], Kept(), str)(key_for(1), lambda: {"sequences": 1})
     [spare] = set(store.list("costs")) - set(named)
     week = time.time() + 8 * 24 * 3600
@@ -165,7 +211,7 @@ def test_gc_keeps_what_a_cell_names_and_removes_the_rest(store: Store) -> None:
     assert store.exists(spare)
     assert collect(store, now=week) == [spare]
     assert store.list("costs") == sorted(named)
-    table = Results(store, specs["path_kl_schedule", 2]).table_key(0)
+    table = Results(store, specs["path_kl", 2]).table_key(0)
     whole = store.read_bytes(table)
     store.write_bytes(table, b"{")  # it may name them
     assert collect(store, now=week) == []

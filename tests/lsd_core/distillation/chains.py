@@ -12,6 +12,7 @@ from lsd_core.distillation.learned import Problem
 from lsd_core.samplers.first_hitting import first_hitting
 from lsd_core.samplers.recording import record_steps
 from lsd_core.samplers.state import Draws
+from lsd_core.trajectories.replay import state_at_time
 from lsd_core.trajectories.types import Trajectories
 from tests.lsd_core.oracles import TableBackbone, all_states, joint_law, number_of
 from tests.lsd_core.oracles import exact_backbone as table_backbone
@@ -44,6 +45,24 @@ def exact_paths(backbone: Backbone, count: int) -> Trajectories:
 def stepped_paths(backbone: Backbone, count: int, steps: int, sampler: str = "euler") -> Trajectories:
     with torch.no_grad():
         return record_steps(backbone, sampler, steps, Draws(TEACHER_SEED, torch.arange(count)))
+
+
+def distinct_states(
+    backbone: Backbone, paths: Trajectories, points: list[tuple[float, ...]], block: int
+) -> int:
+    """Unfinished states of the paths that differ, among those of a block of paths at the times of an interval."""
+    count = 0
+    for times in points:
+        for first in range(0, len(paths), block):
+            some = paths.select(slice(first, first + block))
+            states = {
+                (tuple(x), None if backbone.time_free else t)
+                for t in times
+                for x in state_at_time(some, t).tolist()
+                if paths.num_tokens in x
+            }
+            count += len(states)
+    return count
 
 
 def problem(

@@ -155,6 +155,36 @@ def test_what_is_kept_is_searched_once_for_all_base_samplers_and_seeds() -> None
     assert found("euler", 1, keep=kept) == first == found("euler", 1)
     counts = found("fixed_counts", 0, keep=kept)
     assert counts == found("fixed_counts", 0)
-    assert len(kept._made) == 1  # and that of counts in uniform order is no search of its own
+    kinds = [name[0] for name in kept._made if isinstance(name, tuple)]
+    assert sorted(kinds) == [
+        "jys",
+        "jys splits",
+    ]  # and that of counts in uniform order is no search of its own
     assert counts.table == counts_from_times(first.table, 16)
     assert found("euler", 0, steps=2, keep=kept).table != first.table
+
+
+def test_searches_for_several_numbers_of_steps_share_their_splits_and_each_counts_its_own() -> None:
+    backbone, kept = misfit_backbone(2, 3, 6, timed=True), Kept()
+    teacher = first_hitting(backbone, Draws(1, torch.arange(16)))
+
+    def found(steps: int, **keep: Any) -> Learned:
+        problem = Problem(
+            backbone=backbone,
+            sampler="euler",
+            num_steps=steps,
+            trajectories=teacher,
+            seed=0,
+            batch=16,
+            **keep,
+        )
+        return fit(problem, JYSConfig(iterations=3))
+
+    alone = {steps: found(steps) for steps in (2, 4, 6)}
+    backbone.sequences = 0
+    assert found(4, keep=kept) == alone[4]
+    assert backbone.sequences == alone[4].sequences == 3 * 6 * 16
+    assert found(2, keep=kept) == alone[2]
+    assert backbone.sequences == alone[4].sequences
+    assert found(6, keep=kept) == alone[6]
+    assert backbone.sequences == alone[6].sequences == (3 + 4) * 6 * 16

@@ -126,7 +126,8 @@ def test_it_counts_its_calls_and_shares_paths_and_search_among_seeds(sampler: st
     assert fit(replace(cell, keep=kept, seed=4), config) == first == fit(cell, config)
     assert backbone.sequences == 2 * first.sequences
     more = fit(replace(cell, keep=kept, num_steps=3), config)
-    assert backbone.sequences == 2 * first.sequences + more.sequences - 16 * 5  # on the same paths
+    assert backbone.sequences == 2 * first.sequences + more.sequences - first.sequences  # paths, first split
+    assert more == fit(replace(cell, num_steps=3), config)
 
 
 def test_every_budget_up_to_one_token_a_step_is_reached() -> None:

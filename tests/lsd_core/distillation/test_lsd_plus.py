@@ -14,6 +14,7 @@ from lsd_core.samplers.step import Step
 from lsd_core.trajectories.replay import state_at_step, state_at_time
 from tests.lsd_core.distillation.chains import (
     Warming,
+    distinct_states,
     exact_paths,
     mild_chain,
     problem,
@@ -117,6 +118,23 @@ def test_learning_uses_the_gradient_through_the_time_input(monkeypatch):
     assert max(abs(a - b) for a, b in zip(told, ignored, strict=True)) > 1e-4
 
 
+def test_no_gradient_passes_through_the_network_where_the_time_is_1_whatever_the_logits(monkeypatch):
+    backbone = Warming(mild_chain(2.0).table, 3)
+    paths, features, times = exact_paths(mild_chain(2.0), 8), backbone.features, {True: [], False: []}
+
+    def watched(x, t):
+        times[t.requires_grad] += t.detach().tolist()
+        return features(x, t)
+
+    monkeypatch.setattr(backbone, "features", watched)
+    config = LSDPlusConfig(epochs=2, zeta=0.0)
+    learned = fit(problem(backbone, paths, 3), config)
+    assert len(times[True]) > 8
+    assert max(times[True]) < 1 - 1e-6
+    assert sum(t > 1 - 1e-12 for t in times[False]) >= 2 * 8
+    assert max(abs(a - b) for a, b in zip(learned.table.times, (1, 2 / 3, 1 / 3, 0), strict=True)) > 1e-3
+
+
 @pytest.mark.slow
 def test_the_literal_optimum_is_one_teacher_step_and_the_summed_one_an_mth():
     """First step from all MASK, equal rows on both sides, gains held at 1: kappa_0 = 1 / N against 1 / M."""
@@ -155,7 +173,8 @@ def test_cost_history_and_report():
     backbone.sequences = 0
     learned = fit(problem(backbone, paths, 2, batch=5), LSDPlusConfig(epochs=3, teacher_points=2))
     assert learned.sequences == backbone.sequences
-    assert learned.diagnostics["teacher_sequences"] == 12 * 2 * 2
+    asked = distinct_states(backbone, paths, points=[(1.0, 0.75), (0.5, 0.25)], block=5)
+    assert learned.diagnostics["teacher_sequences"] == asked < 12 * 2 * 2
     assert learned.table.times[0] == 1.0
     assert learned.table.times[-1] == 0.0
     assert [len(times) for times in learned.history["times"]] == [3] * 3

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from lsd_core.errors import InputError
-from lsd_core.paths.teacher_features import TeacherFeatures, hidden_before, state_before
+from lsd_core.paths.teacher_features import TeacherFeatures, distinct_features, hidden_before, state_before
 from lsd_core.samplers.step import steps_of
 from lsd_core.samplers.table import counts_from_times, uniform_times
 from lsd_core.trajectories.replay import state_at_count, state_at_step, state_at_time, timed
 from lsd_core.trajectories.types import TIME_GRID, Trajectories
-from tests.lsd_core.distillation.chains import exact_paths, mild_chain, stepped_paths, strong_chain
+from tests.lsd_core.distillation.chains import Warming, exact_paths, mild_chain, stepped_paths, strong_chain
 
 ROWS = torch.arange(40)
 
@@ -58,7 +58,11 @@ def test_a_state_of_a_path_is_sent_through_the_network_once():
     first = features.at(ROWS[:20], 1)
     assert torch.equal(features.at(ROWS[10:30], 1)[:10], first[10:])
     features.at(ROWS[:20], 2)
-    assert backbone.sequences == features.sequences == 30 + 20
+    states = [state_at_time(read, t) for t in (2 / 3, 1 / 3)]
+    distinct = [
+        len(states[n][some].unique(dim=0)) for n, some in ((0, ROWS[:20]), (0, ROWS[20:30]), (1, ROWS[:20]))
+    ]
+    assert backbone.sequences == features.sequences == sum(distinct) < 30 + 20
 
 
 def test_features_too_large_to_keep_are_computed_again_and_equal():
@@ -68,7 +72,20 @@ def test_features_too_large_to_keep_are_computed_again_and_equal():
     kept, forgotten = (TeacherFeatures(backbone, read, moments, cache_bytes=size) for size in (1 << 20, 100))
     for _ in range(2):
         assert torch.equal(kept.at(ROWS, 1), forgotten.at(ROWS, 1))
-    assert (kept.sequences, forgotten.sequences) == (40, 80)
+    distinct = len(state_at_time(read, 2 / 3).unique(dim=0))
+    assert (kept.sequences, forgotten.sequences) == (distinct, 2 * distinct)
+
+
+@pytest.mark.parametrize("time_free", [True, False])
+def test_equal_states_go_through_the_network_once_and_have_the_features_of_a_call_of_their_own(time_free):
+    backbone = mild_chain() if time_free else Warming(mild_chain().table, 3)
+    x = torch.tensor([[3, 3, 3], [0, 3, 1], [3, 3, 3], [3, 3, 3], [0, 3, 1]])
+    t = torch.tensor([0.5, 0.5, 0.25, 0.5, 0.5], dtype=torch.float64)
+    backbone.sequences = 0
+    distinct, which = distinct_features(backbone, x, t, batch=2)
+    assert backbone.sequences == len(distinct) == (2 if time_free else 3)
+    assert which.tolist() == ([0, 1, 0, 0, 1] if time_free else [0, 1, 2, 0, 1])
+    assert torch.equal(distinct[which], backbone.features(x, t))
 
 
 def test_missing_trajectories_are_named():
