@@ -1,7 +1,7 @@
 """The driver of every run, be it a flow, a single cell, a study or trajectories alone: backbones on the store, Ray, one
 pool, the pieces of work, and what became of each."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -209,9 +209,15 @@ def teach(
     Where nothing is lacking the manifest is published at once.
     """
     pieces, jobs = dict[str, Piece](), list[Job]()
+    taught = defaultdict[str, list[CandidateSpec]](list)
+    for spec in learners:
+        if spec.teacher is not None:
+            taught[spec.teacher.hash].append(spec)
     for survey in surveys:
-        taught = (s for s in learners if s.teacher and s.teacher.hash == survey.teacher.hash)
-        own = [TeacherJob(spec=s, only_across=site.results(s).teacher_key in site.present) for s in taught]
+        own = [
+            TeacherJob(spec=spec, only_across=site.results(spec).teacher_key in site.present)
+            for spec in taught[survey.teacher.hash]
+        ]
         measured = site.missing(own)
         if survey.missing or measured:
             pieces[survey.teacher.hash] = teacher_piece(site, survey, own)
@@ -278,6 +284,6 @@ class _Shown:
             self.timing.add(stage, job, outcome.result.spent)
         if isinstance(job, ShardJob) and outcome.result is not None:
             tally = self.tallies.setdefault(stage, Tally())
-            tally.done.append(outcome.result)
+            tally.add(outcome.result)
             note = tally.note
         self.phases.advance(stage, _amount(job), note)
