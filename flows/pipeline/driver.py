@@ -1,13 +1,14 @@
 """The driver of every run, be it a flow, a single cell, a study or trajectories alone: backbones on the store, Ray, one
 pool, the pieces of work, and what became of each."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from flows.config import GridConfig
+from flows.grouping import grouped
 from flows.pipeline.cell_work import Filled, cell_piece, complete, planned_jobs, read_cards
 from flows.pipeline.conditions import publish_conditions
 from flows.pipeline.one_by_one import one_by_one_pieces
@@ -209,14 +210,11 @@ def teach(
     Where nothing is lacking the manifest is published at once.
     """
     pieces, jobs = dict[str, Piece](), list[Job]()
-    taught = defaultdict[str, list[CandidateSpec]](list)
-    for spec in learners:
-        if spec.teacher is not None:
-            taught[spec.teacher.hash].append(spec)
+    taught = grouped(learners, lambda spec: spec.teacher and spec.teacher.hash)
     for survey in surveys:
         own = [
             TeacherJob(spec=spec, only_across=site.results(spec).teacher_key in site.present)
-            for spec in taught[survey.teacher.hash]
+            for spec in taught.get(survey.teacher.hash, ())
         ]
         measured = site.missing(own)
         if survey.missing or measured:

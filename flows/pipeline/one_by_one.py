@@ -21,7 +21,7 @@ def one_by_one_jobs(plan: Plan) -> list[OneByOneJob]:
     samples = min(section.one_by_one, section.samples)
     jobs = list[OneByOneJob]()
     for backbone in plan.backbones if samples > 1 else ():
-        orders = orders_among(plan.by_backbone[backbone.fingerprint])
+        orders = orders_among(plan.by_backbone.get(backbone.fingerprint, ()))
         jobs += [OneByOneJob(spec=spec, order=order, samples=samples) for order, spec in orders.items()]
     return jobs
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from flows.config import EvaluationConfig, GridConfig
+from flows.grouping import grouped
 from flows.pipeline.conditions import Planned, planned_conditions
 from flows.pipeline.teacher_batches import planned_teacher
 from lsd_core.backbones.catalog import load_backbone
@@ -67,12 +68,9 @@ class Plan:
         return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
 
     @cached_property
-    def by_backbone(self) -> Mapping[str, tuple[CandidateSpec, ...]]:
+    def by_backbone(self) -> Mapping[str, Sequence[CandidateSpec]]:
         """The candidates by fingerprint of their backbone."""
-        groups: dict[str, list[CandidateSpec]] = {backbone.fingerprint: [] for backbone in self.backbones}
-        for spec in self.candidates:
-            groups[spec.backbone.fingerprint].append(spec)
-        return {fingerprint: tuple(specs) for fingerprint, specs in groups.items()}
+        return grouped(self.candidates, lambda spec: spec.backbone.fingerprint)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:

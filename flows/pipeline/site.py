@@ -54,10 +54,10 @@ class Site:
         taught = (self.results(spec) for spec in specs if spec.teacher is not None)
         places |= {key for each in taught for key in (each.teacher_key, each.teacher_across_key)}
         places |= {folder_of(spec, order) for spec in specs if (order := order_of(spec)) is not None}
-        found = check_cells(self.store, places)
+        found = check_cells(self.store, places, sorted(self.present))
         for key in found.spoiled & self.present:
             self.present.discard(key)
-            self.store.memory.pop(key, None)
+            self.store.memory.forget(key)
             if reason := found.problems.get(key):
                 say(f"made again: {reason}")
         measured = {across_key(key) for key in self.present if key.endswith(".json")}

@@ -20,13 +20,20 @@ DPI, SCALE = 100, 2
 POINT = 72 / DPI  # of a pixel, in which matplotlib counts widths
 GAP, LINE = 20, 22
 ACROSS = 4
+MOST = 96  # charts on a sheet, of which each takes 1.6 MB; no side of a sheet can have more than 2^16 pixels
 ALIGNED = {"start": "left", "middle": "center", "end": "right"}
 
 
 def write_png(
     drawings: Sequence[Drawing], file: File, legend: Mapping[str, str] | None = None, title: str = ""
 ) -> None:
-    """Paint the drawings side by side, below a title and the names of the classes of their colours."""
+    """Paint the drawings side by side, below a title and the names of the classes of their colours.
+
+    Of more than MOST the first are painted: the pages show all.
+    """
+    if len(drawings) > MOST:
+        title = f"{title} The first {MOST} of {len(drawings)} charts; pages show all.".strip()
+        drawings = drawings[:MOST]
     across = max(1, min(ACROSS, len(drawings)))
     cell = max([WIDTH, *(d.width for d in drawings)]) + GAP, max([0, *(d.height for d in drawings)]) + GAP
     width = GAP + across * cell[0]

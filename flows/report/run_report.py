@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 
+from flows.grouping import grouped
 from flows.pipeline.run import Run
 from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
@@ -37,9 +39,14 @@ class Outcome:
         aliases = sum(len(mine) for mine in self.verdicts.values())
         return f"{len(self.rows)} rows; learned samplers hold {learned} of {aliases} aliases"
 
+    @cached_property
+    def by_backbone(self) -> Mapping[str, list[Row]]:
+        """The rows of each backbone."""
+        return grouped(self.rows, lambda row: row.backbone)
+
     def rows_of(self, backbone: str) -> list[Row]:
         """The rows of a backbone, those with equal step kernels as one."""
-        return distinct([row for row in self.rows if row.backbone == backbone])
+        return distinct(self.by_backbone.get(backbone, []))
 
 
 def table_of(backbone: str, outcome: Outcome, task: Task) -> Table:
