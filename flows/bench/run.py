@@ -21,7 +21,7 @@ QUESTIONS = (
     "growth",
     "work",
 )
-SLOW = ("grid",)  # minutes of a whole grid: only when asked for by name
+SLOW = ("grid", "scale")  # minutes of a whole grid, or of many: only when asked for by name
 
 
 def check(questions: Sequence[str], setting: Setting) -> list[str]:

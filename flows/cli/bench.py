@@ -12,7 +12,7 @@ def bench(
     *questions: Annotated[
         str,
         Parameter(
-            help="step, launches, whole, learned, memory, precision, teacher, pricing, growth, work, grid"
+            help="step, launches, whole, learned, memory, precision, teacher, pricing, growth, work, grid, scale"
         ),
     ],
     shape: str = "sedd-small",
@@ -24,7 +24,8 @@ def bench(
     grid: str = "demo",
     json_: Json = False,
 ) -> int:
-    """Measure what things cost, as ratios to the network's own work in the same run; all questions but `grid`.
+    """Measure what things cost, as ratios to the network's own work in the same run; all questions but `grid` and
+    `scale`.
 
     Exit code 1 if a figure misses its target.
 

@@ -2,7 +2,8 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path as File
 from typing import Any
 
@@ -32,7 +33,7 @@ def write_png(
     Of more than MOST the first are painted: the pages show all.
     """
     if len(drawings) > MOST:
-        title = f"{title} The first {MOST} of {len(drawings)} charts; pages show all.".strip()
+        title = f"{title} The first {MOST} charts; pages show all.".strip()
         drawings = drawings[:MOST]
     across = max(1, min(ACROSS, len(drawings)))
     cell = max([WIDTH, *(d.width for d in drawings)]) + GAP, max([0, *(d.height for d in drawings)]) + GAP
@@ -51,6 +52,11 @@ def write_png(
         for shape in drawing.shapes:
             _paint(axes, shape, (GAP + column * cell[0], y + GAP / 2 + row * cell[1]))
     figure.savefig(file, metadata={"Software": None})
+
+
+def sheet(drawings: Iterable[Drawing]) -> list[Drawing]:
+    """As many as are painted, and one more where there are more: the others need not be made."""
+    return list(islice(drawings, MOST + 1))
 
 
 def _heading(title: str, legend: Mapping[str, str], width: float) -> tuple[list[Shape], float]:

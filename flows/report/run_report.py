@@ -14,7 +14,7 @@ from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
 from flows.report.number_text import certificate_cell, gap_text, reference_notes, references_of
 from flows.report.palette import classes
-from flows.report.png import write_png
+from flows.report.png import sheet, write_png
 from flows.report.table_rows import Row, distinct
 from lsd_core.numerics.markdown import escaped
 from lsd_core.numerics.number_text import entropy_text, short
@@ -106,11 +106,13 @@ def write_report(run: Run, outcome: Outcome) -> Path:
         return folder
     shown = {backbone: outcome.rows_of(backbone) for backbone in outcome.verdicts}
     css = classes([row for rows in shown.values() for row in rows])
-    quality = [figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows]
+    quality = sheet(figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows)
     if quality:
         write_png(quality, folder / "quality.png", css)
     prefix = (lambda backbone: f"{backbone}, ") if len(shown) > 1 else (lambda _: "")
-    drawn = [each for backbone, rows in shown.items() for each in figures.tables(rows, css, prefix(backbone))]
+    drawn = sheet(
+        each for backbone, rows in shown.items() for each in figures.tables(rows, css, prefix(backbone))
+    )
     if drawn:
         write_png(drawn, folder / "tables.png", css)
     return folder
