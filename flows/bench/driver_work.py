@@ -59,8 +59,8 @@ def of_cells(folder: Path, cells: int) -> Stages:
     done.take("write cards", lambda: [write_card(Results(Store(url), spec)) for spec in plan.candidates])
     done.take("list the store", lambda: Store(url).list("cells"))
     done.take("schedule jobs", lambda: schedule(plan, Store(url), 4))
-    run = done.take("find what is there", lambda: _found(plan, folder))
-    outcome = done.take("decide aliases", lambda: _decided(run))
+    run = done.take("find what is there", lambda: found(plan, folder))
+    outcome = done.take("decide aliases", lambda: decided(run))
     done.take("write the report", lambda: run_report.write_report(run, outcome))
     done.take("make pages", lambda: _pages(run, outcome))
     return done
@@ -123,7 +123,7 @@ def schedule(plan: Plan, store: Store, workers: int) -> int:
     return pool.jobs
 
 
-def _found(plan: Plan, folder: Path) -> Run:
+def found(plan: Plan, folder: Path) -> Run:
     """The run of a grid that lacks nothing, so that no worker is started."""
     places = {"tracking_uri": "", "ray_address": "local", "prefect_api_url": "embedded"}
     settings = Settings(home=folder / "home", store=str(folder), **places)
@@ -133,7 +133,7 @@ def _found(plan: Plan, folder: Path) -> Run:
     return run
 
 
-def _decided(run: Run) -> run_report.Outcome:
+def decided(run: Run) -> run_report.Outcome:
     """The verdicts on all aliases, without the registry, and the rows of all samplers."""
     groups = {backbone.name: run.plan.by_backbone[backbone.fingerprint] for backbone in run.plan.backbones}
     verdicts = {name: decide_aliases(run, specs)[0] for name, specs in groups.items()}

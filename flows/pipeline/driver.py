@@ -17,7 +17,7 @@ from flows.pipeline.progress import Phases, Progress, listener
 from flows.pipeline.retries import Answer, Given, patiently
 from flows.pipeline.run import Run
 from flows.pipeline.scheduler import Piece, Scheduler, reason_of
-from flows.pipeline.site import Counts, Site
+from flows.pipeline.site import Counts, Site, places_of
 from flows.pipeline.teachers import Survey, Tally, teacher_piece
 from flows.pipeline.timing import PoolTiming, Timing
 from flows.pipeline.watcher import end_with_this_process
@@ -98,9 +98,9 @@ class Driver:
     timing: Timing = field(default_factory=Timing)
     counts: Counts = field(default_factory=Counts)
 
-    def site(self) -> Site:
-        """The store as the pieces of a run share it."""
-        return Site(Store(self.settings.store), self.counts)
+    def site(self, alone: Sequence[CandidateSpec] = ()) -> Site:
+        """The store as the pieces of a run share it; a run of one cell looks at its own candidates' files alone."""
+        return Site(Store(self.settings.store), self.counts, alone=places_of(alone))
 
     def ask(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
         """What `work` returns, tried again while the store does not answer; it may be repeated."""
@@ -160,7 +160,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
 
     `check_teachers` also has shards made anew that are missing or damaged where every card is there.
     """
-    site = driver.site()
+    site = driver.site(plan.candidates if len(plan.cells) == 1 else ())
     driver.ask(site.check, plan.candidates, driver.progress.say)
     cards = driver.ask(read_cards, site, plan.candidates)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
