@@ -125,8 +125,13 @@ def schedule(plan: Plan, store: Store, workers: int) -> int:
 
 def found(plan: Plan, folder: Path) -> Run:
     """The run of a grid that lacks nothing, so that no worker is started."""
-    places = {"tracking_uri": "", "ray_address": "local", "prefect_api_url": "embedded"}
-    settings = Settings(home=folder / "home", store=str(folder), **places)
+    settings = Settings(
+        home=folder / "home",
+        store=str(folder),
+        tracking_uri="",
+        ray_address="local",
+        prefect_api_url="embedded",
+    )
     progress = LogProgress(lambda line: None)
     run = fill_cells(plan, Driver(settings=settings, progress=progress, publish=lambda backbones, url: None))
     assert len(run.cards) == len(plan.candidates)

@@ -21,7 +21,7 @@ from lsd_core.samplers.table import uniform_times
 from lsd_core.trajectories.write import encode_shard
 
 TITLE = "the power with which time beside the network grows; 1 is in proportion"
-MOST = 1.15
+MOST = 1.1
 SMALL = Shape(num_tokens=4096, length=128, dim=32, num_blocks=1, num_heads=1, cond_dim=16)
 FACTORS = (1, 2, 4)
 

@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -97,11 +98,15 @@ def fill(folder: Path, cells: int) -> None:
 
 def _worked(spec: CandidateSpec, backbone: MarkovExact) -> tuple[Learned, dict[str, Measurement]]:
     """A candidate's table, uniform in time with a curve for what would be learned, and what it scores."""
-    history = {"loss": [1 / (1 + epoch) for epoch in range(EPOCHS)], "gains": [[1.0] * spec.nfe] * EPOCHS}
-    learned = Learned(
-        table=plain(spec.sampler, spec.nfe, spec.length),
-        sequences=0 if spec.teacher is None else EPOCHS,
-        history={} if spec.teacher is None else history,
+    curve: dict[str, list[Any]] = {
+        "loss": [1 / (1 + epoch) for epoch in range(EPOCHS)],
+        "gains": [[1.0] * spec.nfe] * EPOCHS,
+    }
+    table = plain(spec.sampler, spec.nfe, spec.length)
+    learned = (
+        Learned(table=table, sequences=0)
+        if spec.teacher is None
+        else Learned(table=table, sequences=EPOCHS, history=curve)
     )
     return learned, {part: measure(spec, part, 0, 1.0, learned, backbone) for part in PARTS}
 
