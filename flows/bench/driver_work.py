@@ -1,5 +1,6 @@
 """The driver's own work on a simulated grid, stage by stage, each with its processor time and its peak of memory."""
 
+import gc
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from flows.report.page_data import make_page_data
 from flows.settings import Settings
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.teacher import generate_shard, teacher_spec
+from lsd_core.numerics.allocator import return_freed_memory
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.manifest import committed, publish_manifest
 from lsd_core.trajectories.read import published_shards, stream_shards
@@ -34,13 +36,20 @@ SHARD_ROWS = 1000
 T = TypeVar("T")
 
 
+def _in_use() -> int:
+    """Bytes of memory that this process uses, without what it has freed and would use first."""
+    gc.collect()
+    return_freed_memory()
+    return forget_peak()
+
+
 @dataclass
 class Stages:
     """What each stage took: seconds of processor time, and the peak of memory in bytes beside what was there before."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
-    before: int = field(default_factory=forget_peak)
+    before: int = field(default_factory=_in_use)
 
     def take(self, name: str, work: Callable[[], T]) -> T:
         """What `work` returns."""

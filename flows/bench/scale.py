@@ -48,7 +48,11 @@ def _cells(base: Path) -> Iterator[Figure]:
     )
     yield _number(f"{CELLS[-1]:,} cells, driver with its report", max(found[-1].peaks.values()) / 1e6, "MB")
     jobs = [_warmed(driver_work.of_workers, base, "cells", FEW_CELLS, CELLS[1], each) for each in WORKERS]
-    yield _power(WORKERS, [seconds / number for number, seconds in jobs], "workers, schedule a job")
+    each_s = [seconds / number for number, seconds in jobs]
+    yield _power(WORKERS, each_s, "workers, schedule a job")
+    for workers, seconds in zip(WORKERS, each_s, strict=True):
+        case = f"{CELLS[1]:,} cells, schedule a job on {workers} workers"
+        yield _number(case, 1e3 * seconds, "ms of processor time")
 
 
 def _trajectories(base: Path) -> Iterator[Figure]:

@@ -25,7 +25,7 @@ def test_every_stage_has_its_power_and_what_the_largest_takes(monkeypatch: pytes
     assert all(figure.low <= figure.value <= figure.high for figure in powers)
     assert {figure.at_most for figure in powers} == {scale.MOST, scale.LEVEL}
     largest = [figure for figure in figures if figure.unit != "power"]
-    assert len(largest) == stages + 1 + 1 + 2
+    assert len(largest) == stages + 2 + len(scale.WORKERS) + 2  # as above, and the report's memory
     assert all(figure.case.startswith(("40 cells", "4,000 trajectories")) for figure in largest)
     assert all(figure.value > 0 and figure.at_most is None for figure in largest)
 
