@@ -45,7 +45,7 @@ def promote_champions(run: Run) -> Outcome:
     verdicts: dict[str, dict[str, Verdict]] = {}
     undecided: dict[str, str] = {}
     for backbone in run.plan.backbones:
-        every = run.plan.by_backbone[backbone.fingerprint]
+        every = run.plan.by_backbone.get(backbone.fingerprint, ())
         specs = [spec for spec in every if spec.key in run.cards]
         if not specs:
             continue

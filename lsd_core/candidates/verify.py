@@ -73,7 +73,8 @@ def _check_together(store: Store, keys: list[str]) -> Checked:
         except Unreachable:
             raise
         except InputError as error:
-            bad = scores if store.locate(scores := scores_key(key)) in str(error) else key
+            scores = scores_key(key)
+            bad = scores if store.locate(scores) in str(error) else key
             checked.problems[bad] = str(error)
             checked.spoiled.update(_lost_with(bad))
     whole = {key.rpartition("/")[2]: found for key, found in read.items() if key not in checked.spoiled}
