@@ -202,7 +202,7 @@ class Store:
                 os.close(handle)
 
     def list(self, prefix: str = "") -> list[str]:
-        """Keys of all files in and below a folder, sorted."""
+        """Keys of all files in and below a folder, sorted; of a file its own key alone."""
         with self._explained():
             root = self._path("")
             try:
