@@ -116,7 +116,5 @@ def across(store: Store, spec: CandidateSpec) -> tuple[Across, ...]:
 
 def _teacher_entropy(store: Store, learned: Sequence[CandidateSpec]) -> float | None:
     """Diversity of the teacher's own sequences, if anything learned from them."""
-    if not learned or not store.exists(Results(store, learned[0]).teacher_key):
-        return None
-    metrics = Results(store, learned[0]).read_teacher().metrics
-    return metrics[get_task(learned[0].evaluation.task).diversity]
+    found = Results(store, learned[0]).read_teacher() if learned else None
+    return None if found is None else found.metrics[get_task(learned[0].evaluation.task).diversity]
