@@ -21,7 +21,7 @@ STORE ?= lsd-data/store
 GRIDS ?= countdown countdown-256 countdown-exact scattered lists sudoku rivals text text-infill digits
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev molecules demo bench results docs check test lint format clean stack stack-demo stack-status stack-down
+.PHONY: help setup dev molecules demo bench results docs check test lint style format clean stack stack-demo stack-status stack-down
 
 help: ## Show the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,13 +69,19 @@ results: setup ## Write docs/results.md and the README's figures from the cards 
 docs: $(READY)-docs ## Build the documentation as a site, in site/; a broken link is an error.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-lint: dev ## Lint, check the format and the types.
+style: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint: style ## Lint, check the format and the types.
 	$(BIN)/mypy
 
-check: lint ## Lint, types and the fast tests: a developer's loop.
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not servers" $(PYTEST_ARGS)
+# The first check of the types takes a minute of one core, later ones seconds: they are checked beside the tests. Errors
+# are shown when they are found and once more at the end, where they are not scrolled away.
+check: style ## Lint, types and the fast tests: a developer's loop.
+	$(BIN)/mypy & types=$$!; trap 'kill $$types; exit 130' INT; \
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow and not servers" $(PYTEST_ARGS); tests=$$?; \
+	wait $$types || $(BIN)/mypy && exit $$tests
 
 test: lint ## Everything: lint, types, tests (two files at a time; PYTEST_ARGS="-n 0" for one).
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)

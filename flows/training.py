@@ -14,6 +14,7 @@ from flows.pipeline.grid_template import write_grid
 from lsd_core.backbones import storage
 from lsd_core.backbones.address import LONGEST
 from lsd_core.backbones.ddit_backbone import DDiTBackbone
+from lsd_core.backbones.device import device_kind, known_device
 from lsd_core.backbones.pixels import PixelBackbone
 from lsd_core.errors import InputError
 from lsd_core.metrics.judges.digits_judge import NAME as DIGITS_JUDGE
@@ -59,10 +60,12 @@ def train_backbone(
     split: str = "characters",
     column: str | None = None,
     init: Path | None = None,
+    device: str = "cpu",
     family: str | None = None,
     **settings: Any,
 ) -> Trained:
     """Train on the task or the file of that name and write the weights to `path`; settings of None are defaults."""
+    on = known_device(device)
     source = find_source(name, length, split, column)
     family = family or next(iter(source.processes))
     process = source.process(family)
@@ -79,6 +82,7 @@ def train_backbone(
     shared: dict[str, Any] = {
         "name": path.stem,
         "checkpoint": checkpoint,
+        "device": on,
         "labels": source.labels,
         "identity": {**source.identity, "init": None if start is None else start.fingerprint},
     }
@@ -92,6 +96,7 @@ def train_backbone(
         "task": source.labels.get("task", name),
         "train": config.to_dict(),
         "torch": torch.__version__,
+        "device": device_kind(on),
         **shared["identity"],
     }
     if source.held_out is not None and isinstance(trained, DDiTBackbone):

@@ -1,5 +1,6 @@
 """What every test shares: checked tensor shapes, one thread, a clean environment, Ray and Prefect once."""
 
+import gc
 import os
 import re
 import socket
@@ -14,24 +15,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 
 from flows.settings import embedded_environment
+from tests.checked_calls import checked
 
 # Before anything imports these tools: no telemetry, and no traces outside this folder.
 _SCRATCH = tempfile.TemporaryDirectory(prefix="lsd-tests-")
 os.environ |= embedded_environment(Path(_SCRATCH.name))
 
 # The annotated shapes of lsd_core are checked on every call made by a test.
-install_import_hook("lsd_core", "beartype.beartype")
+jaxtyping.install_import_hook("lsd_core", "beartype.beartype")
+jaxtyping.jaxtyped = checked
 
-import torch  # noqa: E402
-
-from lsd_core.numerics.allocator import keep_freed_memory  # noqa: E402
-
-torch.set_num_threads(1)
-keep_freed_memory()
 
 OURS = (
     "LSD_",
@@ -73,6 +70,27 @@ def group_of(path: Path) -> str:
     if path.parent.name == "registry":  # by name, as its test runs
         named.add("registry")
     return min(named, key=GROUPS.index, default=str(path))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """One thread a process, and memory kept, wherever tests run: not in the process that hands them out to others."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+        import torch
+
+        from lsd_core.numerics.allocator import keep_freed_memory
+
+        torch.set_num_threads(1)
+        keep_freed_memory()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported and collected stays: the garbage collector need not walk over it again and again."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 @pytest.hookimpl(optionalhook=True)

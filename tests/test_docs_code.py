@@ -177,7 +177,7 @@ def run(page: str, backbone: str, address: str, folder: Path) -> dict[str, Any]:
 
 
 def test_the_block_on_prompts_and_templates_runs(tmp_path: Path) -> None:
-    names = run("own-backbones.md", "text-radd", "models:/text-radd@nfe16", tmp_path)
+    names = run("own-backbones.md", "text-radd", "models:/text-radd@nfe8", tmp_path)
     written = names["sampler"].write(names["tokens"])
     assert len(written) == 4
     assert all(text.startswith("if ") and text[7:].startswith(" is not defined") for text in written)

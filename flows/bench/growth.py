@@ -21,7 +21,7 @@ from lsd_core.samplers.table import uniform_times
 from lsd_core.trajectories.write import encode_shard
 
 TITLE = "the power with which time beside the network grows; 1 is in proportion"
-MOST = 1.15
+MOST = 1.1
 SMALL = Shape(num_tokens=4096, length=128, dim=32, num_blocks=1, num_heads=1, cond_dim=16)
 FACTORS = (1, 2, 4)
 
@@ -44,11 +44,12 @@ def _figure(name: str, thunks: Mapping[int, Thunk], setting: Setting) -> Figure:
     run = race({str(size): thunk for size, thunk in thunks.items()}, setting)
     sizes = [log(size) for size in thunks]
     rounds = zip(*(run.seconds(str(size)) for size in thunks), strict=True)
-    slopes = [_slope(sizes, [log(seconds) for seconds in one]) for one in rounds]
+    slopes = [slope(sizes, [log(seconds) for seconds in one]) for one in rounds]
     return Figure.of("growth", name, Spread.of(slopes), "power", at_most=MOST)
 
 
-def _slope(x: list[float], y: list[float]) -> float:
+def slope(x: list[float], y: list[float]) -> float:
+    """Of the line of least squares."""
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     above = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     return above / sum((a - mean_x) ** 2 for a in x)

@@ -42,10 +42,21 @@ def peak_bytes(thunk: Callable[[], object], device: str) -> float:
         thunk()
         torch.cuda.synchronize()
         return float(torch.cuda.max_memory_allocated())
+    before = forget_peak()
+    thunk()
+    return float(max(peak_so_far(), before))
+
+
+def forget_peak() -> int:
+    """Bytes of memory that this process has now, from which its peak is counted anew (Linux)."""
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # peak := now
-    thunk()
-    return float(max(_status("VmHWM"), before))
+    return before
+
+
+def peak_so_far() -> int:
+    """Most bytes of memory that this process has had at once."""
+    return _status("VmHWM")
 
 
 def _status(field: str) -> int:

@@ -6,23 +6,9 @@ from importlib import import_module
 import torch
 
 from flows.bench.figures import Figure, Setting
+from flows.bench.questions import QUESTIONS, SLOW
 from flows.bench.shapes import get_shape
 from lsd_core.errors import InputError
-
-QUESTIONS = (
-    "step",
-    "launches",
-    "whole",
-    "learned",
-    "memory",
-    "precision",
-    "teacher",
-    "pricing",
-    "growth",
-    "work",
-    "methods",
-)
-SLOW = ("grid",)  # minutes of a whole grid: only when asked for by name
 
 
 def check(questions: Sequence[str], setting: Setting) -> list[str]:

@@ -4,17 +4,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from flows.bench.questions import QUESTIONS, SLOW
 from flows.cli.shared import Json, Whole, app, console
 
 
 @app.command
 def bench(
-    *questions: Annotated[
-        str,
-        Parameter(
-            help="step, launches, whole, learned, memory, precision, teacher, pricing, growth, work, methods, grid"
-        ),
-    ],
+    *questions: Annotated[str, Parameter(help=", ".join((*QUESTIONS, *SLOW)))],
     shape: str = "sedd-small",
     device: str = "cpu",
     body: str = "float32",
@@ -24,7 +20,8 @@ def bench(
     grid: str = "demo",
     json_: Json = False,
 ) -> int:
-    """Measure what things cost, as ratios to the network's own work in the same run; all questions but `grid`.
+    """Measure what things cost, as ratios to the network's own work in the same run; all questions but `grid` and
+    `scale`.
 
     Exit code 1 if a figure misses its target.
 

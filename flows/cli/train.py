@@ -27,6 +27,7 @@ def train(
     body_dtype: Literal["float32", "bfloat16"] | None = None,
     seed: Whole = 0,
     init: Path | None = None,
+    device: str = "cpu",
     out: Path | None = None,
 ) -> int:
     """Train a small backbone; resumes from its checkpoint if there is one.
@@ -68,6 +69,8 @@ def train(
         root of everything random.
     init:
         weights to start from, of the same tokens and sizes; a `sedd` network may start from a `radd` one.
+    device:
+        where it learns: cpu, cuda or cuda:N; judges learn on the CPU.
     out:
         where the weights go; NAME-FAMILY-LENGTH.safetensors if left out.
     """
@@ -93,5 +96,6 @@ def train(
         body_dtype=body_dtype,
         seed=seed,
         init=init,
+        device=device,
     )
     return 0

@@ -41,7 +41,7 @@ def show_outcome(run: Run, outcome: Outcome, pages: Sequence[Page]) -> None:
     if FlowRunContext.get() is None:
         return
     for backbone in outcome.verdicts:
-        mine = [row for row in outcome.rows if row.backbone == backbone]
+        mine = outcome.by_backbone[backbone]
         metrics = [mine[0].primary_metric, mine[0].diversity_metric]
         rows = [
             {name: value for name, value in record(row, metrics).items() if name not in NOT_SHOWN}

@@ -42,8 +42,8 @@ class Filled:
 
 def cell_piece(site: Site, cell: Cell, teachers: Mapping[str, Piece]) -> Piece:
     """The work of a cell, whose learners wait for their teachers, pieces by hash; its result is a `Filled`."""
-    read = {spec.teacher.hash for spec in cell.specs if spec.teacher is not None}
-    after = {name: piece for name, piece in teachers.items() if name in read}
+    read = dict.fromkeys(spec.teacher.hash for spec in cell.specs if spec.teacher is not None)
+    after = {name: teachers[name] for name in read if name in teachers}
     return Piece(cell.label, partial(_fill, site, cell, after), 4 * len(cell.work), (*after.values(),))
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from flows.config import GridConfig
+from flows.grouping import grouped
 from flows.pipeline.cell_work import Filled, cell_piece, complete, planned_jobs, read_cards
 from flows.pipeline.conditions import publish_conditions
 from flows.pipeline.one_by_one import one_by_one_pieces
@@ -16,7 +17,7 @@ from flows.pipeline.progress import Phases, Progress, listener
 from flows.pipeline.retries import Answer, Given, patiently
 from flows.pipeline.run import Run
 from flows.pipeline.scheduler import Piece, Scheduler, reason_of
-from flows.pipeline.site import Counts, Site
+from flows.pipeline.site import Counts, Site, places_of
 from flows.pipeline.teachers import Survey, Tally, teacher_piece
 from flows.pipeline.timing import PoolTiming, Timing
 from flows.pipeline.watcher import end_with_this_process
@@ -97,9 +98,9 @@ class Driver:
     timing: Timing = field(default_factory=Timing)
     counts: Counts = field(default_factory=Counts)
 
-    def site(self) -> Site:
-        """The store as the pieces of a run share it."""
-        return Site(Store(self.settings.store), self.counts)
+    def site(self, alone: Sequence[CandidateSpec] = ()) -> Site:
+        """The store as the pieces of a run share it; a run of one cell looks at its own candidates' files alone."""
+        return Site(Store(self.settings.store), self.counts, alone=places_of(alone))
 
     def ask(self, work: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
         """What `work` returns, tried again while the store does not answer; it may be repeated."""
@@ -159,7 +160,7 @@ def fill_cells(plan: Plan, driver: Driver, *, check_teachers: bool = True) -> Ru
 
     `check_teachers` also has shards made anew that are missing or damaged where every card is there.
     """
-    site = driver.site()
+    site = driver.site(plan.candidates if len(plan.cells) == 1 else ())
     driver.ask(site.check, plan.candidates, driver.progress.say)
     cards = driver.ask(read_cards, site, plan.candidates)
     run = Run(plan, driver.settings, site.store, counts=driver.counts, timing=driver.timing)
@@ -209,9 +210,12 @@ def teach(
     Where nothing is lacking the manifest is published at once.
     """
     pieces, jobs = dict[str, Piece](), list[Job]()
+    taught = grouped(learners, lambda spec: spec.teacher and spec.teacher.hash)
     for survey in surveys:
-        taught = (s for s in learners if s.teacher and s.teacher.hash == survey.teacher.hash)
-        own = [TeacherJob(spec=s, only_across=site.results(s).teacher_key in site.present) for s in taught]
+        own = [
+            TeacherJob(spec=spec, only_across=site.results(spec).teacher_key in site.present)
+            for spec in taught.get(survey.teacher.hash, ())
+        ]
         measured = site.missing(own)
         if survey.missing or measured:
             pieces[survey.teacher.hash] = teacher_piece(site, survey, own)
@@ -278,6 +282,6 @@ class _Shown:
             self.timing.add(stage, job, outcome.result.spent)
         if isinstance(job, ShardJob) and outcome.result is not None:
             tally = self.tallies.setdefault(stage, Tally())
-            tally.done.append(outcome.result)
+            tally.add(outcome.result)
             note = tally.note
         self.phases.advance(stage, _amount(job), note)

@@ -24,10 +24,10 @@ def print_ending(state: Any, ended: tuple[Run, Outcome] | None, settings: Settin
         console.print("what was published stays; run the same command again to resume")
         return 1
     run, outcome = ended
+    tasks = {spec.backbone.name: spec.evaluation.task for spec in run.plan.candidates}
     for backbone in outcome.verdicts:
-        task = next(s.evaluation.task for s in run.plan.candidates if s.backbone.name == backbone)
         console.print()
-        console.print(table_of(backbone, outcome, get_task(task)))
+        console.print(table_of(backbone, outcome, get_task(tasks[backbone])))
         for alias, verdict in outcome.verdicts[backbone].items():
             if "-" not in alias:
                 console.print(f"  {alias}: {verdict.sentence}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 
 from flows.pipeline.plan import Plan
 from flows.pipeline.scheduler import Piece, Steps, reason_of
@@ -20,10 +21,8 @@ def one_by_one_jobs(plan: Plan) -> list[OneByOneJob]:
     samples = min(section.one_by_one, section.samples)
     jobs = list[OneByOneJob]()
     for backbone in plan.backbones if samples > 1 else ():
-        mine = [spec for spec in plan.candidates if spec.backbone.fingerprint == backbone.fingerprint]
-        jobs += [
-            OneByOneJob(spec=spec, order=order, samples=samples) for order, spec in orders_among(mine).items()
-        ]
+        orders = orders_among(plan.by_backbone.get(backbone.fingerprint, ()))
+        jobs += [OneByOneJob(spec=spec, order=order, samples=samples) for order, spec in orders.items()]
     return jobs
 
 
@@ -37,10 +36,9 @@ def one_by_one_pieces(site: Site, plan: Plan) -> tuple[list[Piece], list[Job]]:
     """One for each backbone that lacks any, and their jobs; what is there is counted."""
     pieces, missing, jobs = list[Piece](), list[Job](), one_by_one_jobs(plan)
     site.count(PHASE, jobs)
-    for backbone in plan.backbones:
-        mine = [job for job in jobs if job.spec.backbone.fingerprint == backbone.fingerprint]
+    for name, several in groupby(jobs, lambda job: f"one by one {job.spec.backbone.name}"):
+        mine = list(several)
         if lacking := site.missing(mine):
-            name = f"one by one {backbone.name}"
             pieces.append(Piece(name, partial(_steps, site, name, mine), len(mine), kind="teacher"))
             missing += lacking
     return pieces, missing

@@ -1,11 +1,13 @@
 """From a GridConfig to its work: teachers, candidates, jobs. Bad input ends here."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from flows.config import EvaluationConfig, GridConfig
+from flows.grouping import grouped
 from flows.pipeline.conditions import Planned, planned_conditions
 from flows.pipeline.teacher_batches import planned_teacher
 from lsd_core.backbones.catalog import load_backbone
@@ -60,10 +62,15 @@ class Plan:
     conditions: tuple[Planned | None, ...] = ()
     """What is given, one for each backbone."""
 
-    @property
+    @cached_property
     def work(self) -> tuple[CandidateSpec, ...]:
         """The candidates for which something is computed: those with equal kernels count once."""
         return tuple({spec.work.key: spec.work for spec in self.candidates}.values())
+
+    @cached_property
+    def by_backbone(self) -> Mapping[str, Sequence[CandidateSpec]]:
+        """The candidates by fingerprint of their backbone."""
+        return grouped(self.candidates, lambda spec: spec.backbone.fingerprint)
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -122,7 +129,8 @@ def _check_different(config: GridConfig, backbones: Sequence[AnyBackbone]) -> No
     """Raise InputError where two backbones would share aliases, verdicts and a page."""
     for what in ("name", "fingerprint"):
         found = [getattr(backbone, what) for backbone in backbones]
-        twins = [a for a, own in zip(config.backbones, found, strict=True) if found.count(own) > 1]
+        times = Counter(found)
+        twins = [a for a, own in zip(config.backbones, found, strict=True) if times[own] > 1]
         if twins:
             rule = "be different networks with names of their own"
             remedy = "give each a grid of its own, or its file another name"

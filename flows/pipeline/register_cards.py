@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from flows.grouping import grouped
 from flows.pipeline.champions import registered_champions, remember_champions
 from flows.pipeline.progress import Progress
 from flows.pipeline.run import Run
@@ -11,7 +12,6 @@ from flows.report.page_data import one_by_one_rows
 from flows.report.run_report import Outcome
 from flows.report.table_rows import Row, row_of_card, row_of_teacher
 from lsd_core import registry
-from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates import CandidateSpec
 from lsd_core.distillation.methods import TEMPERATURE, get_method
 from lsd_core.statistics.promotion import Verdict
@@ -45,25 +45,13 @@ def promote_champions(run: Run) -> Outcome:
     verdicts: dict[str, dict[str, Verdict]] = {}
     undecided: dict[str, str] = {}
     for backbone in run.plan.backbones:
-        specs = [
-            spec
-            for spec in run.plan.candidates
-            if spec.backbone.fingerprint == backbone.fingerprint and spec.key in run.cards
-        ]
+        every = run.plan.by_backbone.get(backbone.fingerprint, ())
+        specs = [spec for spec in every if spec.key in run.cards]
         if not specs:
             continue
-        mine = verdicts[backbone.name] = {}
-        for nfe in run.plan.config.nfe:
-            cell = [spec for spec in specs if spec.nfe == nfe]
-            beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
-            names = {sampler: f"nfe{nfe}-{sampler}" for sampler in run.plan.config.samplers}
-            for sampler, alias in [*names.items(), (None, f"nfe{nfe}")]:
-                own = [spec for spec in cell if sampler in (None, spec.sampler)]
-                missing = _failed_controls(run, backbone, nfe, sampler)
-                if missing:
-                    undecided[f"{backbone.name} {alias}"] = f"not decided, since {', '.join(missing)} failed"
-                elif own:
-                    mine[alias] = decide(run.store, own, own if sampler is None else [*own, *beside])
+        mine, doubtful = decide_aliases(run, every)
+        verdicts[backbone.name] = mine
+        undecided |= {f"{backbone.name} {alias}": reason for alias, reason in doubtful.items()}
         if mine:
             suffix = specs[0].evaluation.alias_suffix
             named_as = {alias + suffix: verdict.key for alias, verdict in mine.items()}
@@ -75,38 +63,66 @@ def promote_champions(run: Run) -> Outcome:
             named = backbone.name, backbone.fingerprint
             known = partial(registered_champions, *named, run.settings.tracking_uri)
             remember_champions(run.store, *named, cards, otherwise=known)
-        for spec in specs:
-            held = tuple(alias for alias, verdict in mine.items() if verdict.key == spec.key)
-            uri = run.uris[spec.key]
-            rows.append(row_of_card(run.cards[spec.key], aliases=held, uri=uri, work=spec.work.key))
-        rows += _teacher_rows(run, backbone)
-        rows += one_by_one_rows(run.store, specs)
+        rows += rows_of(run, every, mine)
     suffixes = {spec.backbone.name: spec.evaluation.alias_suffix for spec in run.plan.candidates}
     failures = {**run.reasons, **undecided}
     return Outcome(rows=rows, verdicts=verdicts, failures=failures, alias_suffixes=suffixes)
 
 
-def _failed_controls(run: Run, backbone: AnyBackbone, nfe: int, sampler: str | None) -> list[str]:
+def decide_aliases(run: Run, specs: Sequence[CandidateSpec]) -> tuple[dict[str, Verdict], dict[str, str]]:
+    """Verdicts on the aliases of a backbone whose candidates these are, and why others were not decided."""
+    verdicts, undecided = dict[str, Verdict](), dict[str, str]()
+    budgets = grouped(specs, lambda spec: spec.nfe)
+    for nfe in run.plan.config.nfe:
+        every = budgets.get(nfe, [])
+        cell = [spec for spec in every if spec.key in run.cards]
+        beside = [spec for spec in cell if get_method(spec.method).own_sampler is not None]
+        names = {sampler: f"nfe{nfe}-{sampler}" for sampler in run.plan.config.samplers}
+        for sampler, alias in [*names.items(), (None, f"nfe{nfe}")]:
+            own = [spec for spec in cell if sampler in (None, spec.sampler)]
+            missing = _failed_controls(run, every, sampler)
+            if missing:
+                undecided[alias] = f"not decided, since {', '.join(missing)} failed"
+            elif own:
+                verdicts[alias] = decide(run.store, own, own if sampler is None else [*own, *beside])
+    return verdicts, undecided
+
+
+def rows_of(run: Run, specs: Sequence[CandidateSpec], verdicts: Mapping[str, Verdict]) -> list[Row]:
+    """The rows of a backbone: its candidates that have cards, its teacher, and one token a call."""
+    held = grouped(verdicts, lambda alias: verdicts[alias].key)
+    measured = [spec for spec in specs if spec.key in run.cards]
+    rows = [
+        row_of_card(
+            run.cards[spec.key],
+            aliases=tuple(held.get(spec.key, ())),
+            uri=run.uris.get(spec.key, ""),
+            work=spec.work.key,
+        )
+        for spec in measured
+    ]
+    return [*rows, *_teacher_rows(run, specs), *one_by_one_rows(run.store, measured)]
+
+
+def _failed_controls(run: Run, specs: Sequence[CandidateSpec], sampler: str | None) -> list[str]:
     """Controls of a cell, or of a budget if the sampler is None, without which no alias of it is decided."""
     return [
         spec.label
-        for spec in run.plan.candidates
+        for spec in specs
         if run.failed(spec)
-        and (spec.backbone.fingerprint, spec.nfe) == (backbone.fingerprint, nfe)
         and sampler in (None, spec.sampler)
         and not get_method(spec.method).learned
         and spec.method != TEMPERATURE
     ]
 
 
-def _teacher_rows(run: Run, backbone: AnyBackbone) -> list[Row]:
-    """The teacher's own sequences, if any method of this run learned from them."""
-    for spec in run.plan.candidates:
-        same = spec.taught_as_measured and spec.backbone.fingerprint == backbone.fingerprint
-        if same and spec.teacher is not None:
-            if run.store.exists(run.results(spec).teacher_key):
-                task, found = get_task(spec.evaluation.task), run.results(spec).read_teacher()
-                return [row_of_teacher(backbone.name, spec.teacher.method, task, found)]
+def _teacher_rows(run: Run, specs: Sequence[CandidateSpec]) -> list[Row]:
+    """The teacher's own sequences, if any method learned from them."""
+    for spec in specs:
+        if spec.taught_as_measured and spec.teacher is not None:
+            task, found = get_task(spec.evaluation.task), run.results(spec).read_teacher()
+            if found is not None:
+                return [row_of_teacher(spec.backbone.name, spec.teacher.method, task, found)]
             break
     return []
 

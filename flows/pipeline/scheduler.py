@@ -76,13 +76,18 @@ class Scheduler:
     ) -> None:
         self._pieces, self._progress = pieces, progress
         self._begun, self._sent, self._done = begun, sent, done
-        self._waiting = list(range(len(pieces)))
+        self._open = len(pieces)  # pieces that have not ended
+        self._ready: list[int] = []  # places of pieces that wait for no other and are not begun: a heap
         self._jobs: list[tuple[int, int, Job]] = []  # (place of the piece, number, job): a heap
         self._later: list[tuple[float, int, Callable[[], None]]] = []  # (when, number, what): a heap
         self._owners: dict[int, tuple[_Batch, int]] = {}  # by id of the job, which its owner keeps alive
         self._tries: Counter[int] = Counter()  # of jobs by id, and of pieces by id
         self._out: dict[int, Job] = {}  # jobs that the pool has
         self._number = itertools.count()
+        for piece in pieces:
+            piece.future.add_done_callback(self._ended)
+        for place, piece in enumerate(pieces):
+            self._wait_for(place, list(piece.after))
 
     def run(self, pools: Callable[[], AbstractContextManager[Pool[Job, Any]]]) -> None:
         """Work until every piece has ended; an interrupt, or a pool that cannot be had, ends them all."""
@@ -109,14 +114,14 @@ class Scheduler:
     @property
     def closed(self) -> bool:
         """Whether every piece has ended."""
-        return all(piece.future.done() for piece in self._pieces)
+        return not self._open
 
     def take(self) -> Job | None:
         """The next job, if there is one now."""
         while self._later and self._later[0][0] <= time.monotonic():
             heapq.heappop(self._later)[2]()
-        while not self._jobs and (place := self._next_piece()) is not None:
-            self._waiting.remove(place)
+        while not self._jobs and self._ready:
+            place = heapq.heappop(self._ready)
             self._begun(self._pieces[place])
             self._begin(place)
         if not self._jobs:
@@ -126,12 +131,15 @@ class Scheduler:
         self._sent(job)
         return job
 
-    def _next_piece(self) -> int | None:
-        """The first that waits for no other."""
-        for place in self._waiting:
-            if all(piece.future.done() for piece in self._pieces[place].after):
-                return place
-        return None
+    def _ended(self, future: "Future[Any]") -> None:
+        self._open -= 1
+
+    def _wait_for(self, place: int, after: list[Piece]) -> None:
+        """Have a piece ready once these have ended, one after another: each is looked at once, as it ends."""
+        if after:
+            after.pop().future.add_done_callback(lambda _: self._wait_for(place, after))
+        else:
+            heapq.heappush(self._ready, place)
 
     def _begin(self, place: int) -> None:
         piece = self._pieces[place]

@@ -7,10 +7,11 @@ from functools import cached_property
 from flows.pipeline.scheduler import Outcomes, reason_of
 from lsd_core.candidates import CandidateSpec
 from lsd_core.candidates.one_by_one import folder_of, order_of
-from lsd_core.candidates.reading import across_key
+from lsd_core.candidates.reading import across_key, scores_key
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.verify import check_cells
 from lsd_core.storage.store import Store
+from lsd_core.trajectories.prefetch import ahead
 from workers.jobs import CandidateJob, Job
 
 Failures = dict[str, str]
@@ -42,22 +43,21 @@ class Site:
     counts: Counts = field(default_factory=Counts)
     counted: set[str] = field(default_factory=set)
     """Keys of results that `counts` has."""
+    alone: frozenset[str] = frozenset()
+    """Folders and keys that are listed one by one, where a run is of one cell; else all cells are listed at once."""
 
     @cached_property
     def present(self) -> set[str]:
         """Keys of candidates' files on the store: those found at first, and those made since."""
-        return set(self.store.list("cells"))
+        listed = ahead(self.store.list, sorted(self.alone) or ["cells"])
+        return {key for keys in listed for key in keys}
 
     def check(self, specs: Sequence[CandidateSpec], say: Callable[[str], None]) -> None:
         """Read what is there of some candidates; bad files count as missing, so that they are made again."""
-        places = {folder for spec in specs for folder in (spec.folder, spec.work.folder)}
-        taught = (self.results(spec) for spec in specs if spec.teacher is not None)
-        places |= {key for each in taught for key in (each.teacher_key, each.teacher_across_key)}
-        places |= {folder_of(spec, order) for spec in specs if (order := order_of(spec)) is not None}
-        found = check_cells(self.store, places)
+        found = check_cells(self.store, places_of(specs), sorted(self.present))
         for key in found.spoiled & self.present:
             self.present.discard(key)
-            self.store.memory.pop(key, None)
+            self.store.memory.forget(key)
             if reason := found.problems.get(key):
                 say(f"made again: {reason}")
         measured = {across_key(key) for key in self.present if key.endswith(".json")}
@@ -86,6 +86,18 @@ class Site:
     def done(self, job: CandidateJob) -> None:
         """Remember that a result was made."""
         self.present.add(self.key(job))
+
+
+def places_of(specs: Sequence[CandidateSpec]) -> frozenset[str]:
+    """Folders and keys in `cells` where what is made for candidates lies."""
+    places = {folder for spec in specs for folder in (spec.folder, spec.work.folder)}
+    for spec in specs:
+        if spec.teacher is not None:
+            own = Results(Store("nowhere"), spec)
+            places |= {own.teacher_key, own.teacher_across_key, scores_key(own.teacher_key)}
+        if (order := order_of(spec)) is not None:
+            places.add(folder_of(spec, order))
+    return frozenset(places)
 
 
 def have_done(

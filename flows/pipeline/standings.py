@@ -12,7 +12,7 @@ from lsd_core.distillation.methods import BASELINE, METHODS, TEMPERATURE, get_me
 from lsd_core.errors import InputError
 from lsd_core.metrics.across import Across
 from lsd_core.samplers import SAMPLERS, place_of
-from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
+from lsd_core.samplers.catalog import chooses_by_draw
 from lsd_core.statistics.guards import Guard
 from lsd_core.statistics.promotion import Verdict, promote
 from lsd_core.statistics.scored import Scored
@@ -51,7 +51,7 @@ def least_entropy(keepers: Sequence[Scored]) -> float | None:
     """The entropy that a control must have to keep an alias: the least of plain steps that choose positions before they
     draw; None where there are none. Choosing by the drawn tokens favours likely ones, so that it cools of itself."""
     plain = [point for point in keepers if point.method == BASELINE and point.temperature == 1]
-    by_draw = {name for name, sampler in SAMPLERS.items() if isinstance(sampler, ConfidenceDrawn)}
+    by_draw = {name for name, sampler in SAMPLERS.items() if chooses_by_draw(sampler)}
     return min((point.entropy for point in plain if point.sampler not in by_draw), default=None)
 
 
@@ -116,7 +116,5 @@ def across(store: Store, spec: CandidateSpec) -> tuple[Across, ...]:
 
 def _teacher_entropy(store: Store, learned: Sequence[CandidateSpec]) -> float | None:
     """Diversity of the teacher's own sequences, if anything learned from them."""
-    if not learned or not store.exists(Results(store, learned[0]).teacher_key):
-        return None
-    metrics = Results(store, learned[0]).read_teacher().metrics
-    return metrics[get_task(learned[0].evaluation.task).diversity]
+    found = Results(store, learned[0]).read_teacher() if learned else None
+    return None if found is None else found.metrics[get_task(learned[0].evaluation.task).diversity]

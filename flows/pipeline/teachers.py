@@ -52,17 +52,18 @@ def teacher_piece(site: Site, survey: Survey, measured: Sequence[TeacherJob] = (
 
 
 def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:
-    teacher, tally = survey.teacher, Tally()
+    teacher, tally, records = survey.teacher, Tally(), [*survey.intact.values()]
     for outcome in (yield survey.jobs):
         if outcome.failure is not None:
             raise WorkFailed(
                 f"teacher {teacher.backbone} {teacher.hash}: {outcome.item}: {reason_of(outcome.failure)}"
             )
         assert outcome.result is not None
-        tally.done.append(outcome.result)
+        tally.add(outcome.result)
+        records.append(outcome.result.record)
     for rate in tally.rates:
         record_rate(site.store, teacher, rate)
-    publish_manifest(site.store, teacher, [*survey.intact.values(), *(done.record for done in tally.done)])
+    publish_manifest(site.store, teacher, records)
     site.count("measurements", measured)
     for outcome in (yield site.missing(measured)):
         if outcome.failure is not None:
@@ -72,31 +73,33 @@ def _steps(site: Site, survey: Survey, measured: Sequence[TeacherJob]) -> Steps:
 
 @dataclass
 class Tally:
-    """Shards delivered so far, and their rate."""
+    """Shards delivered so far, and their rate. Running sums: a shard costs the same however many came before."""
 
-    done: list[ShardDone] = field(default_factory=list)
+    shards: int = 0
+    bytes: int = 0
     begin: float = field(default_factory=time.monotonic)
+    made: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """(trajectories, seconds of a worker) by the hardware that made them."""
+
+    def add(self, done: ShardDone) -> None:
+        """Count a shard."""
+        rows, seconds = self.made.get(done.device_kind, (0, 0.0))
+        took_s = done.generate_s + done.commit_s
+        self.made[done.device_kind] = rows + done.record.rows, seconds + took_s
+        self.shards += 1
+        self.bytes += done.record.bytes
 
     @property
     def note(self) -> str:
         """For a progress line: trajectories a second of all workers together, bytes, seconds a shard."""
-        rows = sum(shard.record.rows for shard in self.done)
-        size = sum(shard.record.bytes for shard in self.done)
-        each = sum(shard.generate_s + shard.commit_s for shard in self.done) / len(self.done)
+        rows, seconds = (sum(each) for each in zip(*self.made.values(), strict=True))
         per_s = rows / max(time.monotonic() - self.begin, 1e-9)
-        return f"{per_s:.3g}/s, {size / 1e6:.3g} MB, {each:.3g} s a shard"
+        return f"{per_s:.3g}/s, {self.bytes / 1e6:.3g} MB, {seconds / self.shards:.3g} s a shard"
 
     @property
     def rates(self) -> list[Rate]:
         """What one worker makes, by the hardware that made it."""
-        by_kind: dict[str, list[ShardDone]] = {}
-        for shard in self.done:
-            by_kind.setdefault(shard.device_kind, []).append(shard)
         return [
-            Rate(
-                device_kind=kind,
-                trajectories=sum(shard.record.rows for shard in shards),
-                seconds=sum(shard.generate_s + shard.commit_s for shard in shards),
-            )
-            for kind, shards in by_kind.items()
+            Rate(device_kind=kind, trajectories=rows, seconds=seconds)
+            for kind, (rows, seconds) in self.made.items()
         ]

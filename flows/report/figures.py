@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from flows.grouping import grouped
 from flows.report.charts import Axis, Bar, Chart, axis, bars
 from flows.report.number_text import nats_text
 from flows.report.page_data import Entry, PageData
@@ -33,8 +34,8 @@ def quality(rows: Sequence[Row], css: Mapping[str, str], title: str = "") -> Dra
         axis([*values, *(max(row.mean, FLOOR) for row in references)], f"{metric} (lower is better)", "log"),
         described="; ".join(f"{row.label} at {row.nfe}: {short(row.mean)}" for row in drawn),
     )
-    for label in dict.fromkeys(row.label for row in drawn):
-        mine = sorted((row for row in drawn if row.label == label), key=lambda row: row.nfe)
+    for label, alike in grouped(drawn, lambda row: row.label).items():
+        mine = sorted(alike, key=lambda row: row.nfe)
         chart.line([(row.nfe, max(row.mean, FLOOR)) for row in mine], css[label], _style(mine[0]))
         for row in mine:
             low, high = (max(value, FLOOR) for value in row.interval)
@@ -83,8 +84,8 @@ def tables(rows: Sequence[Row], css: Mapping[str, str], prefix: str = "") -> lis
     """For each budget the grids and, where there are any, the gains of what ships, step by step."""
     drawn = []
     shown = [row for row in rows if row.step_table is not None and row.method != TEMPERATURE]
-    for nfe in sorted({row.nfe for row in shown}):
-        mine = [(row, row.step_table) for row in shown if row.nfe == nfe and row.step_table is not None]
+    for nfe, alike in sorted(grouped(shown, lambda row: row.nfe).items()):
+        mine = [(row, row.step_table) for row in alike if row.step_table is not None]
         grid, gain = (
             Chart(
                 f"{prefix}{nfe} calls: {title}",
@@ -183,9 +184,9 @@ def certificates(data: PageData, css: Mapping[str, str] | None = None) -> list[D
 
 def speed_bars(data: PageData, css: Mapping[str, str] | None = None) -> list[Drawing]:
     """For each budget, how many times its calls plain steps need for the same error."""
-    css, found, drawn = css or classes(data.rows), speed_ups(data), []
+    css, found, drawn = css or classes(data.rows), grouped(speed_ups(data), lambda s: s.entry.row.nfe), []
     for nfe in data.budgets:
-        mine = sorted((s for s in found if s.entry.row.nfe == nfe and s.telling), key=lambda s: -s.factor)
+        mine = sorted((s for s in found.get(nfe, ()) if s.telling), key=lambda s: -s.factor)
         rows = [Bar(s.entry.row.label, s.factor, css[s.entry.row.label], s.text) for s in mine]
         if rows:
             described = "; ".join(f"{row.label}: {row.text}" for row in rows)

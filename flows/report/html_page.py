@@ -3,11 +3,12 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from flows.report import figures
@@ -56,11 +57,15 @@ def write(data: PageData, folder: Path, samples: bool = True) -> Written:
 
 def html(data: PageData, samples: bool = True) -> str:
     """The page; everything that comes from outside is escaped."""
+    return _template().render(**_context(data, samples)) + "\n"
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string(_resource("page.html.j2"))
-    return template.render(**_context(data, samples)) + "\n"
+    return environment.from_string(_resource("page.html.j2"))
 
 
 def numbers(data: PageData) -> str:

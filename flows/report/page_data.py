@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
+from flows.grouping import grouped
 from flows.pipeline.champions import champions_key, read_champions
 from flows.pipeline.standings import decide
 from flows.pipeline.timing import Took
@@ -65,7 +67,7 @@ class PageData:
     left_out: int = 0
     """Samplers on the store that were measured otherwise, so that they cannot be compared."""
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         return [entry.row for entry in self.entries]
 
@@ -74,13 +76,18 @@ class PageData:
         """The rows, the teacher's if there is one, and those of one token a call."""
         return [*self.rows, *([self.teacher] if self.teacher else []), *self.one_by_one]
 
+    @cached_property
+    def by_budget(self) -> Mapping[int, list[Entry]]:
+        """The entries of each budget, best first."""
+        return dict(sorted(grouped(self.entries, lambda entry: entry.spec.nfe).items()))
+
     @property
     def budgets(self) -> list[int]:
-        return sorted({entry.spec.nfe for entry in self.entries})
+        return list(self.by_budget)
 
     def at(self, nfe: int) -> list[Entry]:
         """The entries of one budget, best first."""
-        return [entry for entry in self.entries if entry.spec.nfe == nfe]
+        return self.by_budget.get(nfe, [])
 
     def baseline(self, nfe: int) -> Entry | None:
         """Plain steps at this budget, of the first of the catalogue's base samplers that was measured."""
@@ -162,20 +169,19 @@ def _champions(
 ) -> dict[str, tuple[str, ...]]:
     """Aliases by key of the candidate that holds them."""
     key = champions_key(spec.backbone.name, spec.backbone.fingerprint)
-    suffix, held = spec.evaluation.alias_suffix, read_champions(store, key)
+    suffix, champions = spec.evaluation.alias_suffix, read_champions(store, key)
+    held = grouped(champions, champions.__getitem__)
     return {
-        name: tuple(sorted(alias.removesuffix(suffix) for alias, sha in held.items() if sha == card.sha256))
+        name: tuple(sorted(alias.removesuffix(suffix) for alias in held.get(card.sha256, ())))
         for name, card in cards.items()
     }
 
 
 def _verdicts(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Verdict]:
     """Who would hold `nfe<N>` among these candidates."""
-    budgets = sorted({spec.nfe for spec in specs})
-    cells = {nfe: [spec for spec in specs if spec.nfe == nfe] for nfe in budgets}
     return {
         f"nfe{nfe}": decide(store, cell, cell)
-        for nfe, cell in cells.items()
+        for nfe, cell in sorted(grouped(specs, lambda spec: spec.nfe).items())
         if any(spec.method == BASELINE for spec in cell)
     }
 
@@ -183,16 +189,16 @@ def _verdicts(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Verdict
 def _teacher(store: Store, specs: Sequence[CandidateSpec]) -> dict[str, Any]:
     """What the teacher's own sequences scored, where a method learned from them."""
     for spec in specs:
-        if spec.teacher is not None and spec.taught_as_measured and spec.method != TEMPERATURE:
-            results = Results(store, spec)
-            if store.exists(results.teacher_key):
-                steps = "exact" if spec.teacher.steps is None else f"{spec.teacher.steps} steps"
-                task, found = get_task(spec.evaluation.task), results.read_teacher()
-                return {
-                    "teacher": row_of_teacher(spec.backbone.name, spec.teacher.method, task, found),
-                    "teacher_name": f"{spec.teacher.method} ({steps})",
-                    "teacher_tokens": found.first,
-                }
+        if spec.teacher is None or not spec.taught_as_measured or spec.method == TEMPERATURE:
+            continue
+        if (found := Results(store, spec).read_teacher()) is not None:
+            steps = "exact" if spec.teacher.steps is None else f"{spec.teacher.steps} steps"
+            task = get_task(spec.evaluation.task)
+            return {
+                "teacher": row_of_teacher(spec.backbone.name, spec.teacher.method, task, found),
+                "teacher_name": f"{spec.teacher.method} ({steps})",
+                "teacher_tokens": found.first,
+            }
     return {"teacher": None}
 
 

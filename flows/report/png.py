@@ -2,7 +2,8 @@
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path as File
 from typing import Any
 
@@ -20,13 +21,20 @@ DPI, SCALE = 100, 2
 POINT = 72 / DPI  # of a pixel, in which matplotlib counts widths
 GAP, LINE = 20, 22
 ACROSS = 4
+MOST = 96  # charts on a sheet, of which each takes 1.6 MB; no side of a sheet can have more than 2^16 pixels
 ALIGNED = {"start": "left", "middle": "center", "end": "right"}
 
 
 def write_png(
     drawings: Sequence[Drawing], file: File, legend: Mapping[str, str] | None = None, title: str = ""
 ) -> None:
-    """Paint the drawings side by side, below a title and the names of the classes of their colours."""
+    """Paint the drawings side by side, below a title and the names of the classes of their colours.
+
+    Of more than MOST the first are painted: the pages show all.
+    """
+    if len(drawings) > MOST:
+        title = f"{title} The first {MOST} charts; pages show all.".strip()
+        drawings = drawings[:MOST]
     across = max(1, min(ACROSS, len(drawings)))
     cell = max([WIDTH, *(d.width for d in drawings)]) + GAP, max([0, *(d.height for d in drawings)]) + GAP
     width = GAP + across * cell[0]
@@ -44,6 +52,11 @@ def write_png(
         for shape in drawing.shapes:
             _paint(axes, shape, (GAP + column * cell[0], y + GAP / 2 + row * cell[1]))
     figure.savefig(file, metadata={"Software": None})
+
+
+def sheet(drawings: Iterable[Drawing]) -> list[Drawing]:
+    """As many as are painted, and one more where there are more: the others need not be made."""
+    return list(islice(drawings, MOST + 1))
 
 
 def _heading(title: str, legend: Mapping[str, str], width: float) -> tuple[list[Shape], float]:

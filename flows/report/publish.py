@@ -49,16 +49,15 @@ def report_run(run: Run, outcome: Outcome) -> list[Page]:
     pages, folder = [], run.settings.reports / run.plan.config.name
     run.timing.write_candidates(folder)
     seconds = seconds_under(run.settings.reports)
+    fingerprints = {backbone.name: backbone.fingerprint for backbone in run.plan.backbones}
     for backbone, verdicts in outcome.verdicts.items():
-        specs = [s for s in run.plan.candidates if s.backbone.name == backbone and s.key in run.cards]
+        every = run.plan.by_backbone[fingerprints[backbone]]
         data = make_page_data(
             run.store,
-            specs,
+            [spec for spec in every if spec.key in run.cards],
             verdicts={alias: verdict for alias, verdict in verdicts.items() if "-" not in alias},
             sizes=run.plan.config.sizes,
-            failures={
-                s.label: outcome.failures[s.label] for s in run.plan.candidates if s.label in outcome.failures
-            },
+            failures={s.label: outcome.failures[s.label] for s in every if s.label in outcome.failures},
             seconds=seconds,
         )
         written = write(data, folder)

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 
+from flows.grouping import grouped
 from flows.pipeline.run import Run
 from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
 from flows.report.number_text import certificate_cell, gap_text, reference_notes, references_of
 from flows.report.palette import classes
-from flows.report.png import write_png
+from flows.report.png import sheet, write_png
 from flows.report.table_rows import Row, distinct
 from lsd_core.numerics.markdown import escaped
 from lsd_core.numerics.number_text import entropy_text, short
@@ -37,9 +39,14 @@ class Outcome:
         aliases = sum(len(mine) for mine in self.verdicts.values())
         return f"{len(self.rows)} rows; learned samplers hold {learned} of {aliases} aliases"
 
+    @cached_property
+    def by_backbone(self) -> Mapping[str, list[Row]]:
+        """The rows of each backbone."""
+        return grouped(self.rows, lambda row: row.backbone)
+
     def rows_of(self, backbone: str) -> list[Row]:
         """The rows of a backbone, those with equal step kernels as one."""
-        return distinct([row for row in self.rows if row.backbone == backbone])
+        return distinct(self.by_backbone.get(backbone, []))
 
 
 def table_of(backbone: str, outcome: Outcome, task: Task) -> Table:
@@ -99,11 +106,13 @@ def write_report(run: Run, outcome: Outcome) -> Path:
         return folder
     shown = {backbone: outcome.rows_of(backbone) for backbone in outcome.verdicts}
     css = classes([row for rows in shown.values() for row in rows])
-    quality = [figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows]
+    quality = sheet(figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows)
     if quality:
         write_png(quality, folder / "quality.png", css)
     prefix = (lambda backbone: f"{backbone}, ") if len(shown) > 1 else (lambda _: "")
-    drawn = [each for backbone, rows in shown.items() for each in figures.tables(rows, css, prefix(backbone))]
+    drawn = sheet(
+        each for backbone, rows in shown.items() for each in figures.tables(rows, css, prefix(backbone))
+    )
     if drawn:
         write_png(drawn, folder / "tables.png", css)
     return folder

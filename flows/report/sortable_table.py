@@ -7,6 +7,7 @@ know `:has` and subgrids shows the rows as they come and no controls.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -45,13 +46,18 @@ class SortableTable:
 
     def style(self, line: Line) -> Markup:
         """The ranks of a line: `--s0:3;--s2:0`."""
-        ranks = (f"--s{column}:{self._ranks(column)[line.cells[column].key]}" for column in self.sort_by)
+        ranks = (f"--s{k}:{ranks[line.cells[k].key]}" for k, ranks in self._ranks.items())
         return Markup(";".join(ranks))
 
-    def _ranks(self, column: int) -> dict[float | str | None, int]:
-        keys = {line.cells[column].key for line in self.lines}
-        ordered = sorted(keys - {None}, key=lambda key: (isinstance(key, str), key))
-        return {key: rank for rank, key in enumerate([*ordered, None])}
+    @cached_property
+    def _ranks(self) -> dict[int, dict[float | str | None, int]]:
+        """Of each column to sort by: the rank of every key in it."""
+        return {k: _ranks({line.cells[k].key for line in self.lines}) for k in self.sort_by}
+
+
+def _ranks(keys: set[float | str | None]) -> dict[float | str | None, int]:
+    ordered = sorted(keys - {None}, key=lambda key: (isinstance(key, str), key))
+    return {key: rank for rank, key in enumerate([*ordered, None])}
 
 
 def facet_values(tables: Sequence[SortableTable]) -> list[list[str]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flows.grouping import grouped
 from lsd_core.candidates.make_card import metrics_of
 from lsd_core.candidates.measurement import Measurement
 from lsd_core.candidates.one_by_one import OneByOne
@@ -195,11 +196,10 @@ def row_of_one_by_one(backbone: str, task: Task, result: OneByOne) -> Row:
 
 def distinct(rows: Sequence[Row]) -> list[Row]:
     """Rows with equal step kernels as one, by budget and then best first, references last; each with its label."""
-    shared: dict[object, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: place_of(row.sampler)):
-        shared.setdefault((row.backbone, row.nfe, row.method, row.work) if row.work else id(row), []).append(
-            row
-        )
+    shared = grouped(
+        sorted(rows, key=lambda row: place_of(row.sampler)),
+        lambda row: (*_name(row), row.work) if row.work else id(row),
+    )
     merged = [
         replace(
             same[0],
@@ -211,12 +211,16 @@ def distinct(rows: Sequence[Row]) -> list[Row]:
     merged.sort(
         key=lambda row: (row.method in REFERENCES, row.nfe, math.inf if math.isnan(row.mean) else row.mean)
     )
-    return [replace(row, label=row.label or _label(row, merged)) for row in merged]
+    alike = grouped(merged, _name)
+    return [replace(row, label=row.label or _label(row, alike[_name(row)])) for row in merged]
 
 
-def _label(row: Row, rows: Sequence[Row]) -> str:
+def _name(row: Row) -> tuple[str, int, str]:
+    return row.backbone, row.nfe, row.method
+
+
+def _label(row: Row, same: Sequence[Row]) -> str:
     """The method's name; where several rows share it at one budget, with what tells them apart."""
-    same = [o for o in rows if (o.backbone, o.nfe, o.method) == (row.backbone, row.nfe, row.method)]
     parts = [row.method]
     if len({other.sampler for other in same}) > 1:
         parts.append(row.sampler)

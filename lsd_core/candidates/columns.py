@@ -33,7 +33,7 @@ def decode(store: Store, key: str) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise MissingFileError(store.locate(key), "exist", "no file", REMEDY) from None
     try:
-        table = pq.read_table(pa.BufferReader(data))
+        table = pq.read_table(pa.BufferReader(data), use_threads=False)  # files are small
         columns: dict[str, np.ndarray] = {name: table[name].to_numpy() for name in table.column_names}
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -71,7 +71,7 @@ def _place(store: Store, key: str) -> str:
 def _read(store: Store, at: str, part: str, temperature: float) -> Measurement | None:
     """A measurement with what this part keeps: some of the sequences, statistics across them."""
     found = read_measurement(store, at)
-    store.memory.pop(at, None)  # a worker reads it once
+    store.memory.forget(at)  # a worker reads it once
     across = across_key(at)
     shown, comparable = shows(part, temperature), compared(part, temperature)
     if (shown and not found.first) or (comparable and not store.exists(across)):

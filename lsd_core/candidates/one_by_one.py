@@ -110,7 +110,7 @@ def write_one_by_one(store: Store, spec: CandidateSpec, result: OneByOne) -> Non
     """The record last, as for every measurement."""
     measured = result.measurement
     key = result_key(spec, result.order, result.samples)
-    store.memory.pop(key, None)
+    store.memory.forget(key)
     store.write_bytes(scores_key(key), encode({"score": measured.scores}))
     record: dict[str, Any] = {
         "order": result.order,

@@ -1,7 +1,8 @@
 """The files of cells, read and verified: one that is missing or damaged is one line that names it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from lsd_core.candidates.columns import across_of, decode
 from lsd_core.candidates.measurement import Measurement
@@ -14,14 +15,20 @@ from lsd_core.samplers.table import StepTable
 from lsd_core.storage.sealed import REMEDY, read_sealed
 from lsd_core.storage.store import Store
 
+Content = TypeVar("Content")
+
 
 def read_card(store: Store, key: str) -> SamplerCard:
     """The card in a file of the store; InputError names the file where it is missing or damaged."""
+    return SamplerCard.from_json(card_bytes(store, key), source=store.locate(key))
+
+
+def card_bytes(store: Store, key: str) -> bytes:
+    """The content of a card's file; InputError names it where it is missing."""
     try:
-        data = store.read_bytes(key)
+        return store.read_bytes(key)
     except FileNotFoundError:
         raise MissingFileError(store.locate(key), "exist", "no file", REMEDY) from None
-    return SamplerCard.from_json(data, source=store.locate(key))
 
 
 def read_learned(store: Store, key: str) -> Learned:
@@ -43,15 +50,16 @@ def read_spec(store: Store, key: str) -> CandidateSpec:
 
 
 def read_measurement(store: Store, key: str) -> Measurement:
-    """A measurement, read once: promotion looks at the same ones for every alias."""
-    if key not in store.memory:
-        store.memory[key] = _read_measurement(store, key)
-    found: Measurement = store.memory[key]
-    return found
+    """A measurement, from memory where it was read lately: promotion looks at the same ones for every alias."""
+    return store.memory.find(key, lambda: _read_measurement(store, key), lambda found: found.nbytes)
 
 
 def read_across(store: Store, key: str) -> Across:
-    """Statistics across the samples of a measurement."""
+    """Statistics across the samples of a measurement, likewise."""
+    return store.memory.find(key, lambda: _read_across(store, key), lambda found: found.nbytes)
+
+
+def _read_across(store: Store, key: str) -> Across:
     with _explained(store, key, "statistics across samples"):
         return across_of(decode(store, key))
 
@@ -72,6 +80,16 @@ def _read_measurement(store: Store, key: str) -> Measurement:
             first=tuple(tuple(map(int, row)) for row in record.get("first", ())),
             device_kind=record.get("device_kind", ""),
         )
+
+
+def found_at(store: Store, key: str, read: Callable[[Store, str], Content]) -> Content | None:
+    """What is read of a file, None where there is none: it is not looked for first, which on S3 is one more request."""
+    try:
+        return read(store, key)
+    except MissingFileError as error:
+        if error.field != store.locate(key):  # a file that belongs to it
+            raise
+        return None
 
 
 def scores_key(key: str) -> str:

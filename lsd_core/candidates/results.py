@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from lsd_core.candidates.columns import columns_of, encode
 from lsd_core.candidates.measurement import Measurement
-from lsd_core.candidates.reading import across_key, read_across, read_learned, read_measurement, scores_key
+from lsd_core.candidates.reading import (
+    across_key,
+    found_at,
+    read_across,
+    read_learned,
+    read_measurement,
+    scores_key,
+)
 from lsd_core.candidates.spec import CandidateSpec
 from lsd_core.cards import plain
 from lsd_core.distillation.learned import Learned
@@ -95,8 +102,9 @@ class Results:
     def write_teacher_across(self, result: Measurement) -> None:
         self._write_across(self.teacher_key, result)
 
-    def read_teacher(self) -> Measurement:
-        return read_measurement(self.store, self.teacher_key)
+    def read_teacher(self) -> Measurement | None:
+        """None where the teacher's own sequences were not measured."""
+        return found_at(self.store, self.teacher_key, read_measurement)
 
     def read_across(self, part: str, which: int) -> Across | None:
         """Statistics across the samples of a measurement at temperature 1; None where they were not computed."""
@@ -110,7 +118,7 @@ class Results:
 
         A store of an earlier version has measurements without statistics across samples.
         """
-        self.store.memory.pop(key, None)
+        self.store.memory.forget(key)
         self.store.write_bytes(scores_key(key), encode({"score": result.scores}))
         record = {"calls_mean": result.calls_mean, "calls_max": result.calls_max, "metrics": result.metrics}
         shown = {"first": result.first} if result.first else {}
@@ -120,7 +128,8 @@ class Results:
 
     def _write_across(self, key: str, result: Measurement) -> None:
         if result.across is not None:
+            self.store.memory.forget(across_key(key))
             self.store.write_bytes(across_key(key), encode(columns_of(result.across)))
 
     def _read_across(self, key: str) -> Across | None:
-        return read_across(self.store, key) if self.store.exists(key) else None
+        return found_at(self.store, key, read_across)

@@ -5,12 +5,14 @@ specification, so that in a store of an earlier version, without digests, a digi
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from lsd_core.candidates.reading import (
     across_key,
+    card_bytes,
     read_across,
     read_card,
     read_learned,
@@ -22,7 +24,7 @@ from lsd_core.cards import Metric, SamplerCard, plain
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.storage.damage import damage_in, unless_damaged
 from lsd_core.storage.sealed import REMEDY as SEALED_REMEDY
-from lsd_core.storage.sealed import SEAL, read_sealed
+from lsd_core.storage.sealed import read_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.prefetch import ahead
 
@@ -42,34 +44,50 @@ class Checked:
     """Folders of cells whose card carries no digest, since an earlier version wrote it."""
 
 
-def check_cells(store: Store, places: Collection[str] | None = None) -> Checked:
-    """Read every file of cells and verify it; only of some folders and keys, where they are named.
+def check_cells(
+    store: Store, places: Collection[str] | None = None, keys: Iterable[str] | None = None
+) -> Checked:
+    """Read every file of cells once and verify it; only of some folders and keys, where they are named.
 
-    What teachers' own sequences scored lies beside the folders, in `cells` itself.
+    `keys` are those of `cells`, where the caller has listed it. What teachers' own sequences scored lies beside the
+    folders, in `cells` itself.
     """
-    checked, names = Checked(), defaultdict[str, set[str]](set)
-    for key in store.list("cells"):
-        folder, _, name = key.rpartition("/")
+    checked, groups = Checked(), defaultdict[str, list[str]](list)
+    for key in store.list("cells") if keys is None else keys:
+        folder, _, _ = key.rpartition("/")
         if places is None or folder in places or key in places:
-            names[folder].add(name)
-    keys = [f"{folder}/{name}" for folder, own in names.items() for name in sorted(own)]
-    for found in ahead(lambda key: _bad_file(store, key), keys):
-        if found is not None:
-            key, reason = found
-            checked.problems[key] = reason
-            checked.spoiled.update(_lost_with(key))
-    for folder, own in names.items():
-        card = f"{folder}/{CARD}"
-        whole = {name for name in own if f"{folder}/{name}" not in checked.spoiled}
-        if CARD in whole:
-            unsealed = SEAL not in store.read_json(card)
-            if unsealed:
-                checked.unsealed.add(folder)
-            for name, reason in _contradictions(store, folder, whole, read_card(store, card)):
-                key = f"{folder}/{name}"
-                checked.problems[key] = f"{store.locate(key)} must {reason}; {REMEDY}"
-                if unsealed:  # which of the two is wrong cannot be told
-                    checked.spoiled.update(f"{folder}/{each}" for each in own)
+            groups[key if folder == "cells" else folder].append(key)
+    for found in ahead(lambda group: _check_together(store, group), groups.values()):
+        checked.problems.update(found.problems)
+        checked.spoiled.update(found.spoiled)
+        checked.unsealed.update(found.unsealed)
+    return checked
+
+
+def _check_together(store: Store, keys: list[str]) -> Checked:
+    """The files of one folder."""
+    checked, read = Checked(), dict[str, Any]()
+    for key in sorted(keys):
+        try:
+            read[key] = _read(store, key)
+        except Unreachable:
+            raise
+        except InputError as error:
+            scores = scores_key(key)
+            bad = scores if store.locate(scores) in str(error) else key
+            checked.problems[bad] = str(error)
+            checked.spoiled.update(_lost_with(bad))
+    whole = {key.rpartition("/")[2]: found for key, found in read.items() if key not in checked.spoiled}
+    if CARD not in whole:
+        return checked
+    folder, (card, sealed) = keys[0].rpartition("/")[0], whole[CARD]
+    if not sealed:
+        checked.unsealed.add(folder)
+    for name, rule in _contradictions(whole, card):
+        key = f"{folder}/{name}"
+        checked.problems[key] = f"{store.locate(key)} must {rule}; {REMEDY}"
+        if not sealed:  # which of the two is wrong cannot be told
+            checked.spoiled.update(keys)
     return checked
 
 
@@ -113,27 +131,19 @@ def _hash(store: Store, key: str) -> str:
     return "" if card is None else card.sha256
 
 
-def _bad_file(store: Store, key: str) -> tuple[str, str] | None:
-    """(key, reason) of a file that is not what its digest and its kind say, or of the one that belongs to it."""
+def _read(store: Store, key: str) -> Any:
+    """What a file holds, if it is what its digest and its kind say; None of a kind that belongs to another."""
     name = key.rpartition("/")[2]
-    try:
-        if name == CARD:
-            _check_card(store, key)
-        elif name.startswith("table-"):
-            read_learned(store, key)
-        elif name.startswith("certificate-"):
-            read_sealed(store, key)
-        elif name.endswith("-across.parquet"):
-            read_across(store, key)
-        elif name.endswith(".json"):
-            store.memory.pop(key, None)  # what lies there now
-            read_measurement(store, key)
-    except Unreachable:
-        raise
-    except InputError as error:
-        scores = scores_key(key)
-        return (scores if store.locate(scores) in str(error) else key), str(error)
-    return None
+    store.memory.forget(key)  # what lies there now
+    if name == CARD:
+        return _checked_card(store, key)
+    if name.startswith("table-"):
+        return read_learned(store, key)
+    if name.startswith("certificate-"):
+        return read_sealed(store, key)
+    if name.endswith("-across.parquet"):
+        return read_across(store, key)
+    return read_measurement(store, key) if name.endswith(".json") else None
 
 
 def _lost_with(key: str) -> set[str]:
@@ -142,31 +152,33 @@ def _lost_with(key: str) -> set[str]:
     return {key, record, across_key(record)}
 
 
-def _check_card(store: Store, key: str) -> None:
-    """Raise InputError unless a card is as we write it, in the folder of its specification."""
-    card, where, folder = read_card(store, key), store.locate(key), key.split("/")[-2]
-    if store.read_bytes(key) not in (card.sealed_json().encode(), card.to_json().encode()):
+def _checked_card(store: Store, key: str) -> tuple[SamplerCard, bool]:
+    """A card and whether it carries a digest; InputError unless it is as we write it, in the folder of its
+    specification."""
+    data, where, folder = card_bytes(store, key), store.locate(key), key.split("/")[-2]
+    card = SamplerCard.from_json(data, source=where)
+    sealed = data == card.sealed_json().encode()
+    if not sealed and data != card.to_json().encode():
         raise InputError(where, "be the canonical JSON of its card", "other bytes", SEALED_REMEDY)
     if folder != card.provenance.config_hash[:16]:
         raise InputError(where, f"lie in cells/{card.provenance.config_hash[:16]}", folder, SEALED_REMEDY)
+    return card, sealed
 
 
-def _contradictions(
-    store: Store, folder: str, names: set[str], card: SamplerCard
-) -> Iterator[tuple[str, str]]:
-    """(name, what must hold there) for each file of the folder that the card does not repeat."""
-    run = card.seed if f"table-{card.seed}.json" in names else 0  # a control has one table for all seeds
+def _contradictions(read: Mapping[str, Any], card: SamplerCard) -> Iterator[tuple[str, str]]:
+    """(name, what must hold there) for each file of the folder, as read, that the card does not repeat."""
+    run = card.seed if f"table-{card.seed}.json" in read else 0  # a control has one table for all seeds
     table, certificate = f"table-{run}.json", f"certificate-{run}.json"
-    if table in names and read_learned(store, f"{folder}/{table}").table != card.table:
+    if table in read and read[table].table != card.table:
         yield table, "hold the table of its card"
-    if certificate in names and read_sealed(store, f"{folder}/{certificate}") != card.certificate:
+    if certificate in read and read[certificate] != card.certificate:
         yield certificate, "hold the certificate of its card"
     for part in PARTS:
         repeated: dict[str, Metric] = getattr(card.evaluation, part)
         for index in range(len(card.seeds)):
             name = f"{part}-{index}-T1.json"
             told = {key: metric.per_seed[index] for key, metric in repeated.items() if metric.per_seed}
-            if name in names:
-                metrics = plain(read_measurement(store, f"{folder}/{name}").metrics)
+            if name in read:
+                metrics = plain(read[name].metrics)
                 if any(metrics.get(key) != value for key, value in told.items()):
                     yield name, "hold the metrics that its card repeats"

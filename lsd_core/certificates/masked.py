@@ -35,9 +35,8 @@ from lsd_core.certificates.base import Certificate
 from lsd_core.certificates.drawn import reverse_drawn
 from lsd_core.paths.masked_terms import stopped_mean
 from lsd_core.paths.sampler_paths import cut, named, one_at_a_time, order_along, own_paths
-from lsd_core.samplers.catalog import get_sampler
+from lsd_core.samplers.catalog import chooses_by_draw, get_sampler
 from lsd_core.samplers.conditional import Conditioned
-from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.orders import UNIFORM, Order
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
@@ -67,7 +66,7 @@ def reverse(
     Zero for a sampler that unmasks one token at a time without gain. Each path is stopped at `stops` counts,
     stratified over 1 .. l. Under `conditions` it is the mean over templates of a divergence given each.
     """
-    if isinstance(get_sampler(sampler, backbone.process), ConfidenceDrawn):
+    if chooses_by_draw(get_sampler(sampler, backbone.process)):
         return reverse_drawn(backbone, table, num_paths=num_paths, seed=seed, batch=batch)
     draws, order = Draws(seed, torch.arange(num_paths)), order_along(sampler, backbone, table)
     backbone, given = _given(backbone, conditions, draws)

@@ -37,9 +37,8 @@ from lsd_core.paths.jump_model import JumpModel, states_of
 from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.paths.model import EdgeCosts, PathModel
 from lsd_core.samplers.adaptive import ByPrediction, WithinBudget
-from lsd_core.samplers.catalog import factorised, get_sampler
+from lsd_core.samplers.catalog import chooses_by_draw, factorised, get_sampler
 from lsd_core.samplers.confidence import Confidence
-from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
 from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
@@ -142,7 +141,7 @@ def path_model(problem: Problem, config: PathKLScheduleConfig, num_steps: int) -
 
 def _adaptive_model(problem: Problem, method: Sampler, num_steps: int) -> PathModel:
     """Along the choices of a sampler that looks at the tokens."""
-    drawn = isinstance(method, ConfidenceDrawn)
+    drawn = chooses_by_draw(method)
     rule = Confidence() if drawn else method
     assert isinstance(rule, ByPrediction)
     model = ChosenModel(

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from lsd_core.errors import InputError
 from lsd_core.samplers.adaptive import ByPrediction, WithinBudget
-from lsd_core.samplers.catalog import factorised
-from lsd_core.samplers.confidence_drawn import ConfidenceDrawn
+from lsd_core.samplers.catalog import chooses_by_draw, factorised
 from lsd_core.samplers.protocol import Sampler, check_grid
 
 
@@ -35,7 +34,7 @@ class PathKLScheduleConfig:
                 rule = f"not be {sampler.name}, whose steps have neither quotas nor thresholds to learn"
                 raise InputError("sampler", rule, sampler.name, "choose entropy or entropy_bound")
             return
-        if isinstance(sampler, ConfidenceDrawn):
+        if chooses_by_draw(sampler):
             return
         check_grid(factorised(sampler), "counts")
         if self.pooled and not sampler.order.exchangeable:

@@ -39,6 +39,11 @@ class Across:
         """Whether there were samples enough to compare."""
         return bool(self.coincidence)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that its arrays take."""
+        return sum(values.nbytes for values in (*self.coincidence.values(), *self.places.values()))
+
 
 def across_samples(
     tokens: Int[Tensor, "n l"], num_tokens: int, places: Mapping[str, Int[Tensor, "n k"]] | None = None

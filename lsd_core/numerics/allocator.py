@@ -19,3 +19,9 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(_TRIM_THRESHOLD, KEPT_BYTES)) and bool(mallopt(_MMAP_THRESHOLD, MAPPED_BYTES))
+
+
+def return_freed_memory() -> bool:
+    """Give what this process has freed back to the kernel, as for a measurement of what is in use; False where the C
+    library is not glibc, or had nothing to give."""
+    return platform.libc_ver()[0] == "glibc" and bool(ctypes.CDLL(None).malloc_trim(0))

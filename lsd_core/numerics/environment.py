@@ -1,9 +1,12 @@
 """The environment record: what results may depend on besides the spec. No clock, host or path."""
 
 import platform
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 
 import torch
+
+version = cache(metadata.version)  # which reads a file, and every card has a record
 
 
 def environment(device: str = "cpu", threads: int = 1) -> dict[str, str | int]:

@@ -13,8 +13,8 @@ def corrupt(x0: Tensor, process: Absorbing, seed: int, trajectory: Tensor) -> tu
     The n-th smallest of l uniform reveal times has the distribution Beta(n, l + 1 - n); the tokens up to it are masked.
     """
     b, length = x0.shape
-    jitter = uniforms(seed, trajectory[:1], 0, torch.zeros(1, dtype=torch.long), Purpose.TIME)
-    strata = (torch.arange(b, dtype=torch.float64) + jitter) / b
+    jitter = uniforms(seed, trajectory[:1], 0, torch.zeros_like(trajectory[:1]), Purpose.TIME)
+    strata = (torch.arange(b, dtype=torch.float64, device=x0.device) + jitter) / b
     n = (strata * length).long().clamp(max=length - 1) + 1
     reveal_time = uniform_grid(seed, trajectory, 0, length, Purpose.MASK)
     t = reveal_time.sort(dim=1).values.gather(1, n[:, None] - 1)

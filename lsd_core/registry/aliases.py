@@ -8,7 +8,15 @@ from typing import Any
 from lsd_core.errors import InputError
 from lsd_core.numerics.plain_text import parse_json
 from lsd_core.registry.connect import connect
-from lsd_core.registry.lookup import aliases_of, current_fingerprint, listed, rows_of, version_of
+from lsd_core.registry.lookup import (
+    aliases_of,
+    by_number,
+    current_fingerprint,
+    listed,
+    rows_of,
+    version_among,
+    version_of,
+)
 from lsd_core.registry.model_page import model_page
 from lsd_core.registry.over_nfe import log_over_nfe
 from lsd_core.registry.writing import ensure_experiment
@@ -26,7 +34,8 @@ def set_champions(
     checked before anything moves.
     """
     client = connect(tracking_uri)
-    checked = {alias: _fit(client, backbone, alias, version) for alias, version in champions.items()}
+    known = by_number(client, backbone)
+    checked = {alias: _fit(known, backbone, alias, version) for alias, version in champions.items()}
     for alias, version in checked.items():
         _check_fingerprint(backbone, alias, version, fingerprint)
     client.set_registered_model_tag(backbone, "fingerprint", fingerprint)
@@ -34,7 +43,7 @@ def set_champions(
     moved = {
         alias: held.get(alias)
         for alias, version in checked.items()
-        if _move(client, backbone, alias, int(version.version))
+        if held.get(alias) != int(version.version) and _move(client, backbone, alias, int(version.version))
     }
     rows = _describe(client, backbone)
     log_over_nfe(client, ensure_experiment(client, backbone), rows, fingerprint)
@@ -44,7 +53,7 @@ def set_champions(
 def promote(backbone: str, alias: str, version: int | str, *, tracking_uri: str | None = None) -> int | None:
     """Point an alias at a version of the current fingerprint, and return the version that held it."""
     client = connect(tracking_uri)
-    chosen = _fit(client, backbone, alias, version)
+    chosen = _fit(by_number(client, backbone), backbone, alias, version)
     _check_fingerprint(backbone, alias, chosen, current_fingerprint(client, backbone))
     previous = aliases_of(client, backbone).get(alias)
     _move(client, backbone, alias, int(chosen.version))
@@ -72,10 +81,10 @@ def rollback(backbone: str, alias: str, *, tracking_uri: str | None = None) -> i
     return earlier[-1]
 
 
-def _fit(client: Any, backbone: str, alias: str, version: int | str) -> Any:
-    """The version, if the alias `nfe<N>` or `nfe<N>-<sampler>` may mean it; ending in `-given-<digest>` where it is
-    for conditions, and only there."""
-    chosen = version_of(client, backbone, version)
+def _fit(known: Mapping[str, Any], backbone: str, alias: str, version: int | str) -> Any:
+    """The version among those known, if the alias `nfe<N>` or `nfe<N>-<sampler>` may mean it; one for conditions ends
+    in `-given-<digest>`, and no other does."""
+    chosen = version_among(known, backbone, version)
     match = re.fullmatch(ALIAS, alias)
     if match is None:
         raise InputError("alias", "be nfe<N> or nfe<N>-<sampler>, such as nfe8 or nfe8-euler", alias)

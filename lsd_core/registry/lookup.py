@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lsd_core.errors import InputError
@@ -100,9 +100,17 @@ def versions_of(client: Any, name: str, condition: str = "") -> list[Any]:
             return found
 
 
-def version_of(client: Any, name: str, version: int | str) -> Any:
+def by_number(client: Any, name: str) -> dict[str, Any]:
+    """Every version of a registered model by its number."""
     aliases_of(client, name)  # an unknown name says so
-    known = {str(found.version): found for found in versions_of(client, name)}
+    return {str(found.version): found for found in versions_of(client, name)}
+
+
+def version_of(client: Any, name: str, version: int | str) -> Any:
+    return version_among(by_number(client, name), name, version)
+
+
+def version_among(known: Mapping[str, Any], name: str, version: int | str) -> Any:
     if str(version) not in known:
         raise InputError(f"version of {name}", f"be one of {listed(map(int, known))}", version)
     return known[str(version)]

@@ -74,9 +74,14 @@ def chooses_by_state(sampler: Sampler) -> bool:
     return sampler.adaptive and isinstance(sampler, OneCall)
 
 
+def chooses_by_draw(sampler: Sampler) -> bool:
+    """Whether a step draws every token before it chooses, by what it drew, which of them to keep: likely ones."""
+    return isinstance(sampler, ConfidenceDrawn)
+
+
 def certifiable(sampler: Sampler) -> bool:
     """Whether the reverse certificate holds for it."""
-    return sampler.factorised or chooses_by_state(sampler) or isinstance(sampler, ConfidenceDrawn)
+    return sampler.factorised or chooses_by_state(sampler) or chooses_by_draw(sampler)
 
 
 def sampler_names(process: Process) -> list[str]:

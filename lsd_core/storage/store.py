@@ -24,6 +24,7 @@ import fsspec
 from lsd_core.errors import InputError, Unreachable
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.numerics.plain_text import parse_json
+from lsd_core.storage.recent import Recent
 
 _THREADS = threading.RLock()
 _SCRATCH = ".scratch"  # local files in the making, on the same disk as their destination
@@ -95,9 +96,9 @@ class Store:
         return Store, (self.url,)
 
     @cached_property
-    def memory(self) -> dict[str, Any]:
-        """What this object's user has read of files that never change, by key. On S3 a read is a request."""
-        return {}
+    def memory(self) -> Recent:
+        """What this object's user has read last of files that never change, by key. On S3 a read is a request."""
+        return Recent()
 
     @property
     def is_local(self) -> bool:
@@ -201,7 +202,7 @@ class Store:
                 os.close(handle)
 
     def list(self, prefix: str = "") -> list[str]:
-        """Keys of all files in and below a folder, sorted."""
+        """Keys of all files in and below a folder, sorted; of a file its own key alone."""
         with self._explained():
             root = self._path("")
             try:

@@ -22,6 +22,7 @@ from lsd_core.training.start import start_from
 DrawBatch = Callable[[int, Tensor], Tensor]  # (seed, sequence indices) -> tokens (b, l)
 Report = Callable[[int, float], None]  # (steps done, mean loss since the last report)
 CHECKPOINT_EVERY = 10  # reports
+CPU = torch.device("cpu")
 
 
 def train(
@@ -33,6 +34,7 @@ def train(
     name: str,
     checkpoint: Path | None = None,
     init: DDiTBackbone | None = None,
+    device: torch.device = CPU,
     report: Report = lambda step, value: None,
     report_every: int = 50,
     labels: Mapping[str, Any] | None = None,
@@ -43,7 +45,8 @@ def train(
     Batch i holds the sequences i * batch ... of an endless, seeded list, so a resumed run sees what an
     undisturbed one would have seen. `init` starts from another backbone's weights (`start.start_from`).
     `labels` are what its configuration says besides: its task, its vocabulary. `identity` tells the data from
-    other data, so that a checkpoint is not continued on those.
+    other data, so that a checkpoint is not continued on those. On an accelerator sequences and masks are the same, the
+    rounding is not; a checkpoint may be continued on another device. The backbone that is returned lies on the CPU.
     """
     body = {
         "family": config.family,
@@ -62,12 +65,13 @@ def train(
     initialise(network)
     if init is not None:
         start_from(network, init)
+    network.to(device)
     data, noise = derive_seed("data", config.seed), derive_seed("noise", config.seed)
 
     def batch_loss(step: int) -> Tensor:
         index = torch.arange(config.batch) + step * config.batch
-        x0, low = draw(data, index), getattr(torch, config.body_dtype)
-        return loss(network, config.family, process, x0, noise, index, body_dtype=low)
+        x0, low = draw(data, index).to(device), getattr(torch, config.body_dtype)
+        return loss(network, config.family, process, x0, noise, index.to(device), body_dtype=low)
 
     record = {
         "process": process.to_dict(),
@@ -76,7 +80,7 @@ def train(
         **config.checkpoint_record(),
     }
     optimise(network, config, batch_loss, record, checkpoint, report, report_every)
-    return DDiTBackbone(name, body, network)
+    return DDiTBackbone(name, body, network.to(CPU))
 
 
 def optimise(
@@ -150,5 +154,6 @@ def _resume(
     like = {"network": network.state_dict(), "average": average}
     first, groups = load_checkpoint(checkpoint, record, optimisers, like)
     network.load_state_dict(groups["network"])
-    average.update(groups["average"])
+    for key, value in groups["average"].items():
+        average[key].copy_(value)
     return first

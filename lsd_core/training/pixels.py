@@ -13,7 +13,7 @@ from lsd_core.numerics.randomness import Purpose, uniform_grid, uniforms
 from lsd_core.processes import Process
 from lsd_core.samplers.categorical import draw_categorical
 from lsd_core.training.config import TrainConfig
-from lsd_core.training.loop import DrawBatch, Report, optimise
+from lsd_core.training.loop import CPU, DrawBatch, Report, optimise
 
 NUM_TIMES = 256  # the noise is tabulated at the middles of as many equal parts of [0, 1]
 LEVEL_DIM = 6
@@ -27,6 +27,7 @@ def train_pixels(
     *,
     name: str,
     checkpoint: Path | None = None,
+    device: torch.device = CPU,
     report: Report = lambda step, value: None,
     report_every: int = 50,
     labels: dict[str, Any] | None = None,
@@ -47,15 +48,16 @@ def train_pixels(
         **(labels or {}),
     }
     torch.manual_seed(derive_seed("init", config.seed))
-    network = build_network(body)
+    network = build_network(body).to(device)
     times = (torch.arange(NUM_TIMES, dtype=torch.float64) + 0.5) / NUM_TIMES
     table = torch.stack([process.transition(float(process.noise.sigma_bar(t))) for t in times])
-    table = table.clamp(min=1e-30)  # [time, clean level, level seen]
+    table = table.clamp(min=1e-30).to(device)  # [time, clean level, level seen]
+    times = times.to(device)
     data, noise = derive_seed("data", config.seed), derive_seed("noise", config.seed)
 
     def batch_loss(step: int) -> Tensor:
         index = torch.arange(config.batch) + step * config.batch
-        clean = draw(data, index)
+        clean, index = draw(data, index).to(device), index.to(device)
         when = stratified(noise, index)
         seen = corrupt(table, clean, when, noise, index)
         evidence = table.log()[when].gather(2, seen[:, None, :].expand(-1, process.num_states, -1))
@@ -69,13 +71,13 @@ def train_pixels(
         **config.checkpoint_record(),
     }
     optimise(network, config, batch_loss, record, checkpoint, report, report_every)
-    return PixelBackbone(name, body, network)
+    return PixelBackbone(name, body, network.to(CPU))
 
 
 def stratified(seed: int, index: Tensor) -> Tensor:
     """Which tabulated time each image of a batch is seen at: spread evenly over the batch, (b,)."""
-    jitter = uniforms(seed, index[:1], 0, torch.zeros(1, dtype=torch.long), Purpose.TIME)
-    share = (torch.arange(len(index), dtype=torch.float64) + jitter) / len(index)
+    jitter = uniforms(seed, index[:1], 0, torch.zeros_like(index[:1]), Purpose.TIME)
+    share = (torch.arange(len(index), dtype=torch.float64, device=index.device) + jitter) / len(index)
     return (share * NUM_TIMES).long().clamp(max=NUM_TIMES - 1)
 
 

@@ -144,10 +144,7 @@ class Conditions:
 def read_template_set(store: Store, name: str) -> TemplateSet:
     """The set of that digest on the store; InputError names a file that is missing or damaged."""
     key = f"{FOLDER}/{name}.json"
-    if key not in store.memory:
-        store.memory[key] = _read(store, key, name)
-    found: TemplateSet = store.memory[key]
-    return found
+    return store.memory.find(key, lambda: _read(store, key, name), lambda found: found.templates.nbytes)
 
 
 def _read(store: Store, key: str, name: str) -> TemplateSet:

@@ -131,9 +131,10 @@ def committed(store: Store, spec: TeacherSpec, wanted: range | None = None) -> d
     Every shard, or every one whose index is `wanted`, is read and hashed. Where an index has several files the
     published one counts, and before anything is published the one with the smallest digest.
     """
-    published = _union(store, spec, _history(store, spec).values()).by_index
+    keys = store.list(spec.folder)
+    published = _union(store, spec, _history(store, spec, keys).values()).by_index
     found: dict[int, ShardRecord] = {}
-    for record in ahead(lambda pair: _intact(store, spec, *pair), _shards(store, spec, wanted)):
+    for record in ahead(lambda pair: _intact(store, spec, *pair), _shards(keys, wanted)):
         if record is not None:
             listed, best = published.get(record.index), found.get(record.index)
             if record == listed or best is None or (best != listed and record < best):
@@ -141,9 +142,9 @@ def committed(store: Store, spec: TeacherSpec, wanted: range | None = None) -> d
     return dict(sorted(found.items()))
 
 
-def _shards(store: Store, spec: TeacherSpec, wanted: range | None) -> Iterator[tuple[str, tuple[int, str]]]:
+def _shards(keys: Iterable[str], wanted: range | None) -> Iterator[tuple[str, tuple[int, str]]]:
     """Keys of shards with what their names say."""
-    for key in store.list(spec.folder):
+    for key in keys:
         name = parse_shard_name(key.rpartition("/")[2])
         if name and (wanted is None or name[0] in wanted):
             yield key, name
@@ -167,10 +168,10 @@ def is_intact(store: Store, record: ShardRecord) -> bool:
         return False
 
 
-def _history(store: Store, spec: TeacherSpec) -> dict[str, Manifest]:
-    """Every readable manifest ever published of a teacher, by key."""
+def _history(store: Store, spec: TeacherSpec, keys: Iterable[str] | None = None) -> dict[str, Manifest]:
+    """Every readable manifest ever published of a teacher, by key; of its folder as it is, or as it was listed."""
     manifests = {}
-    for key in store.list(spec.folder):
+    for key in store.list(spec.folder) if keys is None else keys:
         if key.rpartition("/")[2].startswith("_manifest-"):
             try:
                 manifest = parse_manifest(store.read_bytes(key), key, store)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from lsd_core.errors import InputError
@@ -96,7 +97,7 @@ class TeacherSpec:
             raise InputError("teacher", "have exactly the fields of a TeacherSpec", wrong)
         return cls(**data)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """The first 16 hexadecimal digits of the digest of the canonical JSON."""
         return digest(self.to_dict())[:16]

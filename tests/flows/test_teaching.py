@@ -99,7 +99,9 @@ def test_the_tally_counts_trajectories_bytes_and_each_kind_of_hardware() -> None
         record = ShardRecord(0, "0" * 64, "key", 100, 2_000_000)
         return ShardDone(record=record, generate_s=seconds - 1, commit_s=1.0, device_kind=kind)
 
-    tally = Tally([done("a", 4.0), done("a", 6.0), done("b", 50.0)])
+    tally = Tally()
+    for each in (done("a", 4.0), done("a", 6.0), done("b", 50.0)):
+        tally.add(each)
     assert "6 MB" in tally.note
     assert "20 s a shard" in tally.note
     assert {rate.device_kind: rate.per_s for rate in tally.rates} == {"a": 20.0, "b": 2.0}

@@ -44,6 +44,8 @@ def test_a_trained_file_is_a_backbone_with_a_record_of_its_making(tmp_path: Path
         ({"family": "gpt"}, ["family", "sedd", "gpt"]),
         ({"length": 1}, ["length", ">= 2", "1"]),
         ({"steps": 0}, ["steps", ">= 1", "0"]),
+        ({"device": "tpu"}, ["device", "cpu, cuda or cuda:N", "tpu"]),
+        ({"device": "cuda:99"}, ["device", "be one that is here", "use cpu"]),
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, settings: dict, words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Real servers, started once for the session and stopped at its end.
+"""Real servers, started once.
 
 With LSD_REQUIRE_SERVERS=1 a server that cannot be installed or started is a failure; without, a skip.
 """
@@ -69,16 +69,23 @@ class Deployed:
         return self.api.run(deployment, config.model_dump(mode="json", exclude_unset=True))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_stack() -> Iterator[Deployed]:
-    """Real servers for the session: PostgreSQL, S3, MLflow, Prefect and its worker, two Ray nodes."""
+    """Real servers: PostgreSQL, S3, MLflow, Prefect and its worker, two Ray nodes.
+
+    They stop when the next test is another folder's, not at the session's end: twenty processes are never quite idle.
+    """
     # Not pytest's folder: the user that PostgreSQL runs as may not enter it.
     home = Path(tempfile.mkdtemp(prefix="lsd-stack-"))
     home.chmod(0o711)
     stack = Stack(home, usual_ports=False, dashboard=False, cpus_per_node=1)
     proxy = FaultProxy(stack.facts.url("s3"))
     stack.through = lambda url: proxy.url
-    stack.flow_env = {"PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5", "LSD_CACHE": str(home / "cache")}
+    stack.flow_env = {
+        "PREFECT_LOGGING_TO_API_BATCH_INTERVAL": "0.5",
+        "PREFECT_WORKER_QUERY_SECONDS": "1",  # more than twenty runs wait to be found
+        "LSD_CACHE": str(home / "cache"),
+    }
     try:
         try:
             stack.up()

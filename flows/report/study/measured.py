@@ -77,9 +77,9 @@ def read_teachers(run: Run, study: StudyPlan) -> list[Point]:
         teacher = entry.spec.teacher
         if teacher is None or teacher.hash in points:
             continue
-        if not run.store.exists(run.results(entry.spec).teacher_key):
-            continue
         spec, found = entry.spec, run.results(entry.spec).read_teacher()
+        if found is None:
+            continue
         row = row_of_teacher(spec.backbone.name, teacher.method, get_task(spec.evaluation.task), found)
         named = _NAMES.get(teacher.method, f"{teacher.method} {teacher.steps}")
         points[teacher.hash] = Point(row=replace(row, label=f"teacher {named}"), scores=found.scores[None])

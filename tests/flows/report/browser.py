@@ -1,11 +1,13 @@
 """Chromium without a window, asked through its DevTools protocol: what a page logs and how large its parts are."""
 
 import json
+import os
+import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CONNECT: dict[str, Any] = {"max_size": None, "open_timeout": 30, "proxy": None}
 
 
 @dataclass
@@ -70,28 +73,48 @@ class Browser:
                 self.requests.append(params["request"]["url"][:200])
 
 
+@dataclass(frozen=True)
+class Chromium:
+    """A running Chromium."""
+
+    port: int
+
+    @contextmanager
+    def tab(self) -> Iterator[Browser]:
+        """A tab of a profile of its own, which is gone at the end: nothing is kept from one to the next."""
+        with connect(self._told("version")["webSocketDebuggerUrl"], **CONNECT) as socket:
+            whole = Browser(socket)
+            profile = whole.ask("Target.createBrowserContext")["browserContextId"]
+            tab = whole.ask("Target.createTarget", url="about:blank", browserContextId=profile)["targetId"]
+            try:
+                with connect(f"ws://127.0.0.1:{self.port}/devtools/page/{tab}", **CONNECT) as page:
+                    yield Browser(page)
+            finally:
+                whole.ask("Target.disposeBrowserContext", browserContextId=profile)
+
+    def frames(self) -> list[str]:
+        """The DevTools address of each frame that has a process of its own."""
+        return [each["webSocketDebuggerUrl"] for each in self._told("list") if each["type"] == "iframe"]
+
+    def _told(self, what: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json/{what}", timeout=30) as answer:
+            return json.load(answer)
+
+
 @contextmanager
-def browser(program: str, scratch: Path) -> Iterator[Browser]:
-    """A fresh Chromium with a profile of its own; gone with its children at the end."""
-    scratch.mkdir(parents=True, exist_ok=True)
+def started(program: str, scratch: Path) -> Iterator[Chromium]:
+    """A fresh Chromium, its files in a folder; gone with its children at the end."""
     command = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     command += ["--remote-debugging-port=0", f"--user-data-dir={scratch}", "about:blank"]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        port = _port(scratch / "DevToolsActivePort", process)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
-            [tab, *_] = [each for each in json.load(answer) if each["type"] == "page"]
-        with connect(tab["webSocketDebuggerUrl"], max_size=None, open_timeout=30, proxy=None) as socket:
-            yield Browser(socket)
+        yield Chromium(_port(scratch / "DevToolsActivePort", process))
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with suppress(ProcessLookupError):  # asked to end it may take 10 s, and it has nothing to save
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:

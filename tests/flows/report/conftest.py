@@ -21,7 +21,7 @@ from flows.report.page_data import PageData, make_page_data
 from flows.report.run_report import Outcome
 from flows.settings import Settings
 from lsd_core.storage.store import Store
-from tests.flows.report.browser import NAMES
+from tests.flows.report.browser import NAMES, Chromium, started
 from tests.published.unpacked import unpack_home
 from workers import pool
 
@@ -85,8 +85,8 @@ class Inline(Generic[Item, Result]):
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Debian's Chromium; where servers are required it is installed, or this fails."""
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """Debian's Chromium, started once; where servers are required it is installed, or this fails."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None and os.environ.get("LSD_REQUIRE_SERVERS") == "1":
         install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
@@ -96,7 +96,8 @@ def chromium() -> str:
             pytest.fail(f"Chromium cannot be installed: {result.stderr.strip()[-300:]}")
     if found is None:
         pytest.skip("no Chromium; apt-get install chromium")
-    return found
+    with started(found, tmp_path_factory.mktemp("chromium")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

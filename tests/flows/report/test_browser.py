@@ -1,11 +1,12 @@
 """The page as Chromium sees it, on a desk and on a telephone."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from flows.report.publish import report_run
-from tests.flows.report.browser import browser
+from flows.report.publish import Page, report_run
 
 FIGURES = "figure > svg, figure > img"
 MEASURE = f"""(() => {{
@@ -26,15 +27,26 @@ MEASURE = f"""(() => {{
 }})()"""
 
 
+@pytest.fixture(scope="module")
+def pages(request: pytest.FixtureRequest) -> Callable[[str], list[Page]]:
+    """The pages of a grid by the name of its fixture, drawn once."""
+
+    @cache
+    def drawn(grid: str) -> list[Page]:
+        carried_out = request.getfixturevalue(grid)
+        return report_run(carried_out.run, carried_out.outcome)
+
+    return drawn
+
+
 @pytest.mark.servers
 @pytest.mark.parametrize("width", [1280, 390, 360])
 @pytest.mark.parametrize(("grid", "figures"), [("done", 20), ("shown", 8)])
 def test_the_page_fits_is_readable_and_says_nothing_to_the_console(
-    request, chromium, tmp_path: Path, grid: str, figures: int, width: int
+    chromium, pages, grid: str, figures: int, width: int
 ):
-    carried_out = request.getfixturevalue(grid)
-    for page in report_run(carried_out.run, carried_out.outcome):
-        with browser(chromium, tmp_path / page.backbone) as tab:
+    for page in pages(grid):
+        with chromium.tab() as tab:
             tab.open(page.files[0], width)
             seen = tab.value(MEASURE)
             assert tab.complaints == []
@@ -54,11 +66,9 @@ VISIBLE = """[...document.querySelectorAll('[aria-label=%s] tbody tr')].filter(r
 
 
 @pytest.mark.servers
-def test_tables_are_sorted_and_filtered_by_mouse_and_keyboard_without_a_script(
-    done, chromium, tmp_path: Path
-):
-    [page] = report_run(done.run, done.outcome)
-    with browser(chromium, tmp_path / "profile") as tab:
+def test_tables_are_sorted_and_filtered_by_mouse_and_keyboard_without_a_script(done, chromium, pages):
+    [page] = pages("done")
+    with chromium.tab() as tab:
         tab.open(page.files[0], 1280)
         before = tab.value(VISIBLE % "comparisons")
         tab.value("document.querySelectorAll('input[name=comparisons]')[4].click()")
@@ -91,7 +101,7 @@ def test_the_browser_would_notice(chromium, tmp_path: Path):
         "<body style='margin:0'><div style='width:900px'>wide</div><script>nothing()</script>"
         "<img src='http://127.0.0.1:9/x.png'>"
     )
-    with browser(chromium, tmp_path / "profile") as tab:
+    with chromium.tab() as tab:
         tab.open(page, 390)
         assert tab.value("document.documentElement.scrollWidth") >= 900
         assert any("nothing is not defined" in complaint for complaint in tab.complaints)

@@ -9,7 +9,7 @@ import pytest
 from flows.report.html_page import html
 from flows.report.page_data import PageData
 from flows.report.palette import BASE, DAY, NIGHT
-from tests.flows.report.browser import Browser, browser
+from tests.flows.report.browser import Browser, Chromium
 
 pytestmark = pytest.mark.servers
 LARGEST = 1_000_000  # bytes
@@ -27,9 +27,9 @@ def file(published: PageData, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tab(chromium: str, tmp_path: Path) -> Iterator[Browser]:
+def tab(chromium: Chromium) -> Iterator[Browser]:
     """A tab that must have nothing to complain about."""
-    with browser(chromium, tmp_path / "profile") as found:
+    with chromium.tab() as found:
         yield found
         assert found.complaints == []
         assert [url for url in found.requests if not url.startswith(("file:", "data:"))] == []

@@ -1,9 +1,7 @@
 """MLflow's own screens of a registry, against a real server, in Chromium: what a person reads who browses there."""
 
-import json
 import re
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from flows.report.page_data import PageData
 from flows.report.samplers_table import in_words
 from lsd_core import registry
 from lsd_core.registry.model_page import END, charts_of
-from tests.flows.report.browser import Browser, browser
+from tests.flows.report.browser import CONNECT, Browser, Chromium
 from tests.lsd_core.conftest import make_card, tiny_backbone  # noqa: F401
 from tests.lsd_core.registry.helpers import at_nfe
 
@@ -49,14 +47,9 @@ def server(served_registry: str, make_card: Any, tiny_backbone: Any) -> str:  # 
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("chromium")
-
-
-@pytest.fixture(scope="module")
-def tab(chromium: str, profile: Path) -> Iterator[Browser]:
+def tab(chromium: Chromium) -> Iterator[Browser]:
     """A browser whose owner has closed the assistant that MLflow opens at a first visit."""
-    with browser(chromium, profile) as found:
+    with chromium.tab() as found:
         found.ask("Page.enable")
         for key, value in {"fab.autoOpenedOnFirstLoad_v1": "true", "panelOpen_v1": "false"}.items():
             kept = f"localStorage.setItem('mlflow.assistant.{key}', '{value}')"
@@ -90,14 +83,11 @@ def table_with(tab: Browser, column: str) -> list[list[str]]:
     return found
 
 
-def frames(profile: Path) -> list[str]:
+def frames(chromium: Chromium) -> list[str]:
     """The text of each frame of the tab; MLflow shows HTML in one that may run scripts and reach nothing else."""
-    port = (profile / "DevToolsActivePort").read_text().splitlines()[0]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
-        targets = [each for each in json.load(answer) if each["type"] == "iframe"]
     texts = []
-    for target in targets:
-        with connect(target["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
+    for address in chromium.frames():
+        with connect(address, **CONNECT) as socket:
             texts.append(str(Browser(socket).value(TEXT)))
     return texts
 
@@ -154,12 +144,12 @@ def test_metrics_are_lines_over_network_calls(server: str, tab: Browser) -> None
 
 
 def test_a_report_renders_as_an_artifact(
-    server: str, tab: Browser, profile: Path, published: PageData, tmp_path: Path
+    server: str, tab: Browser, chromium: Chromium, published: PageData, tmp_path: Path
 ) -> None:
     files = write(published, tmp_path).all
     _, page = registry.log_report(NAME, files, title=f"report of {NAME}", tracking_uri=server)
     visit(tab, str(page), files[0].name)
-    [text] = until(lambda: [each for each in frames(profile) if "What to use" in each], "the report")
+    [text] = until(lambda: [each for each in frames(chromium) if "What to use" in each], "the report")
     assert published.backbone in text
 
 

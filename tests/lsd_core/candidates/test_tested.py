@@ -9,6 +9,7 @@ import pytest
 from lsd_core.backbones.countdown_chain import exact_backbone
 from lsd_core.candidates import CandidateSpec, EvaluationSpec, tested
 from lsd_core.candidates.results import Measurement, Results
+from lsd_core.candidates.teacher import teacher_spec
 from lsd_core.candidates.tested import Tested, lacking, measured_key, read_tested, shipped_run
 from lsd_core.candidates.work import measure
 from lsd_core.cards import BackboneRef
@@ -18,6 +19,7 @@ from lsd_core.samplers import uniform_times
 from lsd_core.storage.store import Store
 
 BACKBONE = exact_backbone("countdown-exact", 16)
+TEACHER = teacher_spec(BACKBONE, method="exact", steps=None, batch=8, shard_rows=8, seed=0)
 EVALUATION = EvaluationSpec(task="countdown", samples=8, selection_samples=8, seeds=3, batch=8)
 
 
@@ -98,16 +100,29 @@ def test_what_a_store_lacks_is_named_until_it_is_there(tmp_path: Path) -> None:
 
 
 def test_teachers_are_keyed_with_the_metrics_asked_of_them(tmp_path: Path) -> None:
-    from lsd_core.candidates.teacher import teacher_spec
-
-    teacher = teacher_spec(BACKBONE, method="exact", steps=None, batch=8, shard_rows=8, seed=0)
-    spec = replace(results_of(tmp_path).spec, teacher=teacher, trajectories=8)
+    spec = replace(results_of(tmp_path).spec, teacher=TEACHER, trajectories=8)
     asked = replace(spec, evaluation=replace(spec.evaluation, metrics=("distinct",)))
     store = Store(str(tmp_path / "store"))
-    assert Results(store, spec).teacher_key == f"cells/teacher-{teacher.hash}-8-countdown.json"  # as ever
+    assert Results(store, spec).teacher_key == f"cells/teacher-{TEACHER.hash}-8-countdown.json"  # as ever
     assert Results(store, asked).teacher_key != Results(store, spec).teacher_key
 
 
 def test_a_certificate_of_one_path_is_refused_before_any_work() -> None:
     with pytest.raises(InputError, match="certificate_paths must be 0, or at least 2"):
         replace(EVALUATION, certificate_paths=1)
+
+
+def test_what_was_not_measured_is_none_and_what_lost_its_scores_is_refused(tmp_path: Path) -> None:
+    spec = replace(results_of(tmp_path).spec, teacher=TEACHER, trajectories=8)
+    results = Results(Store(str(tmp_path / "store")), spec)
+    assert results.read_teacher() is None
+    assert results.read_teacher_across() is None
+    results.write_teacher(measurement(0.1))
+    found = results.read_teacher()
+    assert found is not None
+    assert found.metrics == {"error": 0.1}
+    results.store.delete(results.teacher_key.replace(".json", ".parquet"))
+    assert results.read_teacher() is found  # read lately
+    results.store.memory.clear()
+    with pytest.raises(InputError, match=r"parquet must exist"):
+        results.read_teacher()

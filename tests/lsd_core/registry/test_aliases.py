@@ -31,6 +31,23 @@ def test_champions_move_and_can_be_rolled_back_exactly(uri, make):
     assert registry.resolve(f"models:/{name}@nfe2", tracking_uri=uri).uri == f"models:/{name}/1"
 
 
+def test_however_many_aliases_move_the_versions_are_listed_as_often(sqlite_registry, make, monkeypatch):
+    name, uri, fingerprint = make.name, sqlite_registry, make().backbone.fingerprint
+    registry.register(make(), tracking_uri=uri)
+    listed, list_them = [], MlflowClient.search_model_versions
+
+    def counted(client, *args, **kwargs):
+        listed.append(args)
+        return list_them(client, *args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, "search_model_versions", counted)
+    registry.set_champions(name, fingerprint, {"nfe2": 1}, tracking_uri=uri)
+    once = len(listed)
+    registry.set_champions(name, fingerprint, {"nfe2": 1, "nfe2-euler": 1}, tracking_uri=uri)
+    assert len(listed) == 2 * once
+    assert aliases(name, uri) == {"nfe2": 1, "nfe2-euler": 1}
+
+
 def test_a_move_cut_short_loses_no_name(sqlite_registry, make, monkeypatch):
     name, uri = make.name, sqlite_registry
     for error in (0.25, 0.2, 0.15):

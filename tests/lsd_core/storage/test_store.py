@@ -34,7 +34,8 @@ def test_keys_hold_what_was_written(store: Store) -> None:
     assert store.read_json("a/c/d.json") == {"z": [1.5, None], "a": "é"}
     assert store.list() == ["a/b", "a/c/d.json", "ab"]
     assert store.list("a") == ["a/b", "a/c/d.json"]
-    assert store.list("nothing") == []
+    assert store.list("a/b") == ["a/b"]  # and not `ab`
+    assert store.list("nothing") == store.list("a/nothing") == []
     assert store.exists("ab")
     assert abs(store.modified("a/b") - store.modified("ab")) < 60
     store.delete("a/b")

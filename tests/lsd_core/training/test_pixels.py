@@ -45,6 +45,13 @@ def test_times_are_spread_over_the_batch() -> None:
     assert torch.bincount(when * 64 // NUM_TIMES, minlength=64).tolist() == [1] * 64
 
 
+def test_times_and_noise_stay_on_the_device_of_the_images() -> None:
+    index, clean = torch.arange(4, device="meta"), torch.zeros(4, 6, dtype=torch.long, device="meta")
+    when = stratified(0, index)
+    table = torch.zeros(NUM_TIMES, 4, 4, dtype=torch.float64, device="meta")
+    assert {when.device.type, corrupt(table, clean, when, 0, index).device.type} == {"meta"}
+
+
 @pytest.mark.parametrize(("process", "when"), zip(PROCESSES, (0.4, 0.7), strict=True))
 def test_it_learns_what_the_other_pixels_say(process: Process, when: float) -> None:
     """All pixels of a stripe are one level z, so p(z | x) is a product over what is seen."""

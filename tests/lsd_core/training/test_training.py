@@ -84,6 +84,11 @@ def test_corruption_masks_n_of_the_tokens_with_n_stratified_and_t_beta() -> None
         )
 
 
+def test_corruption_stays_on_the_device_of_its_data() -> None:
+    x0, index = torch.zeros(4, 6, dtype=torch.long, device="meta"), torch.arange(4, device="meta")
+    assert {tensor.device.type for tensor in corrupt(x0, PROCESS, 1, index)} == {"meta"}
+
+
 def test_corruption_does_not_depend_on_the_rest_of_the_process() -> None:
     x0 = draw_sequences(0, torch.arange(8), 6, 3)
     first = corrupt(x0, PROCESS, 1, torch.arange(8))

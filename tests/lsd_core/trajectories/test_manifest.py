@@ -137,6 +137,20 @@ def test_resume_takes_what_is_intact_and_repair_restores_the_rest(
     assert contents(store) == calm
 
 
+def test_what_is_committed_is_found_in_one_listing(
+    store: Store, make_spec: Make, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = make_spec()
+    records = [commit(store, spec, shard) for shard in range(3)]
+    publish_manifest(store, spec, records)
+    listed, list_them = list[str](), Store.list
+    monkeypatch.setattr(
+        Store, "list", lambda store, prefix: listed.append(prefix) or list_them(store, prefix)
+    )
+    assert list(committed(store, spec).values()) == records
+    assert listed == [spec.folder]
+
+
 @pytest.mark.parametrize(("here", "there"), [(0, 1), (1, 0)])  # one of them has the smaller digest
 def test_repair_on_another_machine_replaces_only_what_was_lost(
     store: Store, make_spec: Make, commit: Commit, here: int, there: int

@@ -1,0 +1,1 @@
+"""Real servers on this machine; a package, so that its fixtures may end with it."""
