@@ -88,7 +88,7 @@ def verify(url: str | None = None, *, store: Store = None) -> int:
 
 @app.command(group=care)
 def gc(*, older_than_hours: float = WEEK_HOURS, dry_run: bool = False, store: Store = None) -> int:
-    """Remove shards that no manifest lists, costs that no table of a cell was learned from, and names of measurements
+    """Remove shards that no manifest lists, costs that no table of a cell was learned from, and hints to measurements
     that are gone.
 
     Parameters

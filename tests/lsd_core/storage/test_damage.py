@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 
 from lsd_core.backbones import shards
+from lsd_core.candidates.equal_tables import damaged_hints
 from lsd_core.candidates.verify import damaged_champions, damaged_copies
 from lsd_core.errors import InputError, MissingFileError, Unreachable
 from lsd_core.storage.damage import damage_in, unless_damaged
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.conditions import damaged_conditions
 
-KEYS = ("conditions/a.json", "learned/a/0.json", "champions/a.json", f"backbones/a/{shards.INDEX}")
+KEYS = (
+    "conditions/a.json",
+    "learned/a/0.json",
+    "measured/a.json",
+    "champions/a.json",
+    f"backbones/a/{shards.INDEX}",
+)
 
 
 def refused(error: InputError) -> Callable[[], int]:
@@ -38,6 +45,7 @@ def test_what_is_damaged_or_missing_is_said_or_replaced() -> None:
         damaged_conditions,
         damaged_copies,
         damaged_champions,
+        damaged_hints,
         lambda store: shards.damage(store, "backbones/a"),
     ],
 )
