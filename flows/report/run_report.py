@@ -12,6 +12,7 @@ from flows.grouping import grouped
 from flows.pipeline.run import Run
 from flows.report import figures
 from flows.report.csv_columns import metric_names, record, write_csv
+from flows.report.leading import leading
 from flows.report.number_text import certificate_cell, gap_text, reference_notes, references_of
 from flows.report.palette import classes
 from flows.report.png import sheet, write_png
@@ -106,9 +107,11 @@ def write_report(run: Run, outcome: Outcome) -> Path:
         return folder
     shown = {backbone: outcome.rows_of(backbone) for backbone in outcome.verdicts}
     css = classes([row for rows in shown.values() for row in rows])
-    quality = sheet(figures.quality(rows, css, backbone) for backbone, rows in shown.items() if rows)
+    lines = {backbone: leading(rows) for backbone, rows in shown.items()}
+    quality = sheet(figures.quality(rows, css, backbone) for backbone, rows in lines.items() if rows)
     if quality:
-        write_png(quality, folder / "quality.png", css)
+        named = {row.label for rows in lines.values() for row in rows}
+        write_png(quality, folder / "quality.png", {label: css[label] for label in css if label in named})
     prefix = (lambda backbone: f"{backbone}, ") if len(shown) > 1 else (lambda _: "")
     drawn = sheet(
         each for backbone, rows in shown.items() for each in figures.tables(rows, css, prefix(backbone))

@@ -1,5 +1,6 @@
 """Figures of a run: every curve has a name and a look of its own."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from flows.report import figures
 from flows.report.charts import Chart, axis
+from flows.report.leading import MOST_LINES, leading
 from flows.report.palette import classes, colour
 from flows.report.png import write_png
 from flows.report.shapes import Path as Strokes
@@ -85,3 +87,27 @@ def test_a_method_that_nobody_knows_gets_a_colour_and_every_base_sampler_a_mark(
     assert len({colour(name) for name in names}) == count
     samplers = distinct([row("lsd", name, 0.1) for name in ("euler", "fixed_counts", "halton", "unheard")])
     assert sorted(classes(samplers).values()) == ["lsd", "lsd open", "lsd square", "lsd square open"]
+
+
+def test_a_picture_of_many_lines_shows_each_method_along_its_best_order() -> None:
+    samplers = ["euler", "halton", "bisection", "dilated", "confidence", "margin"]
+    rows = [
+        row(method, sampler, 0.01 * (1 + abs(place - best)), nfe)
+        for method, best in (("plain", 1), ("halving", 2), ("path_kl", 4))
+        for place, sampler in enumerate(samplers)
+        for nfe in (4, 8)
+    ]
+    rows += [row("plain", "klass", 0.0001)]  # at one budget alone
+    rows += [row("halving", "confidence_drawn", 0.0001, nfe) for nfe in (4, 8)]  # at less entropy
+    references = [row("teacher", "first_hitting", 0.001, 64), row("one_by_one", "halton", 0.0005, 64)]
+    every = distinct(rows + [replace(each, label=each.sampler) for each in references])
+    assert len({each.label for each in every}) > MOST_LINES
+    shown = leading(every)
+    assert {(each.label, each.nfe) for each in shown if each.nfe < 64} == {
+        (f"{method}, {sampler}", nfe)
+        for nfe in (4, 8)
+        for method, sampler in (("plain", "halton"), ("halving", "bisection"), ("path_kl", "confidence"))
+    }
+    assert [each.label for each in shown if each.nfe == 64] == ["first_hitting"]
+    few = [each for each in every if each.sampler in samplers[:3]]
+    assert leading(few) == few
