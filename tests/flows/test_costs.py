@@ -1,11 +1,9 @@
 """A plan counts what will be done, and laying out more grows no faster than what is laid out."""
 
 import json
-import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from lsd_core.storage.store import Store
 from lsd_core.trajectories import encode_shard
 from lsd_core.trajectories.schema import shard_bytes_at_most
 from lsd_core.trajectories.throughput import Rate, read_rates, record_rate
+from tests.flows.counting import PYTHON, calls_of
 from workers.jobs import ShardJob
 from workers.worker import ShardDone, Worker
 
@@ -146,22 +145,6 @@ def test_the_command_prints_the_plan_and_makes_nothing(
     assert any("2 shards" in line for line in cost_lines(plan_cost(make_plan(load_grid("tiny")), rate=10.0)))
 
 
-def calls_of(work: Callable[[], Any]) -> int:
-    """Python functions entered: work that no clock and no neighbour can change."""
-    count = 0
-
-    def entered(frame: FrameType, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event == "call"
-
-    sys.setprofile(entered)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
-
-
 def peak_of(work: Callable[[], Any]) -> int:
     tracemalloc.start()
     try:
@@ -175,7 +158,7 @@ def peak_of(work: Callable[[], Any]) -> int:
 def test_cells_cost_the_driver_no_more_each_when_there_are_more() -> None:
     config = load_grid("tiny")
     plan_cells(config, 2)  # imports and caches
-    few, many = (calls_of(lambda n=n: plan_cells(config, n)) for n in (10, 40))  # type: ignore[misc]
+    few, many = (calls_of(lambda n=n: plan_cells(config, n), PYTHON) for n in (10, 40))  # type: ignore[misc]
     assert 3.6 < many / few < 4.4
     few, many = (peak_of(lambda n=n: plan_cells(config, n)) for n in (20, 160))  # type: ignore[misc]
     assert many / few < 9.6
@@ -190,7 +173,7 @@ def test_shards_cost_the_driver_no_more_each_when_there_are_more(tmp_path: Path)
         return lambda: resume(store, spec, records)
 
     work(2)()
-    few, many = (calls_of(work(shards)) for shards in (150, 600))
+    few, many = (calls_of(work(shards), PYTHON) for shards in (150, 600))
     assert many / few < 4.4
     few, many = (peak_of(work(shards)) for shards in (200, 800))
     assert many / few < 4.8

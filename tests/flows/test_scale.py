@@ -1,12 +1,10 @@
 """A driver's work grows in proportion: requests, reads and calls for a grid and for one several times as large."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -28,27 +26,12 @@ from flows.report.table_rows import Row, distinct
 from lsd_core.candidates.results import Results
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.write import ShardRecord
+from tests.flows.counting import calls_of
 from workers.jobs import ShardJob
 from workers.worker import ShardDone
 
 FEW, MANY = 20, 40  # cells
 PROPORTION = 1.15  # by which a count may exceed that of so many times the work
-
-
-def calls_of(work: Callable[[], Any]) -> int:
-    """Functions entered, of Python and of C: work that no clock and no neighbour can change."""
-    count = 0
-
-    def entered(frame: FrameType, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(entered)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def in_proportion(few: int, many: int, times: float) -> bool:

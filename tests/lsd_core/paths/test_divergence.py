@@ -47,6 +47,8 @@ def test_the_head_runs_once_for_all_gains(monkeypatch: pytest.MonkeyPatch) -> No
     x = torch.full((2, 4), 3)
     features = backbone.features(x, torch.ones(2, dtype=torch.float64))
     rows = CallRows(backbone, features, x == 3)
+    again: list[float] = []
     monkeypatch.setattr(type(backbone), "head", lambda *given: pytest.fail("the head ran again"))
     for gain in (0.9, 1.0, 1.5):
-        rows.kl_to_plain(gain, x == 3)
+        again += rows.kl_to_plain(gain, x == 3).tolist()
+    assert len(again) == 3 * len(x)
