@@ -18,7 +18,7 @@ from lsd_core.candidates.spec import SHIPPED, CandidateSpec
 from lsd_core.candidates.teacher import calls_a_path, generate_shard
 from lsd_core.candidates.tested import shipped_run
 from lsd_core.candidates.work import learn, measure, measure_teacher, table_index
-from lsd_core.distillation.learned import Kept, Learned
+from lsd_core.distillation.learned import Kept
 from lsd_core.storage.sealed import write_sealed
 from lsd_core.storage.store import Store
 from lsd_core.trajectories.conditions import read_conditions
@@ -76,8 +76,8 @@ class Worker:
         if isinstance(job, LearnJob) and (key := self._copied(job)) is not None:
             send(f"{job} before, on this store")
             return Done(result=key, spent=None)
-        if isinstance(job, MeasureJob) and (key := self._measured(job)) is not None:
-            return Done(result=key, spent=None)
+        if isinstance(job, MeasureJob):
+            return self._measure(job)
         done = self._watch.time(lambda: self._do(job))
         if done.spent and isinstance(job, LearnJob | CertifyJob | OneByOneJob):  # the long ones
             send(f"{job} in {done.spent.wall_s:.1f} s")
@@ -114,11 +114,6 @@ class Worker:
         match job:
             case LearnJob():
                 self._learn(job, backbone, results)
-            case MeasureJob():
-                table, asked = self._table(job, results), (job.part, job.which, job.temperature)
-                measured = measure(spec, *asked, table, backbone, conditions=measured_on)
-                self._write(job, results, measured)
-                note_measured(results, *asked, table.table)
             case CertifyJob():
                 table = results.read_learned(job.which)
                 certificate = certify(spec, job.which, table, backbone, job.kind, measured_on)
@@ -147,21 +142,26 @@ class Worker:
         results.write_learned(job.which, learned, copy=False)
         return job.key(results)
 
-    def _measured(self, job: MeasureJob) -> str | None:
-        """Key of the measurement, where an equal table was measured on these samples."""
-        results = Results(self.store, job.spec)
-        table = self._table(job, results).table
-        found = find_equal(results, job.part, job.which, job.temperature, table)
-        if found is None:
-            return None
-        self._write(job, results, found)
-        return job.key(results)
-
-    def _table(self, job: MeasureJob, results: Results) -> Learned:
-        """What is measured: the table of the sampling seed's own learning run, or the one that ships."""
-        return results.read_learned(
-            shipped_run(results) if job.part == SHIPPED else table_index(job.spec, job.which)
+    def _measure(self, job: MeasureJob) -> Done[str]:
+        """Measure the table of the sampling seed's own learning run, or the one that ships; where an equal table was
+        measured on these samples, copy that."""
+        spec, results, asked = job.spec, Results(self.store, job.spec), (job.part, job.which, job.temperature)
+        learned = results.read_learned(
+            shipped_run(results) if job.part == SHIPPED else table_index(spec, job.which)
         )
+        found = find_equal(results, *asked, learned.table)
+        if found is not None:
+            self._write(job, results, found)
+            return Done(result=job.key(results), spent=None)
+
+        def make() -> str:
+            backbone = self._backbone(spec.backbone.fingerprint)
+            conditions = read_conditions(self.store, spec.evaluation.conditions)
+            self._write(job, results, measure(spec, *asked, learned, backbone, conditions=conditions))
+            note_measured(results, *asked, learned.table)
+            return job.key(results)
+
+        return self._watch.time(make)
 
     def _write(self, job: MeasureJob, results: Results, measured: Measurement) -> None:
         if job.only_across:

@@ -4,12 +4,12 @@ import math
 from collections.abc import Sequence
 
 from flows.grouping import grouped
+from flows.report.figures import FLOOR
 from flows.report.table_rows import REFERENCES, TEACHER, Row
 from lsd_core.samplers import SAMPLERS
 from lsd_core.samplers.catalog import chooses_by_draw
 
 MOST_LINES = 16
-FLOOR = 1e-12  # of an error, for its logarithm
 
 
 def leading(rows: Sequence[Row]) -> list[Row]:

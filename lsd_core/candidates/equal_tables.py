@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from lsd_core.candidates.measurement import Measurement
-from lsd_core.candidates.reading import across_key, read_across, read_measurement
+from lsd_core.candidates.reading import across_key, found_at, read_across, read_measurement
 from lsd_core.candidates.results import Results
 from lsd_core.candidates.spec import CODE_EPOCH, CandidateSpec
 from lsd_core.candidates.work import as_drawn, compared, shows
@@ -72,15 +72,12 @@ def _read(store: Store, at: str, part: str, temperature: float) -> Measurement |
     """A measurement with what this part keeps: some of the sequences, statistics across them."""
     found = read_measurement(store, at)
     store.memory.forget(at)  # a worker reads it once
-    across = across_key(at)
     shown, comparable = shows(part, temperature), compared(part, temperature)
-    if (shown and not found.first) or (comparable and not store.exists(across)):
+    across = found_at(store, across_key(at), read_across) if comparable else None
+    store.memory.forget(across_key(at))
+    if (shown and not found.first) or (comparable and across is None):
         return None
-    return replace(
-        found,
-        first=found.first if shown else (),
-        across=read_across(store, across) if comparable else None,
-    )
+    return replace(found, first=found.first if shown else (), across=across)
 
 
 def _describe(

@@ -9,9 +9,8 @@ from lsd_core.samplers.step import Step
 from lsd_core.trajectories.replay import hidden_at_count, hidden_at_time
 from lsd_core.trajectories.types import Trajectories
 
-CACHE_BYTES = (
-    1 << 29
-)  # features, or what is made of them, are cached while they fit, else computed again each epoch
+# Features, or what is made of them, are cached while they fit, else computed again each epoch.
+CACHE_BYTES = 1 << 29
 
 
 def hidden_before(paths: Trajectories, step: Step) -> Bool[Tensor, "n l"]:
