@@ -1,4 +1,4 @@
-"""Benchmark `launches`: the operations that a step issues beside its network, and the bytes that they move.
+"""Benchmark `launches`: the operations that steps and costs issue beside their network, and the bytes that they move.
 
 On a GPU each operation is a kernel to launch or more (`nonzero` is five), which is what small steps cost there. Counts
 are no times: they are the same in every run, and those of the plain path are the same on every device.
@@ -19,18 +19,25 @@ from torch.utils._pytree import tree_leaves
 from flows.bench.cases import Case, runner
 from flows.bench.figures import Figure, Setting
 from flows.bench.replay import Replay
-from flows.bench.shapes import network_of
+from flows.bench.shapes import masked_sequences, network_of
 from flows.bench.timing import Spread
+from lsd_core.backbones.ddit_backbone import DDiTBackbone
+from lsd_core.paths.divergence import mean_kl, token_log_probs
 
-TITLE = "operations of a step beside its network, times that it waits for the device, and bytes moved"
+TITLE = (
+    "operations of steps and costs beside their network, times that they wait for the device, and bytes moved"
+)
 READ = "_local_scalar_dense"  # a number read by the host; `nonzero` reads its size
 PARTIAL = ("index", "gather", "searchsorted", "embedding")  # read as much as they write, of a larger tensor
 ALLOCATE = ("empty", "empty_like", "empty_strided", "new_empty")
-FUSED = {
-    "lsd_core.numerics.philox_kernel": ("philox_uniforms", 2),
-    "lsd_core.samplers.draw_kernel": ("draw_rows", 0),
-}
+FUSED = (
+    ("lsd_core.numerics.philox_kernel", "philox_uniforms", 2),
+    ("lsd_core.samplers.draw_kernel", "draw_rows", 0),
+    ("lsd_core.paths.row_kernels", "log_prob_rows", 0),
+    ("lsd_core.paths.row_kernels", "kl_rows", 0),
+)
 """Launchers of fused kernels, each with the first of its arguments that it reads in full."""
+GAIN = 1.3
 
 
 @dataclass
@@ -47,12 +54,11 @@ class Counts:
 
 
 def ask(setting: Setting) -> list[Figure]:
-    """Ordinary and last steps."""
+    """Ordinary and last steps, the price of a state's tokens, and a gain tried."""
     backbone, figures = network_of(setting, "sedd"), []
-    for masked, rest in ((0.3, False), (0.3, True), (1.0, True)):
-        case, replay = Case(masked=masked, rest=rest), Replay(backbone)
+    for name, replay, work in _works(backbone, setting):
         with torch.no_grad():
-            counts = count(runner(replay, case, setting))
+            counts = count(work)
         logits = sum(each.nbytes for each in replay.logits)
         numbers: Mapping[str, tuple[float, str]] = {
             "operations": (counts.operations, "operation"),
@@ -60,10 +66,51 @@ def ask(setting: Setting) -> list[Figure]:
             "bytes": (counts.num_bytes / logits, "size of its logits"),
         }
         figures += [
-            Figure.of("launches", f"{what}: {case.name}", Spread.of([value]), unit)
+            Figure.of("launches", f"{what}: {name}", Spread.of([value]), unit)
             for what, (value, unit) in numbers.items()
         ]
     return figures
+
+
+Work = tuple[str, Replay, Callable[[], object]]  # its name, what it reads, itself
+
+
+def _works(backbone: DDiTBackbone, setting: Setting) -> Iterator[Work]:
+    for masked, rest in ((0.3, False), (0.3, True), (1.0, True)):
+        case, replay = Case(masked=masked, rest=rest), Replay(backbone)
+        yield case.name, replay, runner(replay, case, setting)
+    yield price(backbone, setting)
+    yield gain(backbone, setting)
+
+
+def price(backbone: DDiTBackbone, setting: Setting) -> Work:
+    """What all edges from one state cost is made of: -log p of the tokens that are masked there."""
+    replay, (features, where) = Replay(backbone), _masked(backbone, setting)
+    rows = where.nonzero(as_tuple=True)
+    tokens = torch.arange(len(rows[0]), device=setting.device) % backbone.process.num_tokens
+    return (
+        "a state's price, 30% masked",
+        replay,
+        lambda: token_log_probs(replay.rewind(), features, rows, tokens),
+    )
+
+
+def gain(backbone: DDiTBackbone, setting: Setting) -> Work:
+    """What sharpening all rows of a call costs under the bound."""
+    replay, (features, where) = Replay(backbone), _masked(backbone, setting)
+    return (
+        "a gain's price, 30% masked",
+        replay,
+        lambda: mean_kl(replay.rewind(), features, GAIN, features, 1.0, where),
+    )
+
+
+def _masked(backbone: DDiTBackbone, setting: Setting) -> tuple[Tensor, Tensor]:
+    """Features of states of which 30% are masked, and where."""
+    x = masked_sequences(backbone, 0.3, batch=setting.batch, device=setting.device)
+    t = torch.full((setting.batch,), 0.3, dtype=torch.float64, device=setting.device)
+    with torch.inference_mode():
+        return backbone.features(x, t), x == backbone.process.mask
 
 
 def count(run: Callable[[], object]) -> Counts:
@@ -104,7 +151,7 @@ class _Counting(TorchDispatchMode):
 def _fused_kernels(counts: Counts) -> Iterator[None]:
     """Launches of Triton kernels, which no dispatcher sees."""
     with ExitStack() as stack:
-        for module, (name, first) in FUSED.items() if find_spec("triton") else ():
+        for module, name, first in FUSED if find_spec("triton") else ():
             stack.enter_context(_counted(counts, module, name, first))
         yield
 

@@ -12,17 +12,21 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lsd_core.backbones.finite import head_rows
+from lsd_core.backbones.finite import finite, head_rows
 from lsd_core.backbones.protocol import Backbone
+from lsd_core.paths.rows import Gain, GainedRows, fuses, kl, log_prob
 from lsd_core.samplers.categorical import pieces, rows_of
 
 ELEMENTS = 1 << 22  # of a chunk of distributions: 32 MiB in float64
+FUSED_ELEMENTS = 1 << 24  # of a chunk of logits beside which no distributions lie: in all no more memory
 
 
-def row_chunks(where: Bool[Tensor, "b l"], num_tokens: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(sample, position) of the chosen rows, in chunks whose (rows, tokens) tables have about `ELEMENTS` entries."""
+def row_chunks(
+    where: Bool[Tensor, "b l"], num_tokens: int, elements: int = ELEMENTS
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(sample, position) of the chosen rows, in chunks whose (rows, tokens) tables have about `elements` entries."""
     sample, position = where.nonzero(as_tuple=True)
-    for chunk in pieces(len(sample), rows_of(ELEMENTS, num_tokens)):
+    for chunk in pieces(len(sample), rows_of(elements, num_tokens)):
         yield sample[chunk], position[chunk]
 
 
@@ -42,9 +46,9 @@ def token_log_probs(
 ) -> Float[Tensor, " r"]:
     """log q_i(token) at the rows (sample, position), float64."""
     parts = [torch.zeros(0, dtype=torch.float64, device=features.device)]
-    for chunk in pieces(len(tokens), rows_of(ELEMENTS, backbone.process.num_tokens)):
-        log_q = _log_probs(backbone, features[rows[0][chunk], rows[1][chunk]], gain)
-        parts.append(log_q.gather(1, tokens[chunk][:, None])[:, 0])
+    for chunk in pieces(len(tokens), rows_of(_elements(features.device), backbone.process.num_tokens)):
+        log_weights = _head(backbone, features[rows[0][chunk], rows[1][chunk]])
+        parts.append(_checked(backbone, log_prob(log_weights, gain, tokens[chunk]), log_weights))
     return torch.cat(parts)
 
 
@@ -59,39 +63,33 @@ class CallRows:
     ) -> None:
         self.backbone, self.features, self.where = backbone, features, where
         rows = where.nonzero(as_tuple=True)
-        self._log_p: Tensor | None = None
-        if 0 < len(rows[0]) <= rows_of(ELEMENTS, backbone.process.num_tokens):
-            self._sample, self._log_p = rows[0], _log_probs(backbone, features[rows], 1.0)
+        self._known: GainedRows | None = None
+        if 0 < len(rows[0]) <= rows_of(_elements(features.device), backbone.process.num_tokens):
+            self._sample, self._known = rows[0], GainedRows(head_rows(backbone, features[rows]))
             self._row = where.flatten().cumsum(0).view_as(where) - 1
-            self._gained: tuple[float, Tensor] = 1.0, self._log_p
 
     def kl_to_plain(self, gain: float, where: Bool[Tensor, "b l"]) -> Float[Tensor, " b"]:
         """Mean over some of the positions of KL(q_i^gain || q_i), as `mean_kl` says."""
-        if self._log_p is None:
+        if self._known is None:
             return mean_kl(self.backbone, self.features, gain, self.features, 1.0, where)
         at = where[self.where].nonzero()[:, 0]
         every = len(at) == len(self._sample)
-        log_q, log_p = self._under(gain), self._log_p
-        kl = _kl(log_q, log_p) if every else _kl(log_q[at], log_p[at])
-        return _mean(self._sample if every else self._sample[at], kl, where)
+        return _mean(
+            self._sample if every else self._sample[at],
+            self._known.kl_to_plain(gain, None if every else at),
+            where,
+        )
 
     def kl_to(
         self, gain: float, features_p: Float[Tensor, "b l d"], where: Bool[Tensor, "b l"]
     ) -> Float[Tensor, " b"]:
         """Mean over some of the positions of KL(q_i^gain || p_i), p_i of another call, as `mean_kl` says."""
-        if self._log_p is None:
+        if self._known is None:
             return mean_kl(self.backbone, self.features, gain, features_p, 1.0, where)
         rows = where.nonzero(as_tuple=True)
-        kl = _kl(self._under(gain)[self._row[rows]], _log_probs(self.backbone, features_p[rows], 1.0))
-        return _mean(rows[0], kl, where)
-
-    def _under(self, gain: float) -> Tensor:
-        assert self._log_p is not None
-        if gain == 1:
-            return self._log_p
-        if self._gained[0] != gain:
-            self._gained = gain, (gain * self._log_p).log_softmax(-1)
-        return self._gained[1]
+        other = _head(self.backbone, features_p[rows])
+        apart = self._known.kl_to(gain, self._row[rows], other)
+        return _mean(rows[0], _checked(self.backbone, apart, other), where)
 
 
 def mean_kl(
@@ -108,9 +106,9 @@ def mean_kl(
         torch.as_tensor(g, dtype=total.dtype, device=total.device).expand(len(where))
         for g in (gain_q, gain_p)
     )
-    for b, i in row_chunks(where, backbone.process.num_tokens):
-        kl = row_kl(backbone, features_q[b, i], gain_q[b, None], features_p[b, i], gain_p[b, None])
-        total.index_add_(0, b, kl)
+    for b, i in row_chunks(where, backbone.process.num_tokens, _elements(where.device)):
+        apart = row_kl(backbone, features_q[b, i], gain_q[b, None], features_p[b, i], gain_p[b, None])
+        total.index_add_(0, b, apart)
     return total / where.sum(1).clamp(min=1)
 
 
@@ -129,23 +127,33 @@ def position_kl(
 ) -> Float[Tensor, "b l"]:
     """KL(q_i || p_i) in nats at each position i chosen by `where`, all masked, float64; 0 elsewhere."""
     out = torch.zeros(where.shape, dtype=torch.float64, device=where.device)
-    for b, i in row_chunks(where, backbone.process.num_tokens):
+    for b, i in row_chunks(where, backbone.process.num_tokens, _elements(where.device)):
         out[b, i] = row_kl(backbone, features_q[b, i], 1.0, features_p[b, i], 1.0)
     return out
 
 
 def row_kl(
-    backbone: Backbone, rows_q: Tensor, gain_q: float | Tensor, rows_p: Tensor, gain_p: float | Tensor
+    backbone: Backbone, rows_q: Tensor, gain_q: Gain, rows_p: Tensor, gain_p: Gain
 ) -> Float[Tensor, " r"]:
     """KL(q || p) in nats of each row, from the features (r, d) of either's call."""
-    return _kl(_log_probs(backbone, rows_q, gain_q), _log_probs(backbone, rows_p, gain_p))
+    log_q, log_p = _head(backbone, rows_q), _head(backbone, rows_p)
+    return _checked(backbone, kl(log_q, gain_q, log_p, gain_p), log_q, log_p)
 
 
-def _kl(log_q: Float[Tensor, "r v"], log_p: Float[Tensor, "r v"]) -> Float[Tensor, " r"]:
-    """KL of each row; a token of probability 0 under q adds nothing."""
-    return torch.where(log_q > -torch.inf, log_q.exp() * (log_q - log_p), 0.0).sum(-1)
+def _elements(device: torch.device) -> int:
+    return FUSED_ELEMENTS if fuses(device) else ELEMENTS
 
 
-def _log_probs(backbone: Backbone, rows: Tensor, gain: float | Tensor) -> Tensor:
-    """log q (r, V): the x0 distribution of each row, raised to its gain and normalised."""
-    return (gain * head_rows(backbone, rows).double()).log_softmax(-1)
+def _head(backbone: Backbone, rows: Float[Tensor, "r d"]) -> Float[Tensor, "r v"]:
+    """Log-weights, checked here unless fused kernels are about to read them, which find what is wrong on their way."""
+    return backbone.head(rows) if fuses(rows.device) else head_rows(backbone, rows)
+
+
+def _checked(
+    backbone: Backbone, values: Float[Tensor, " r"], *log_weights: Float[Tensor, "r v"]
+) -> Float[Tensor, " r"]:
+    """Values of rows, none of which is NaN where the log-weights that they are made from are distributions."""
+    if fuses(values.device) and bool(values.isnan().any()):
+        for each in log_weights:
+            finite(backbone, each)
+    return values

@@ -134,10 +134,7 @@ def exponent(x, rate, rate_rest, most, step_high, step_middle, step_low):
     |n| < 2^12, and beyond as exact as x itself is. `most` is MOST / rate.
     """
     if x.dtype == tl.float64:
-        scaled = x * (tl.cast(rate, tl.float64) + tl.cast(rate_rest, tl.float64))
-        scaled = tl.minimum(tl.maximum(scaled, -1.0 * MOST), 1.0 * MOST)
-        whole = tl.floor(scaled + 0.5)
-        n, f = whole.to(tl.int32), (scaled - whole).to(tl.float32)
+        _, n, f = split(x, tl.cast(rate, tl.float64) + tl.cast(rate_rest, tl.float64))
     else:
         x = tl.minimum(tl.maximum(x.to(tl.float32), -most), most)
         rounded = x * rate + ROUNDING
@@ -145,6 +142,15 @@ def exponent(x, rate, rate_rest, most, step_high, step_middle, step_low):
         n = rounded.to(tl.int32, bitcast=True) - 0x4B400000
         f = (((x - whole * step_high) - whole * step_middle) - whole * step_low) * rate
     return n, f
+
+
+@triton.jit
+@no_type_check
+def split(x, rate):
+    """x * rate in float64, within +-MOST; its nearest integer, and the rest in float32."""
+    scaled = tl.minimum(tl.maximum(x * rate, -1.0 * MOST), 1.0 * MOST)
+    whole = tl.floor(scaled + 0.5)
+    return scaled, whole.to(tl.int32), (scaled - whole).to(tl.float32)
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""On a GPU fused kernels draw what the plain path draws: uniforms bit for bit, tokens within the stated rounding."""
+"""On a GPU fused kernels do what plain operations do: uniforms bit for bit, tokens and costs within stated errors."""
 
 from importlib.util import find_spec
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lsd_core.numerics import fused, randomness
+from lsd_core.paths import rows as rowwise
 from lsd_core.samplers import categorical
 from lsd_core.samplers.categorical import NEAR, fused_draw, fuses
 from tests.lsd_core.fused_cases import (
@@ -14,6 +15,8 @@ from tests.lsd_core.fused_cases import (
     differing_tokens,
     differing_uniforms,
     rows,
+    wrong_divergences,
+    wrong_log_probs,
     wrong_tokens,
 )
 
@@ -30,6 +33,7 @@ def test_the_kernels_agree_with_the_plain_path_on_this_gpu(
     monkeypatch.setattr(fused, "_found", {})
     assert fuses(CUDA, 1.0)
     assert fused.usable("uniforms", CUDA, randomness._difference)
+    assert rowwise.fuses(CUDA)
     assert not caplog.records
 
 
@@ -44,6 +48,19 @@ def test_draws_are_inversion_within_the_bound(tokens: int, dtype: torch.dtype) -
     uniform = torch.linspace(0, ALMOST_ONE, 64, dtype=torch.float64, device=CUDA)
     for power in (0.7, 1.0, 2.5):
         assert wrong_tokens(fused_draw, log_weights, power, uniform) == 0
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("tokens", [1, 7, 1000, 2048, 2049, 50257, 262_144])
+def test_costs_are_exact_within_their_stated_error(tokens: int, dtype: torch.dtype) -> None:
+    log_q = rows(64, tokens, dtype).to(CUDA)
+    gains = torch.linspace(0.3, 3.0, 64, dtype=torch.float64, device=CUDA)[:, None]
+    for gain in (0.7, gains):
+        assert wrong_log_probs(log_q, gain) == 0
+        for log_p in (log_q, 0.8 * log_q, log_q.roll(3, 0)):
+            assert wrong_divergences(log_q, gain, log_p, 1.0) == 0
+    log_q[5, tokens // 2] = torch.nan
+    assert rowwise.fused_kl(log_q, 1.0, log_q, 1.0).isnan().nonzero()[:, 0].tolist() == [5]
 
 
 @pytest.mark.parametrize("dtype", TYPES)

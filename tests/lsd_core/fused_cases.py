@@ -1,4 +1,4 @@
-"""Rows and uniforms on which fused kernels are compared with the plain path, on whichever device."""
+"""Rows and uniforms on which fused kernels are compared with plain operations, on whichever device."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,6 +6,7 @@ import torch
 
 from lsd_core.numerics import randomness
 from lsd_core.numerics.randomness import Purpose
+from lsd_core.paths.rows import Gain, fused_kl, fused_log_prob, right_kl, right_log_prob
 from lsd_core.samplers import categorical
 from lsd_core.samplers.categorical import right
 
@@ -80,3 +81,20 @@ def differing_tokens(draw: Draw, log_weights: torch.Tensor, power: float, unifor
     """Tokens that are not those of the plain path, whatever the reason."""
     plain = categorical._draw_plainly(log_weights, power, uniform)
     return int((draw(log_weights, power, uniform) != plain).sum())
+
+
+def wrong_log_probs(log_weights: torch.Tensor, gain: Gain) -> int:
+    """Fused log-probabilities, of a token a row, that are farther from the exact ones than is stated."""
+    token = torch.arange(len(log_weights), device=log_weights.device) * 31 % log_weights.shape[1]
+    found = fused_log_prob(log_weights, gain, token)
+    assert found.dtype == torch.float64
+    assert found.device == log_weights.device
+    return int((~right_log_prob(found, log_weights, gain, token)).sum())
+
+
+def wrong_divergences(log_q: torch.Tensor, gain_q: Gain, log_p: torch.Tensor, gain_p: Gain) -> int:
+    """Fused divergences that are farther from the exact ones than is stated."""
+    found = fused_kl(log_q, gain_q, log_p, gain_p)
+    assert found.dtype == torch.float64
+    assert found.device == log_q.device
+    return int((~right_kl(found, log_q, gain_q, log_p, gain_p)).sum())

@@ -18,6 +18,6 @@ collect_ignore_glob = [] if os.environ.get("TRITON_INTERPRET") == "1" else ["tes
 def fused_on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fused kernels replace plain operations on the CPU too; what they are compared on first is left out."""
     monkeypatch.setattr(fused, "DEVICES", ("cpu",))
-    found = {(name, torch.device("cpu")): True for name in ("uniforms", "draws")}
+    found = {(name, torch.device("cpu")): True for name in ("uniforms", "draws", "costs")}
     monkeypatch.setattr(fused, "_found", found)
     monkeypatch.setitem(state.AT_ONCE, "cpu", 1)  # uniforms of one step alone: the interpreter is slow

@@ -1,11 +1,13 @@
 """Samplers draw the same tokens by the fused kernels, and a step issues few operations."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from flows.bench.cases import Case, runner
 from flows.bench.figures import Setting
-from flows.bench.launches import count
+from flows.bench.launches import Work, count, gain, price
 from flows.bench.replay import Replay
 from flows.bench.shapes import Shape, random_backbone
 from lsd_core.numerics import fused, randomness
@@ -44,6 +46,22 @@ def test_a_step_issues_few_operations_and_reads_its_logits_once(rest: bool, fuse
     if rest:  # else features and sums of all positions count for more than a few rows of logits
         assert counts.num_bytes < 1.5 * sum(each.nbytes for each in replay.logits)
     assert [counts.names.count(name) for name in ("philox_uniforms", "draw_rows")] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("case", "kernel", "operations"), [(price, "log_prob_rows", 12), (gain, "kl_rows", 24)]
+)
+def test_a_price_issues_few_operations_and_reads_its_logits_once(
+    case: Callable[..., Work], kernel: str, operations: int, fused_on_cpu: None
+) -> None:
+    network = random_backbone(Shape(num_tokens=3000, length=64, dim=8, num_blocks=1, num_heads=1), "sedd")
+    _, replay, work = case(network, Setting(batch=2))
+    with torch.no_grad():
+        counts = count(work)
+    assert counts.operations <= operations
+    assert counts.waits <= 2
+    assert counts.num_bytes < 1.1 * sum(each.nbytes for each in replay.logits)
+    assert counts.names.count(kernel) == 1
 
 
 @pytest.mark.parametrize("module", [randomness, categorical])

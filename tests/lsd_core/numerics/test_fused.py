@@ -84,6 +84,8 @@ def test_a_variable_switches_fused_kernels_off(monkeypatch: pytest.MonkeyPatch) 
 
 
 DRAW = ("lsd_core.samplers.draw_kernel", "draw_kernel")
+LOG_PROB = ("lsd_core.paths.row_kernels", "log_prob_kernel")
+KL = ("lsd_core.paths.row_kernels", "kl_kernel")
 PHILOX = ("lsd_core.numerics.philox_kernel", "uniforms_kernel")
 
 
@@ -94,6 +96,11 @@ PHILOX = ("lsd_core.numerics.philox_kernel", "uniforms_kernel")
         (DRAW, {"log_weights": "fp32"}, 90),
         (DRAW, {"log_weights": "bf16"}, 90),
         (DRAW, {"log_weights": "fp64"}, 90),
+        (LOG_PROB, {"log_weights": "fp32", "token": "i64"}, 80),
+        (LOG_PROB, {"log_weights": "bf16", "token": "i64"}, 90),
+        (KL, {"log_q": "fp32", "log_p": "fp32"}, 80),
+        (KL, {"log_q": "fp32", "log_p": "fp32"}, 90),
+        (KL, {"log_q": "bf16", "log_p": "fp64"}, 90),
         (PHILOX, {"call": "i64"}, 80),
         (PHILOX, {"call": ""}, 90),
     ],
@@ -111,6 +118,7 @@ def test_kernels_compile_for_gpus(
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path_factory.mktemp("triton")))
     kernel = getattr(importlib.import_module(where[0]), where[1])
     types = {"token": "*i64", "uniform": "*fp64", "trajectory": "*i64", "position": "*i64", "seed_low": "i64"}
+    types |= dict.fromkeys(("log_prob", "kl", "power", "power_q", "power_p"), "*fp64")
     types |= dict.fromkeys(("rate", "rate_rest", "most", "step_high", "step_middle", "step_low"), "fp32")
     types |= {argument: f"*{kind}" if kind else "i32" for argument, kind in pointers.items()}
     constants = {"BLOCK": 2048, "NUM_BLOCKS": 32}
@@ -119,4 +127,4 @@ def test_kernels_compile_for_gpus(
     source = compiler.ASTSource(kernel, signature=signature, constexprs=constants)
     compiled = compiler.compile(source, target=target, options={"num_warps": 4})
     assert len(compiled.asm["cubin"]) > 1000
-    assert ("ex2.approx" in compiled.asm["ptx"]) == (where == DRAW)
+    assert ("ex2.approx" in compiled.asm["ptx"]) == (where != PHILOX)
