@@ -70,10 +70,10 @@ def train_backbone(
     family = family or next(iter(source.processes))
     process = source.process(family)
     given = {key: value for key, value in settings.items() if value is not None}
-    config = TrainConfig(family=family, **{**source.settings, **given})
     path = path or default_path(name, family, source.length)
     _check_out(path, name)
     start = None if init is None else storage.load_file(init)
+    config = TrainConfig(family=family, **{**source.settings, **_settings_of(start), **given})
     if start is not None and not (isinstance(start, DDiTBackbone) and isinstance(process, Absorbing)):
         raise InputError("init", "hold a sedd or radd network, for one of these families", str(init))
     if source.remark:
@@ -109,6 +109,13 @@ def train_backbone(
     else:
         console.print(f"Next: lsd grid {write_grid(path, trained.length)}")
     return trained
+
+
+def _settings_of(start: Any) -> dict[str, Any]:
+    """What a network has to share with the one that it starts from, where nothing else is asked for."""
+    if not isinstance(start, DDiTBackbone):
+        return {}
+    return {"position_embedding": start.config.get("position_embedding", False)}
 
 
 def train_named_judge(

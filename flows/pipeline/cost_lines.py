@@ -25,6 +25,7 @@ def cost_lines(cost: PlanCost) -> list[str]:
             f"a worker holds {size(held.total)} of {name}: weights {size(held.weights)}, "
             f"a call of {held.batch} sequences {size(held.call)}"
             + (f", freed blocks between them {size(held.freed)}" if held.freed else "")
+            + (f", of LSD's teacher at most {size(held.targets)}" if held.targets else "")
         )
     for teacher in cost.teachers:
         lines.append(

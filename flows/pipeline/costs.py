@@ -14,6 +14,7 @@ from lsd_core.backbones.protocol import AnyBackbone
 from lsd_core.candidates.certify import certifiable
 from lsd_core.candidates.memory import WorkerMemory, worker_memory
 from lsd_core.candidates.teacher import calls_a_path
+from lsd_core.distillation.alignment_config import AlignmentConfig
 from lsd_core.distillation.methods import BASELINE, get_method
 from lsd_core.errors import InputError
 from lsd_core.samplers.memory import one_call
@@ -117,6 +118,11 @@ def plan_cost(
         sent = one_by_one_sequences(job)
         sent_by[job.spec.backbone.name] += sent
         calls += -(-sent // job.spec.evaluation.batch)
+    aligned = {
+        spec.backbone.name
+        for spec in plan.work
+        if issubclass(get_method(spec.method).config_class, AlignmentConfig)
+    }
     kind = "cuda" if plan.config.num_gpus else "cpu"
     batch = {teacher.backbone: max(teacher.batch, plan.config.evaluation.batch) for teacher in plan.teachers}
     return PlanCost(
@@ -128,7 +134,9 @@ def plan_cost(
         measured_sequences=sum(sent_by.values()),
         measured_calls=calls,
         measured_hours=_hours(sent_by, {cost.backbone: cost.rate for cost in costs}),
-        memory={name: worker_memory(backbones[name], batch[name], kind) for name in batch},
+        memory={
+            name: worker_memory(backbones[name], batch[name], kind, aligns=name in aligned) for name in batch
+        },
     )
 
 

@@ -14,6 +14,7 @@ from lsd_core.backbones.device import place
 from lsd_core.backbones.protocol import AnyBackbone, Backbone, is_dense
 from lsd_core.numerics.allocator import MAPPED_BYTES
 from lsd_core.paths.divergence import ELEMENTS, row_kl
+from lsd_core.paths.teacher_features import CACHE_BYTES
 from lsd_core.samplers.categorical import DRAW_ELEMENTS, HEAD_ELEMENTS, rows_of
 from lsd_core.samplers.memory import LiveBytes, call_bytes
 
@@ -33,18 +34,26 @@ class WorkerMemory:
     """Most bytes beside the weights: activations of a call, or its features and logits of the rows read at once."""
     freed: int = 0
     """Bytes of freed blocks that the C library keeps between those in use."""
+    targets: int = 0
+    """Most bytes of the teacher's transitions that LSD and LSD+ keep for the next seed."""
 
     @property
     def total(self) -> int:
-        return self.weights + self.call + self.freed
+        return self.weights + self.call + self.freed + self.targets
 
 
-def worker_memory(backbone: AnyBackbone, batch: int, kind: str = "cpu") -> WorkerMemory:
-    """What a worker on this kind of device, `cpu` or `cuda`, holds whose calls are of so many sequences."""
+def worker_memory(
+    backbone: AnyBackbone, batch: int, kind: str = "cpu", *, aligns: bool = False
+) -> WorkerMemory:
+    """What a worker on this kind of device, `cpu` or `cuda`, holds whose calls are of so many sequences.
+
+    `aligns`: whether it aligns students with a teacher, as LSD and LSD+ do.
+    """
     weights = sum(tensor.nbytes for tensor in backbone.tensors().values())
     call = _call_bytes(backbone, batch, kind)
     freed = min(call // 2, FREED_BLOCKS * MAPPED_BYTES) if kind == "cpu" else 0
-    return WorkerMemory(weights=weights, batch=batch, call=call, freed=freed)
+    targets = CACHE_BYTES if aligns else 0
+    return WorkerMemory(weights=weights, batch=batch, call=call, freed=freed, targets=targets)
 
 
 def _call_bytes(backbone: AnyBackbone, batch: int, kind: str) -> int:

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lsd_core.backbones.ddit import DDiT
 from lsd_core.backbones.ddit_backbone import DDiTBackbone, build_network
@@ -66,12 +68,14 @@ def train(
     if init is not None:
         start_from(network, init)
     network.to(device)
+    low = getattr(torch, config.body_dtype)
     data, noise = derive_seed("data", config.seed), derive_seed("noise", config.seed)
 
     def batch_loss(step: int) -> Tensor:
         index = torch.arange(config.batch) + step * config.batch
-        x0, low = draw(data, index).to(device), getattr(torch, config.body_dtype)
-        return loss(network, config.family, process, x0, noise, index.to(device), body_dtype=low)
+        x0 = draw(data, index).to(device)
+        with attention(device, low):
+            return loss(network, config.family, process, x0, noise, index.to(device), body_dtype=low)
 
     record = {
         "process": process.to_dict(),
@@ -124,6 +128,12 @@ def optimise(
                 groups = {"network": network.state_dict(), "average": average}
                 save_checkpoint(checkpoint, record, step + 1, optimisers, groups)
     network.load_state_dict(average)
+
+
+def attention(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Plain products where the backward pass of the fused kernel is slow: in bfloat16 on a CPU."""
+    plain = device.type == "cpu" and dtype == torch.bfloat16
+    return sdpa_kernel(SDPBackend.MATH) if plain else nullcontext()
 
 
 def schedule(step: int, config: TrainConfig) -> float:

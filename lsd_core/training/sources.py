@@ -23,6 +23,12 @@ from lsd_core.training.lines import find_splitting, read_lines
 MOST_HELD_OUT = 2**16  # sequences that are compared with as many that were learned from
 HELD_OUT = 4096  # molecules that are compared so
 DIGITS = tuple("123456789")
+PLACED = {"position_embedding": True}
+"""Setting of data whose begin and end are told by their place.
+
+Rotary angles are relative: without it every position has the same prediction where all is masked, and a padded
+sequence begins nowhere. A window of running text has no place.
+"""
 Draw = Callable[[int, Tensor], Tensor]  # (seed, sequence indices (b,)) -> tokens (b, l)
 
 
@@ -121,6 +127,7 @@ def _molecules(length: int | None) -> Source:
             "steps": 100_000,
             "optimiser": "muon",
             "lr": 5e-3,
+            **PLACED,
         },
         held_out=held_out[:HELD_OUT].long(),
         grid="molecules",
@@ -142,7 +149,7 @@ def _sudoku(length: int | None) -> Source:
             "steps": 8000,
             "optimiser": "muon",
             "lr": 1e-2,
-            "position_embedding": True,
+            **PLACED,
         },
         grid="sudoku",
     )
@@ -185,6 +192,7 @@ def find_source(
         draw=lines.draw,
         labels={"task": "sequences", "vocabulary": lines.vocabulary.to_dict()},
         identity=identity,
+        settings=PLACED,
         held_out=apart if len(apart) else None,
         remark=remarks(lines, split),
     )

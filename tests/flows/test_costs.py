@@ -15,6 +15,7 @@ from flows.pipeline.costs import measured_rate, plan_cost
 from flows.pipeline.plan import make_plan
 from flows.pipeline.simulate import candidates, plan_cells, resume, simulated_rows, write_shards
 from lsd_core.errors import InputError
+from lsd_core.paths.teacher_features import CACHE_BYTES
 from lsd_core.storage.store import Store
 from lsd_core.trajectories import encode_shard
 from lsd_core.trajectories.schema import shard_bytes_at_most
@@ -36,6 +37,18 @@ def test_the_teachers_cost_is_its_shards_and_their_calls() -> None:
     assert teacher.hours == pytest.approx(1024 / 10 / 3600)
     assert cost.cells == 2
     assert cost.hours > teacher.hours
+
+
+@pytest.mark.parametrize("method", ["lsd", "lsd_plus"])
+def test_what_is_kept_of_a_teacher_is_counted_where_students_are_aligned_with_it(method: str) -> None:
+    without, aligned = (
+        plan_cost(make_plan(load_grid("tiny", methods=methods)), rate=1.0)
+        for methods in (["plain", "path_kl"], ["plain", method])
+    )
+    (held,), (more,) = without.memory.values(), aligned.memory.values()
+    assert (held.targets, more.targets) == (0, CACHE_BYTES)
+    assert more.total - held.total == CACHE_BYTES
+    assert "of LSD's teacher at most 537 MB" in cost_lines(aligned)[1]
 
 
 def test_an_n_step_teacher_costs_its_steps() -> None:

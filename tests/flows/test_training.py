@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from flows.config import load_grid
@@ -78,6 +79,47 @@ def test_a_file_becomes_a_backbone_and_a_grid_that_plans(
     weights.with_suffix(".yaml").write_text("mine")
     write_grid(weights, 8)
     assert weights.with_suffix(".yaml").read_text() == "mine"  # what somebody changed is kept
+
+
+def test_a_network_of_sequences_knows_where_they_begin_and_end(tmp_path: Path) -> None:
+    """Rotary angles say how far apart tokens are: by them alone all masked positions have one prediction."""
+    file, given = (
+        tmp_path / "lines.txt",
+        {"dim": 12, "num_heads": 2, "num_blocks": 1, "batch": 16, "lr": 3e-2},
+    )
+    file.write_text("abcd\nabc\nab\n" * 7)
+    placed, blind = (
+        train_backbone(
+            str(file), tmp_path / f"{name}.safetensors", Console(quiet=True), steps=60, **given, **more
+        )
+        for name, more in (("placed", {}), ("blind", {"position_embedding": False}))
+    )
+    x = placed.process.prior(1, 4)
+    first, others = (
+        placed.head(placed.features(x, torch.ones(1))[0]).softmax(-1),
+        blind.features(x, torch.ones(1)),
+    )
+    vocabulary = Vocabulary.of(placed.config)
+    assert vocabulary is not None
+    assert first[torch.arange(2), vocabulary.encode("ab")].min() > 0.7
+    assert torch.allclose(others, others[:, :1].expand_as(others), atol=1e-5)
+
+    # A network that started without goes on without, unless it is told otherwise.
+    start = tmp_path / "blind.safetensors"
+    onward = train_backbone(
+        str(file), tmp_path / "on.safetensors", Console(quiet=True), steps=1, init=start, **given
+    )
+    assert onward.tensors().keys() == blind.tensors().keys()
+    with pytest.raises(InputError, match="a network to start from"):
+        train_backbone(
+            str(file),
+            tmp_path / "on.safetensors",
+            Console(quiet=True),
+            steps=1,
+            init=start,
+            position_embedding=True,
+            **given,
+        )
 
 
 def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The objectives equal the exact bound on an enumerable chain; training is resumable and learns."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lsd_core.backbones.countdown_chain import draw_sequences
 from lsd_core.backbones.ddit import DDiT
@@ -12,7 +14,7 @@ from lsd_core.errors import InputError
 from lsd_core.processes import Absorbing, LogLinear
 from lsd_core.processes.corruption import corrupt
 from lsd_core.training.config import TrainConfig
-from lsd_core.training.loop import schedule, train
+from lsd_core.training.loop import attention, schedule, train
 from lsd_core.training.objective import loss
 from lsd_core.training.optimisers import build_optimisers
 from tests.lsd_core.oracles import all_states, number_of
@@ -173,6 +175,25 @@ def test_the_body_learns_and_runs_in_the_precision_that_is_asked_for(tmp_path: P
     for family, body in (("radd", "float16"), ("gaussian", "bfloat16")):
         with pytest.raises(InputError, match=r"^body_dtype must"):
             TrainConfig(**{**config(family).to_dict(), "body_dtype": body})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_has_no_slow_backward_pass(dtype: torch.dtype) -> None:
+    """On a CPU that of the fused kernel takes most of a step in bfloat16."""
+    names = []
+
+    class Names(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            names.append(func._overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    q = torch.randn(2, 2, 5, 8, dtype=dtype, requires_grad=True)
+    with attention(torch.device("cpu"), dtype):
+        out = torch.nn.functional.scaled_dot_product_attention(q, q, q)
+    with Names():
+        out.float().sum().backward()
+    fused = "_scaled_dot_product_flash_attention_for_cpu_backward"
+    assert (fused in names) == (dtype == torch.float32)
 
 
 @pytest.mark.parametrize(("family", "body"), [("radd", "bfloat16"), ("gaussian", "float32")])
