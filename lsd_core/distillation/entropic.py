@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lsd_core.distillation.along import model_along
 from lsd_core.distillation.equal_steps import Rate, equal_steps_in_counts, equal_steps_in_times
 from lsd_core.distillation.learned import Learned, Problem
 from lsd_core.distillation.methods import Method
+from lsd_core.distillation.path_models import model_along
 from lsd_core.errors import InputError
 from lsd_core.paths.entropies import ReportedEntropies, reported_entropies
 from lsd_core.paths.masked_model import MaskedModel

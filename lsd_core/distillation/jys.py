@@ -23,11 +23,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lsd_core.backbones.protocol import Backbone
-from lsd_core.distillation.along import model_along
 from lsd_core.distillation.doubling import Split, doubled, golden_section
 from lsd_core.distillation.jys_counts import search_counts
 from lsd_core.distillation.learned import CostKey, Learned, Problem
 from lsd_core.distillation.methods import Method
+from lsd_core.distillation.path_models import model_along
 from lsd_core.errors import InputError
 from lsd_core.paths.divergence import mean_kl
 from lsd_core.samplers.catalog import get_sampler, steps_in_counts

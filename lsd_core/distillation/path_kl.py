@@ -21,24 +21,22 @@ from typing import Any
 
 import torch
 
-from lsd_core.backbones.protocol import is_dense
 from lsd_core.distillation.gains import Gains, Report, choose_gains, noted
 from lsd_core.distillation.learned import CostKey, Kept, Learned, Problem
 from lsd_core.distillation.least_bound import of_least_bound
 from lsd_core.distillation.methods import ANY, Method
 from lsd_core.distillation.order_search import OrderSearch, search_orders
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig, PathKLSharpConfig
+from lsd_core.distillation.path_models import path_model
 from lsd_core.distillation.schedule import Schedule, cheapest_schedules
 from lsd_core.distillation.thresholds import Thresholds, choose_thresholds
 from lsd_core.numerics.canonical import canonical_json, derive_seed
 from lsd_core.paths.chosen_model import ChosenModel
 from lsd_core.paths.drawn_model import DrawnModel
-from lsd_core.paths.jump_model import JumpModel, states_of
 from lsd_core.paths.masked_model import MaskedModel
 from lsd_core.paths.model import EdgeCosts, PathModel
-from lsd_core.samplers.adaptive import ByPrediction, WithinBudget
-from lsd_core.samplers.catalog import chooses_by_draw, factorised, get_sampler
-from lsd_core.samplers.confidence import Confidence
+from lsd_core.samplers.adaptive import WithinBudget
+from lsd_core.samplers.catalog import get_sampler
 from lsd_core.samplers.protocol import Sampler
 from lsd_core.samplers.state import Draws
 from lsd_core.samplers.table import StepTable
@@ -113,45 +111,6 @@ def _fit_orders(
         )
         for num_steps, (name, costs) in found.items()
     }
-
-
-def path_model(problem: Problem, config: PathKLScheduleConfig, num_steps: int) -> PathModel:
-    """The problem's backbone and sampler, as path-KL reads them; InputError for a sampler it cannot learn."""
-    backbone, batch = problem.backbone, problem.batch
-    method = get_sampler(problem.sampler, backbone.process)
-    if method.adaptive:
-        config.check_sampler(method)
-        return _adaptive_model(problem, method, num_steps)
-    method = factorised(method)
-    if is_dense(backbone):
-        states_of(problem.trajectories)
-        return JumpModel(backbone=backbone, method=method, batch=batch, stored=problem.trajectories)
-    config.check_sampler(method)
-    return MaskedModel(
-        backbone=backbone,
-        method=method,
-        batch=batch,
-        stored=problem.trajectories,
-        seed=problem.seed,
-        teacher_seed=problem.teacher_seed,
-        pooled=config.pooled,
-        conditions=problem.conditions,
-    )
-
-
-def _adaptive_model(problem: Problem, method: Sampler, num_steps: int) -> PathModel:
-    """Along the choices of a sampler that looks at the tokens."""
-    drawn = chooses_by_draw(method)
-    rule = Confidence() if drawn else method
-    assert isinstance(rule, ByPrediction)
-    model = ChosenModel(
-        backbone=problem.absorbing,
-        method=rule,
-        batch=problem.batch,
-        num_steps=num_steps,
-        root=problem.root,
-    )
-    return DrawnModel(model) if drawn else model
 
 
 def grid_change(costs: EdgeCosts, num_steps: int) -> float:

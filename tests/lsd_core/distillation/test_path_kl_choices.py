@@ -12,8 +12,9 @@ from lsd_core.certificates.masked import reverse
 from lsd_core.distillation.controls import plain
 from lsd_core.distillation.gains import choose_gains
 from lsd_core.distillation.learned import Kept, Learned, Problem
-from lsd_core.distillation.path_kl import fit, fit_all, path_model
+from lsd_core.distillation.path_kl import fit, fit_all
 from lsd_core.distillation.path_kl_config import PathKLConfig, PathKLScheduleConfig
+from lsd_core.distillation.path_models import path_model
 from lsd_core.errors import InputError
 from lsd_core.numerics.canonical import canonical_json
 from lsd_core.paths.chosen_model import nodes_for
