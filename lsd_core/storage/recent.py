@@ -1,7 +1,7 @@
-"""Cache of what was read last, bounded in bytes, so that what a driver holds does not grow with its grid."""
+"""Cache of what was read, bounded in bytes, so that what a driver holds does not grow with its grid."""
 
-from collections import OrderedDict
 from collections.abc import Callable
+from random import Random
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -10,26 +10,36 @@ MOST_BYTES = 256 << 20  # more than all measurements of one backbone in the larg
 
 
 class Recent:
-    """Values by key, the one that was asked for longest ago forgotten first. Threads may share it."""
+    """Values by key. Threads may share it.
+
+    What is forgotten is drawn at random, and not what was asked for longest ago: a driver reads a large grid from
+    begin to end, again and again, and would each time have forgotten what comes next.
+    """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._bytes, self._lock = most_bytes, 0, Lock()
-        self._held = OrderedDict[str, tuple[Any, int]]()
+        self._held = dict[str, tuple[Any, int]]()
+        self._keys, self._place = list[str](), dict[str, int]()  # in any order, and where each is
+        self._random = Random(0)
 
     def find(self, key: str, read: Callable[[], T], size: Callable[[T], int]) -> T:
         """What is held under the key, or else what `read` returns, of so many bytes."""
         with self._lock:
             if key in self._held:
-                self._held.move_to_end(key)
                 found: T = self._held[key][0]
                 return found
         value = read()
+        num_bytes = size(value)
         with self._lock:
             self._drop(key)
-            self._held[key] = value, size(value)
-            self._bytes += self._held[key][1]
+            if num_bytes > self._most:
+                return value
+            self._held[key] = value, num_bytes
+            self._place[key] = len(self._keys)
+            self._keys.append(key)
+            self._bytes += num_bytes
             while self._bytes > self._most:
-                self._drop(next(iter(self._held)))
+                self._drop(self._random.choice(self._keys))
         return value
 
     def forget(self, key: str) -> None:
@@ -41,7 +51,14 @@ class Recent:
         """Forget everything."""
         with self._lock:
             self._held.clear()
+            self._keys.clear()
+            self._place.clear()
             self._bytes = 0
 
     def _drop(self, key: str) -> None:
-        self._bytes -= self._held.pop(key, (None, 0))[1]
+        if key not in self._held:
+            return
+        self._bytes -= self._held.pop(key)[1]
+        place, last = self._place.pop(key), self._keys.pop()
+        if last != key:  # it takes the place
+            self._keys[place], self._place[last] = last, place
