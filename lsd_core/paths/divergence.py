@@ -72,13 +72,9 @@ class CallRows:
         """Mean over some of the positions of KL(q_i^gain || q_i), as `mean_kl` says."""
         if self._known is None:
             return mean_kl(self.backbone, self.features, gain, self.features, 1.0, where)
-        at = where[self.where].nonzero()[:, 0]
-        every = len(at) == len(self._sample)
-        return _mean(
-            self._sample if every else self._sample[at],
-            self._known.kl_to_plain(gain, None if every else at),
-            where,
-        )
+        some = where[self.where].nonzero()[:, 0]
+        at = slice(None) if len(some) == len(self._sample) else some  # all: no copy
+        return _mean(self._sample[at], self._known.kl_to_plain(gain, at), where)
 
     def kl_to(
         self, gain: float, features_p: Float[Tensor, "b l d"], where: Bool[Tensor, "b l"]

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lsd_core.numerics.fused import on_device
-from lsd_core.samplers.draw_kernel import MOST, MOST_BLOCK, power_of_two, split, weight
+from lsd_core.samplers.draw_kernel import MOST, along_rows, block_of, power_of_two, split, weight
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
@@ -33,11 +33,11 @@ def log_prob_rows(
     """
     log_prob = torch.empty(len(log_weights), dtype=torch.float64, device=log_weights.device)
     if len(log_weights):
-        log_weights = _along_rows(log_weights)
+        log_weights, (block, warps) = along_rows(log_weights), block_of(log_weights.shape[1])
         with on_device(log_prob):
             log_prob_kernel[(len(log_weights),)](
                 log_prob, log_weights, power.contiguous(), token.contiguous(),
-                log_weights.stride(0), log_weights.shape[1], **_blocks(log_weights.shape[1]),
+                log_weights.stride(0), log_weights.shape[1], block, num_warps=warps,
             )  # fmt: skip
     return log_prob
 
@@ -54,22 +54,13 @@ def kl_rows(
     """
     kl = torch.empty(len(log_q), dtype=torch.float64, device=log_q.device)
     if len(log_q):
-        log_q, log_p = _along_rows(log_q), _along_rows(log_p)
+        log_q, log_p, (block, warps) = along_rows(log_q), along_rows(log_p), block_of(log_q.shape[1])
         with on_device(kl):
             kl_kernel[(len(log_q),)](
                 kl, log_q, power_q.contiguous(), log_p, power_p.contiguous(),
-                log_q.stride(0), log_p.stride(0), log_q.shape[1], **_blocks(log_q.shape[1]),
+                log_q.stride(0), log_p.stride(0), log_q.shape[1], block, num_warps=warps,
             )  # fmt: skip
     return kl
-
-
-def _along_rows(log_weights: Tensor) -> Tensor:
-    return log_weights if log_weights.stride(1) == 1 else log_weights.contiguous()
-
-
-def _blocks(num_tokens: int) -> dict[str, int]:
-    block = min(MOST_BLOCK, triton.next_power_of_2(num_tokens))
-    return {"BLOCK": block, "num_warps": max(1, block // 512)}
 
 
 @triton.jit(do_not_specialize=["num_tokens"])

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lsd_core.numerics.fused import usable
+from lsd_core.samplers.categorical import trial_rows
 
 ROUNDED = 2.0**-20
 """Error of the fused kernels: log q(token) within ROUNDED nats, KL(q || p) within ROUNDED (KL + 3).
@@ -50,14 +51,12 @@ class GainedRows:
         self._log_p = log_weights if fuses(log_weights.device) else log_probs(log_weights, 1.0)
         self._gained: tuple[float, Tensor] = 1.0, self._log_p
 
-    def kl_to_plain(self, gain: float, at: Int[Tensor, " s"] | None) -> Float[Tensor, " s"]:
-        """KL(q^gain || q) of some rows; None for all."""
-        log_p = self._log_p
+    def kl_to_plain(self, gain: float, at: Int[Tensor, " s"] | slice) -> Float[Tensor, " s"]:
+        """KL(q^gain || q) of some rows."""
+        log_p = self._log_p[at]
         if fuses(log_p.device):
-            some = log_p if at is None else log_p[at]
-            return fused_kl(some, gain, some, 1.0)
-        log_q = self._under(gain)
-        return normalised_kl(log_q, log_p) if at is None else normalised_kl(log_q[at], log_p[at])
+            return fused_kl(log_p, gain, log_p, 1.0)
+        return normalised_kl(self._under(gain)[at], log_p)
 
     def kl_to(
         self, gain: float, at: Int[Tensor, " s"], log_weights: Float[Tensor, "s v"]
@@ -133,12 +132,9 @@ def _powers(gain: Gain, log_weights: Tensor) -> Float[Tensor, " r"]:
 
 def _difference(device: torch.device) -> str:
     """How fused rows on this device differ from exact ones beyond ROUNDED: not at all, as they should."""
-    wave = torch.linspace(1e3, 2e3, 16, dtype=torch.float64, device=device)[:, None]
     gain = torch.linspace(0.5, 2.0, 16, dtype=torch.float64, device=device)[:, None]
     for dtype, num_tokens in TRIED:
-        place = torch.linspace(-1, 1, num_tokens, dtype=torch.float64, device=device)
-        rows = 9 * (place * wave).sin()
-        rows[1::3, num_tokens // 4 : num_tokens // 2] = -torch.inf
+        rows = trial_rows(num_tokens, device)
         log_q, log_p = rows.to(dtype), (0.9 * rows).to(dtype)
         token = torch.arange(16, device=device) * 2 % num_tokens
         of_token = right_log_prob(fused_log_prob(log_q, gain, token), log_q, gain, token)

@@ -81,18 +81,23 @@ def right(
 def _difference(device: torch.device) -> str:
     """How fused draws on this device differ from exact ones beyond NEAR: not at all, as they should."""
     uniform = torch.linspace(0, 1 - 2**-53, 16, dtype=torch.float64, device=device)
-    wave = torch.linspace(1e3, 2e3, 16, dtype=torch.float64, device=device)[:, None]
     for dtype, num_tokens, power in TRIED:
-        place = torch.linspace(-1, 1, num_tokens, dtype=torch.float64, device=device)
-        rows = 9 * (place * wave).sin()
-        rows[1::3, num_tokens // 4 : num_tokens // 2] = -torch.inf
-        log_weights = rows.to(dtype)
+        log_weights = trial_rows(num_tokens, device).to(dtype)
         token = fused_draw(log_weights, power, uniform)
         fine = right(token.clamp(0, num_tokens - 1), log_weights, power, uniform)
         wrong = int((~fine | (token < 0)).sum())
         if wrong:
             return f"{wrong} of 16 tokens drawn from {num_tokens} logits in {dtype} are others"
     return ""
+
+
+def trial_rows(num_tokens: int, device: torch.device) -> Float[Tensor, "16 v"]:
+    """Log-weights that fused kernels are first tried on: every third row has impossible tokens."""
+    wave = torch.linspace(1e3, 2e3, 16, dtype=torch.float64, device=device)[:, None]
+    place = torch.linspace(-1, 1, num_tokens, dtype=torch.float64, device=device)
+    rows = 9 * (place * wave).sin()
+    rows[1::3, num_tokens // 4 : num_tokens // 2] = -torch.inf
+    return rows
 
 
 def _draw_plainly(log_weights: Tensor, power: float, uniform: Tensor) -> Int[Tensor, " r"]:

@@ -39,8 +39,7 @@ def draw_rows(
     token = torch.empty(num_rows, dtype=torch.long, device=log_weights.device)
     if num_rows == 0:
         return token
-    log_weights = log_weights if log_weights.stride(1) == 1 else log_weights.contiguous()
-    block = min(MOST_BLOCK, triton.next_power_of_2(num_tokens))
+    log_weights, (block, warps) = along_rows(log_weights), block_of(num_tokens)
     rate = power * math.log2(math.e)
     rate_high = single(rate)
     with on_device(token):
@@ -48,9 +47,20 @@ def draw_rows(
             token, log_weights, uniform.contiguous(), log_weights.stride(0), num_tokens,
             rate_high, rate - rate_high, min((1 << 22) / rate, 3e38), *thirds(1 / rate),
             block, triton.next_power_of_2(triton.cdiv(num_tokens, block)),
-            num_warps=max(1, block // 512),
+            num_warps=warps,
         )  # fmt: skip
     return token
+
+
+def along_rows(log_weights: Float[Tensor, "r v"]) -> Float[Tensor, "r v"]:
+    """The same, each row's values side by side: kernels take the distance of rows alone."""
+    return log_weights if log_weights.stride(1) == 1 else log_weights.contiguous()
+
+
+def block_of(num_tokens: int) -> tuple[int, int]:
+    """Tokens that a program reads at once, and its warps."""
+    block = min(MOST_BLOCK, triton.next_power_of_2(num_tokens))
+    return block, max(1, block // 512)
 
 
 def single(value: float) -> float:

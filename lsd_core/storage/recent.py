@@ -1,12 +1,21 @@
 """Cache of what was read, bounded in bytes, so that what a driver holds does not grow with its grid."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from threading import Lock
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 MOST_BYTES = 256 << 20  # more than all measurements of one backbone in the largest of the ready grids
+
+
+@dataclass(slots=True)
+class _Held:
+    value: Any
+    num_bytes: int
+    place: int
+    """Of its key among all keys."""
 
 
 class Recent:
@@ -18,15 +27,14 @@ class Recent:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._bytes, self._lock = most_bytes, 0, Lock()
-        self._held = dict[str, tuple[Any, int]]()
-        self._keys, self._place = list[str](), dict[str, int]()  # in any order, and where each is
+        self._held, self._keys = dict[str, _Held](), list[str]()  # keys in any order, to draw from
         self._random = Random(0)
 
     def find(self, key: str, read: Callable[[], T], size: Callable[[T], int]) -> T:
         """What is held under the key, or else what `read` returns, of so many bytes."""
         with self._lock:
             if key in self._held:
-                found: T = self._held[key][0]
+                found: T = self._held[key].value
                 return found
         value = read()
         num_bytes = size(value)
@@ -34,8 +42,7 @@ class Recent:
             self._drop(key)
             if num_bytes > self._most:
                 return value
-            self._held[key] = value, num_bytes
-            self._place[key] = len(self._keys)
+            self._held[key] = _Held(value, num_bytes, len(self._keys))
             self._keys.append(key)
             self._bytes += num_bytes
             while self._bytes > self._most:
@@ -52,13 +59,12 @@ class Recent:
         with self._lock:
             self._held.clear()
             self._keys.clear()
-            self._place.clear()
             self._bytes = 0
 
     def _drop(self, key: str) -> None:
-        if key not in self._held:
+        if (dropped := self._held.pop(key, None)) is None:
             return
-        self._bytes -= self._held.pop(key)[1]
-        place, last = self._place.pop(key), self._keys.pop()
+        self._bytes -= dropped.num_bytes
+        last = self._keys.pop()
         if last != key:  # it takes the place
-            self._keys[place], self._place[last] = last, place
+            self._keys[dropped.place], self._held[last].place = last, dropped.place

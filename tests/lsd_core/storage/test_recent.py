@@ -38,12 +38,12 @@ def test_of_a_grid_that_does_not_fit_a_part_is_found_each_time_that_all_is_read(
         before = reads
         for key in range(100):
             assert memory.find(str(key), fetch, len) == bytes(10)
-            assert sum(size for _, size in memory._held.values()) == memory._bytes <= 600
+            assert sum(held.num_bytes for held in memory._held.values()) == memory._bytes <= 600
         passes.append(reads - before)
     assert passes[0] == 100
     assert all(40 <= count <= 80 for count in passes[1:])  # by the longest ago it would be 100
     assert sorted(memory._keys) == sorted(memory._held)
-    assert all(memory._keys[place] == key for key, place in memory._place.items())
+    assert all(memory._keys[held.place] == key for key, held in memory._held.items())
 
 
 def test_what_is_larger_than_the_room_is_returned_and_not_held() -> None:
